@@ -1,0 +1,125 @@
+"""The patch's pixel grid: which UTM zone, and where exactly its pixels lie.
+
+The origin is snapped to multiples of 60 m, so that the 20 m and 60 m pixels of Sentinel-2 (whose
+MGRS tiles start at multiples of 60 m) fall exactly on the grid: one nearest-neighbour request at
+10 m carries every band, and `[::2]`, `[::6]` recover the native values.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pyproj import Transformer
+
+from caco_data.types import PATCH_M, Footprint, Grid, Location
+
+SNAP_M = 60
+
+#: EPSG 326zz is WGS 84 / UTM zone zz north, 327zz south.
+UTM_NORTH, UTM_SOUTH = 32600, 32700
+
+
+def utm_epsg(longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.int32]:
+    """UTM zone of points, with the exceptions of MGRS for Norway (32V) and Svalbard (31X-37X).
+
+    Parameters
+    ----------
+    longitude, latitude : array_like
+        Degrees, EPSG:4326.
+
+    Returns
+    -------
+    ndarray of int32
+        EPSG codes, 32601..32660 north of the equator and 32701..32760 south of it.
+    """
+    lon = (np.asarray(longitude, dtype=np.float64) + 180.0) % 360.0 - 180.0
+    lat = np.asarray(latitude, dtype=np.float64)
+    zone = np.clip(np.floor((lon + 180.0) / 6.0) + 1, 1, 60)
+    norway = (lat >= 56) & (lat < 64) & (lon >= 3) & (lon < 12)
+    svalbard = (lat >= 72) & (lat <= 84) & (lon >= 0) & (lon < 42)
+    zone = np.where(norway, 32, zone)
+    zone = np.where(svalbard, 31 + 2 * np.digitize(lon, [9.0, 21.0, 33.0]), zone)
+    return np.asarray(zone + np.where(lat >= 0, UTM_NORTH, UTM_SOUTH), dtype=np.int32)
+
+
+@lru_cache(maxsize=240)
+def _transformer(from_epsg: int, to_epsg: int) -> Transformer:
+    return Transformer.from_crs(from_epsg, to_epsg, always_xy=True)
+
+
+def to_utm(
+    longitude: ArrayLike, latitude: ArrayLike, epsg: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Easting and northing in metres of points in one UTM zone."""
+    easting, northing = _transformer(4326, epsg).transform(longitude, latitude)
+    return np.asarray(easting, dtype=np.float64), np.asarray(northing, dtype=np.float64)
+
+
+def to_lonlat(
+    easting: ArrayLike, northing: ArrayLike, epsg: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Longitude and latitude in degrees of points in one UTM zone."""
+    longitude, latitude = _transformer(epsg, 4326).transform(easting, northing)
+    return np.asarray(longitude, dtype=np.float64), np.asarray(latitude, dtype=np.float64)
+
+
+def patch_origin(
+    easting: ArrayLike, northing: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Left and top edge, in whole metres, of the patches around UTM points.
+
+    The patch's centre is within 30 m of the point on each axis, because of the snapping.
+    """
+    half = PATCH_M / 2
+    left = np.round((np.asarray(easting) - half) / SNAP_M).astype(np.int64) * SNAP_M
+    top = np.round((np.asarray(northing) + half) / SNAP_M).astype(np.int64) * SNAP_M
+    return left, top
+
+
+def patch_grid(location: Location) -> Grid:
+    """Grid of a location's patch."""
+    easting, northing = to_utm(location.longitude, location.latitude, location.utm_epsg)
+    left, top = patch_origin(easting, northing)
+    return Grid(epsg=location.utm_epsg, left_m=int(left), top_m=int(top))
+
+
+def patch_corners(
+    longitude: ArrayLike, latitude: ArrayLike, epsg: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of the patches around points of one UTM zone.
+
+    Parameters
+    ----------
+    longitude, latitude : array_like, shape (N,)
+        Degrees.
+    epsg : int
+        The points' UTM zone.
+
+    Returns
+    -------
+    longitudes, latitudes : ndarray of float64, shape (N, 4)
+        Degrees, from the upper left clockwise; longitudes lie within 180 degrees of the point's
+        and may so pass the antimeridian.
+    """
+    lon = np.atleast_1d(np.asarray(longitude, dtype=np.float64))
+    left, top = patch_origin(*to_utm(lon, np.atleast_1d(latitude), epsg))
+    x = np.stack([left, left + PATCH_M, left + PATCH_M, left], axis=-1)
+    y = np.stack([top, top, top - PATCH_M, top - PATCH_M], axis=-1)
+    lons, lats = to_lonlat(x.ravel(), y.ravel(), epsg)
+    return unwrap(lons.reshape(x.shape), lon[:, None]), lats.reshape(x.shape)
+
+
+def unwrap(longitude: ArrayLike, near: ArrayLike) -> NDArray[np.float64]:
+    """Longitudes shifted by whole turns to within 180 degrees of `near`."""
+    lon = np.asarray(longitude, dtype=np.float64)
+    return np.asarray(lon - 360.0 * np.round((lon - np.asarray(near)) / 360.0))
+
+
+def grid_footprint(grid: Grid) -> Footprint:
+    """Outline of a grid on the globe."""
+    x = np.array([grid.left_m, grid.right_m, grid.right_m, grid.left_m])
+    y = np.array([grid.top_m, grid.top_m, grid.bottom_m, grid.bottom_m])
+    lons, lats = to_lonlat(x, y, grid.epsg)
+    return Footprint(tuple(unwrap(lons, lons[0]).tolist()), tuple(lats.tolist()))

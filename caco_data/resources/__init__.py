@@ -1,0 +1,1 @@
+"""Bundled cities and land polygons; NOTICE.md names their sources."""

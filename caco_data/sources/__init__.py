@@ -1,0 +1,1 @@
+"""Image archives behind one protocol: see `base`."""

@@ -1,0 +1,85 @@
+"""The seam between the pipeline and the archives: what an image source can do.
+
+A source lists scenes and reads tiles, and knows nothing of slots, clouds or shards. Its settings
+are small, frozen and picklable; every worker process opens them once and shares the opened source
+among its threads. `sources/simulated.py` is the one that needs no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.types import Footprint, Grid, Scene
+
+
+class ImageSource(Protocol):
+    """An opened archive. Both methods may be called from many threads at once."""
+
+    def list_scenes(self, footprint: Footprint, start: datetime, end: datetime) -> list[Scene]:
+        """List the scenes that touch a footprint.
+
+        Parameters
+        ----------
+        footprint : Footprint
+            The patch.
+        start, end : datetime
+            UTC; scenes acquired at `start` are in, at `end` are out.
+
+        Returns
+        -------
+        list of Scene
+            In no order; none when the archive has none.
+
+        Raises
+        ------
+        TransientError, PermanentError, RefusedError
+            As `caco_data.errors` says.
+        """
+        ...
+
+    def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
+        """Read one scene on a grid, nearest neighbour, as one request.
+
+        Parameters
+        ----------
+        scene : Scene
+            One of `list_scenes`, in the CRS of `grid`.
+        grid : Grid
+            10 m, snapped to 60 m: a band of 20 m or 60 m comes repeated 2 x 2 or 6 x 6.
+        bands : sequence of str
+            L2A band names or `SCL`, in the wanted order.
+
+        Returns
+        -------
+        ndarray of uint16, shape (C, H, W)
+            DN (reflectance x 10,000) for bands, class numbers for `SCL`; 0 where there is no data.
+
+        Raises
+        ------
+        TransientError, PermanentError, RefusedError
+            As `caco_data.errors` says.
+        """
+        ...
+
+
+class SourceSettings(Protocol):
+    """How to open a source: frozen, picklable, the same in every process."""
+
+    @property
+    def name(self) -> str:
+        """The word after `--source`."""
+        ...
+
+    @property
+    def collection(self) -> str:
+        """The collection the images come from, as recorded in dataset.json."""
+        ...
+
+    def open(self) -> ImageSource:
+        """Open the source in this process."""
+        ...

@@ -1,0 +1,195 @@
+"""The nouns of caco-data, frozen. Every field says its unit; longitude and latitude by name.
+
+Standard library and numpy only, so that any process can unpickle them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+PeriodName = Literal["early", "late"]
+PERIODS: tuple[PeriodName, PeriodName] = ("early", "late")
+
+#: Side of a patch: 264 pixels of 10 m (paper, section 3.5, and the released data set).
+PATCH_PX = 264
+PIXEL_M = 10
+PATCH_M = PATCH_PX * PIXEL_M
+
+#: The L2A bands in the product's own order (B10 is not part of L2A), and their native pixel.
+BAND_PIXEL_M: dict[str, int] = {
+    "B1": 60, "B2": 10, "B3": 10, "B4": 10, "B5": 20, "B6": 20, "B7": 20, "B8": 10,
+    "B8A": 20, "B9": 60, "B11": 20, "B12": 20,
+}  # fmt: skip
+ALL_BANDS = tuple(BAND_PIXEL_M)
+RGB_BANDS = ("B4", "B3", "B2")
+#: Scene classification of L2A, 20 m (Sentinel-2 L2A product guide, section "SCL").
+SCL_BAND = "SCL"
+SCL_PIXEL_M = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A point on land; its patch is the square of `PATCH_M` around it."""
+
+    location_id: int
+    """0..n-1, the row in the locations table."""
+    longitude: float
+    """Degrees east, -180..180, EPSG:4326."""
+    latitude: float
+    """Degrees north, -90..90, EPSG:4326."""
+    utm_epsg: int
+    """EPSG code of the patch's UTM zone (326zz north, 327zz south)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The pixel grid of a patch, north up, in a UTM zone."""
+
+    epsg: int
+    """EPSG code of the UTM zone."""
+    left_m: int
+    """Easting of the left edge of the left pixel column, metres."""
+    top_m: int
+    """Northing of the upper edge of the upper pixel row, metres."""
+    width_px: int = PATCH_PX
+    """Columns."""
+    height_px: int = PATCH_PX
+    """Rows."""
+    pixel_m: int = PIXEL_M
+    """Side of a pixel, metres."""
+
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]:
+        """Affine coefficients a, b, c, d, e, f as rasterio orders them: x = a*col + b*row + c."""
+        return (float(self.pixel_m), 0.0, float(self.left_m), 0.0, -float(self.pixel_m),
+                float(self.top_m))  # fmt: skip
+
+    @property
+    def crs(self) -> str:
+        """The CRS as an authority string, `EPSG:32631`."""
+        return f"EPSG:{self.epsg}"
+
+    @property
+    def right_m(self) -> int:
+        """Easting of the right edge, metres."""
+        return self.left_m + self.width_px * self.pixel_m
+
+    @property
+    def bottom_m(self) -> int:
+        """Northing of the lower edge, metres."""
+        return self.top_m - self.height_px * self.pixel_m
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """A polygon on the globe without holes, as an open ring (the last vertex is not repeated)."""
+
+    longitudes: tuple[float, ...]
+    """Degrees east of each vertex; continuous across the antimeridian (may pass 180)."""
+    latitudes: tuple[float, ...]
+    """Degrees north of each vertex."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A span of at most one year from which the tiles of a stack are taken."""
+
+    name: PeriodName
+    """`early` or `late`."""
+    start: datetime
+    """First instant, UTC."""
+    end: datetime
+    """First instant after, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One Sentinel-2 L2A acquisition of one MGRS tile: one Earth Engine image."""
+
+    image_id: str
+    """Earth Engine's `system:index`, `20190105T105431_20190105T105427_T31TCF`."""
+    acquired: datetime
+    """Sensing time, UTC."""
+    cloud_pct: float
+    """CLOUDY_PIXEL_PERCENTAGE of the whole scene, 0..100."""
+    epsg: int
+    """EPSG code of the scene's UTM zone."""
+    footprint: Footprint
+    """Where the scene has data."""
+    baseline: str
+    """PROCESSING_BASELINE, `05.09`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A fifth of a period, in which one tile is wanted."""
+
+    period: PeriodName
+    """The period it is cut from."""
+    t: int
+    """0..4, position in the stack."""
+    start: datetime
+    """First instant, UTC."""
+    end: datetime
+    """First instant after, UTC."""
+    candidates: tuple[Scene, ...]
+    """The scenes to try, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which scenes for which location: five slots of each period."""
+
+    location: Location
+    grid: Grid
+    slots: tuple[Slot, ...]
+    """Early slots by `t`, then late slots by `t`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One scene cut to one patch."""
+
+    scene: Scene
+    pixels: NDArray[np.uint16]
+    """`(C, H, W)` DN on the 10 m grid, the bands in the order asked for."""
+    scl: NDArray[np.uint8]
+    """`(H/2, W/2)` scene classes at 20 m."""
+    clear_fraction: float
+    """Share of the patch whose SCL class is clear, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The tiles of one period, ordered by slot."""
+
+    period: PeriodName
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocationStacks:
+    """Both stacks of a location: what a download yields and a shard keeps."""
+
+    location: Location
+    grid: Grid
+    bands: tuple[str, ...]
+    """Names of the tiles' bands, in their order."""
+    early: Stack
+    late: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a location has no stacks."""
+
+    location_id: int
+    reason: str
+    """A word or two, the same for every such case: `too cloudy`, `no scenes`, ..."""
+    detail: str
+    """The slot, the counts, the server's own words."""

@@ -1,0 +1,5 @@
+"""`python -m caco_data.cli`."""
+
+from .main import main
+
+main()

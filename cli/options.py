@@ -1,0 +1,32 @@
+"""Options and parameter types that several commands share."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import click
+
+_SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+class Count(click.ParamType):
+    """A positive whole number that may end in k or m: `100000`, `100k`, `2.5k`, `1m`."""
+
+    name = "count"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Parse, or fail naming the accepted forms."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([km]?)\s*", str(value).lower())
+        number = float(match[1]) * _SUFFIX[match[2]] if match else math.nan
+        if not (number >= 1 and number == round(number)):
+            self.fail(f"{value!r} is not a positive whole number (100000, 100k, 2.5k, 1m)",
+                      param, ctx)  # fmt: skip
+        return round(number)
+
+
+COUNT = Count()
