@@ -1,0 +1,236 @@
+"""A finished data set: its description, its index, and where each stack lies.
+
+The only bridge from the data half to the training half; numpy and pyarrow only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from caco_data.errors import DatasetError, InputError
+from caco_data.shards import EXTRA_MEMBERS, INDEX_SCHEMA, bands_by_pixel, decode
+from caco_data.storage import Storage, open_storage, read_bytes
+from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, PeriodName
+
+FORMAT = "caco-data/1"
+DESCRIPTION = "dataset.json"
+INDEX = "index.parquet"
+LOCATIONS = "locations.parquet"
+REJECTED = "rejected.parquet"
+#: Only with the simulated source: location_id, changed_fraction, land_cover.
+TRUTH = "truth.parquet"
+SHARDS = "shards"
+
+REJECTED_SCHEMA = pa.schema(
+    [("location_id", pa.int64()), ("reason", pa.string()), ("detail", pa.string())]
+)
+TRUTH_SCHEMA = pa.schema(
+    [
+        ("location_id", pa.int64()),
+        ("changed_fraction", pa.float64()),
+        ("land_cover", pa.string()),
+    ]
+)
+
+#: Tiles of a stack (paper, section 3.3: five images a period).
+TILES = 5
+
+
+@dataclass(frozen=True)
+class StackTable:
+    """Where the 10 m bands of every complete location lie, as arrays over L locations."""
+
+    location_ids: NDArray[np.int64]
+    """(L,), ascending."""
+    paths: tuple[str, ...]
+    """Paths or URLs of the shards."""
+    shard: NDArray[np.int32]
+    """(L,), index into `paths`."""
+    offset: NDArray[np.int64]
+    """(L, 2), bytes from the start of the shard to the early and the late member."""
+    nbytes: NDArray[np.int64]
+    """(L, 2), bytes of the members."""
+    shape: tuple[int, int, int, int]
+    """Of a member: (T, C, H, W)."""
+    dtype: np.dtype[Any]
+    """uint16 (DN) or uint8 (DN / 10000 * 255)."""
+    bands: tuple[str, ...]
+    """Names of the C bands."""
+    compressed: bool
+    """Whether the members are `.npy.zst` rather than `.npy`."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An opened data set."""
+
+    root: str
+    """The path or URL."""
+    storage: Storage
+    meta: dict[str, Any]
+    """dataset.json."""
+    index: pa.Table
+    """One row a tile, ordered by location, period (early, late) and t."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """All bands, in the order asked for."""
+        return tuple(self.meta["settings"]["bands"])
+
+    @property
+    def compressed(self) -> bool:
+        """Whether array members are zstd frames."""
+        return bool(self.meta["settings"]["compress"] != "none")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hexadecimal, of dataset.json, which holds those of the shards."""
+        return hashlib.sha256(read_bytes(self.storage, DESCRIPTION)).hexdigest()
+
+    def stacks(self) -> StackTable:
+        """Places of the 10 m bands of every location.
+
+        Raises
+        ------
+        InputError
+            When the data set has no 10 m band or no location.
+        """
+        bands = bands_by_pixel(self.bands).get(PIXEL_M, ())
+        if not bands or not self.index.num_rows:
+            what = "Data set without 10 m bands" if not bands else "Data set without locations"
+            raise InputError(what, self.root, "Download one with --bands rgb")
+        first = self.index.filter(pc.equal(self.index["t"], 0))  # early, late of each location
+        ids = first["location_id"].to_numpy().reshape(-1, 2)
+        names = sorted(set(first["shard"].to_pylist()))
+        number = {name: i for i, name in enumerate(names)}
+        shard = np.array([number[name] for name in first["shard"].to_pylist()], dtype=np.int32)
+        return StackTable(
+            location_ids=ids[:, 0],
+            paths=tuple(f"{self.root}/{SHARDS}/{name}" for name in names),
+            shard=shard[::2],
+            offset=first["offset"].to_numpy().reshape(-1, 2),
+            nbytes=first["nbytes"].to_numpy().reshape(-1, 2),
+            shape=(TILES, len(bands), PATCH_PX, PATCH_PX),
+            dtype=np.dtype(self.meta["settings"]["dtype"]),
+            bands=bands,
+            compressed=self.compressed,
+        )
+
+    def read_member(
+        self, location_id: int, period: PeriodName, member: Literal["", "20", "60", "_scl"] = ""
+    ) -> NDArray[Any]:
+        """Read one member of a location, shape (5, C, H, W) or (5, H, W) for `_scl`.
+
+        Raises
+        ------
+        InputError
+            When the location is not in the data set.
+        DatasetError
+            When its bytes are not what the index says.
+        """
+        here = pc.and_(
+            pc.equal(self.index["location_id"], location_id), pc.equal(self.index["period"], period)
+        )
+        rows = self.index.filter(here).slice(0, 1).to_pylist()
+        prefix = EXTRA_MEMBERS.get(member, "")
+        if not rows or rows[0][prefix + "offset"] is None:
+            raise InputError(f"No stack of location {location_id}", self.root, "See index.parquet")
+        name = f"{SHARDS}/{rows[0]['shard']}"
+        with self.storage.open(name) as file:
+            file.seek(rows[0][prefix + "offset"])
+            data = file.read(rows[0][prefix + "nbytes"])
+        if hashlib.sha256(data).hexdigest() != rows[0][prefix + "sha256"]:
+            raise DatasetError(
+                f"Location {location_id} is damaged",
+                f"{self.root}/{name}",
+                "Run 'caco-data verify --repair', then 'caco-data download'",
+            )
+        return decode(data, ".npy.zst" if self.compressed else ".npy")
+
+
+def read_description(storage: Storage) -> dict[str, Any]:
+    """Read dataset.json.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    DatasetError
+        When it is not one of ours.
+    """
+    where = f"{storage.root}/{DESCRIPTION}"
+    try:
+        meta = json.loads(read_bytes(storage, DESCRIPTION))
+    except FileNotFoundError as error:
+        raise InputError(
+            "No data set here", str(storage.root), "Make one with 'caco-data download'"
+        ) from error
+    except ValueError as error:
+        raise DatasetError(f"Unreadable description: {error}", where) from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise DatasetError(f"Not a data set of format {FORMAT}", where)
+    return meta
+
+
+def read_table(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
+    """Read one of the data set's tables; DatasetError when it is missing or not of the schema."""
+    where = f"{storage.root}/{name}"
+    try:
+        with storage.open(name) as file:
+            table = pq.read_table(file)
+    except FileNotFoundError as error:
+        raise DatasetError("Missing table", where) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DatasetError(f"Unreadable table: {error}", where) from error
+    if not table.schema.remove_metadata().equals(schema):
+        raise DatasetError("Table with other columns than the format's", where)
+    return table
+
+
+def open_dataset(root: str | os.PathLike[str]) -> Dataset:
+    """Open a finished data set.
+
+    Parameters
+    ----------
+    root : path or URL
+        The folder that holds dataset.json.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        When there is no data set, or an unfinished one.
+    DatasetError
+        When its description or its index is damaged.
+    """
+    storage = open_storage(root)
+    meta = read_description(storage)
+    if not meta.get("complete"):
+        raise InputError(
+            "Unfinished data set", str(root), "Run the same 'caco-data download' again to finish it"
+        )
+    index = read_table(storage, INDEX, INDEX_SCHEMA)
+    expected = len(PERIODS) * TILES
+    if index.num_rows != expected * int(meta["counts"]["complete"]):
+        raise DatasetError(
+            f"{index.num_rows} index rows for {meta['counts']['complete']} locations",
+            f"{storage.root}/{INDEX}",
+            "Run 'caco-data verify'",
+        )
+    return Dataset(
+        str(Path(root)) if "://" not in str(root) else storage.root, storage, meta, index
+    )

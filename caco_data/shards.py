@@ -1,0 +1,296 @@
+"""The shard format: a plain tar in the WebDataset convention, whose members are plain `.npy`.
+
+A location is a run of members with one key, ordered by location::
+
+    000000123.early.npy       uint16 DN (5, C, 264, 264): the 10 m bands
+    000000123.early20.npy     (5, C20, 132, 132), .early60.npy (5, C60, 44, 44): when asked for
+    000000123.early_scl.npy   uint8 (5, 132, 132): scene classes
+    000000123.late.npy        ... likewise
+    000000123.json            the location's index rows
+
+so that a reader may stream the tar (webdataset, Hugging Face datasets, DALI) or read any member at
+its offset. `--dtype uint8` stores DN / 10000 * 255, `--compress zstd` adds `.zst` to the arrays.
+Needs numpy and pyarrow only (zstandard where it is asked for).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from caco_data.errors import DatasetError
+from caco_data.types import BAND_PIXEL_M, PERIODS, PIXEL_M, LocationStacks, Stack
+
+Dtype = Literal["uint16", "uint8"]
+Compress = Literal["none", "zstd"]
+
+#: Array data begins here in a `.npy` member that numpy wrote (format 1.0, header padded to 64).
+NPY_HEADER_BYTES = 128
+ZSTD_LEVEL = 3
+
+#: Members of a period after the 10 m bands: name suffix, and prefix of their index columns.
+EXTRA_MEMBERS = {"20": "b20_", "60": "b60_", "_scl": "scl_"}
+_POSITION = [("offset", pa.int64()), ("nbytes", pa.int64()), ("sha256", pa.string())]
+
+#: `offset`, `nbytes` and `sha256` are those of the member that holds the tile's 10 m bands; the
+#: prefixed ones, null where there is no such member, of those that hold its 20 m and 60 m bands
+#: and its SCL. The tile is entry `t` of the member's first axis.
+INDEX_SCHEMA = pa.schema(
+    [
+        ("location_id", pa.int64()),
+        ("period", pa.string()),
+        ("t", pa.int8()),
+        ("image_id", pa.string()),
+        ("acquired", pa.timestamp("us", tz="UTC")),
+        ("cloud_pct", pa.float64()),
+        ("clear_fraction", pa.float64()),
+        ("baseline", pa.string()),
+        ("crs", pa.string()),
+        ("transform", pa.list_(pa.float64())),
+        ("shard", pa.string()),
+        *_POSITION,
+        *[(p + name, kind) for p in EXTRA_MEMBERS.values() for name, kind in _POSITION],
+    ]
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One location, encoded: what a worker hands back and a shard is made of."""
+
+    location_id: int
+    arrays: dict[str, bytes]
+    """Encoded members by name without the key, `early.npy`, in the shard's order."""
+    rows: tuple[Row, ...]
+    """Index rows; `shard` and the offsets are filled in when the record gets its place."""
+
+
+def bands_by_pixel(bands: Iterable[str]) -> dict[int, tuple[str, ...]]:
+    """Group bands by native pixel side in metres, keeping their order."""
+    bands = tuple(bands)
+    sides = sorted({BAND_PIXEL_M[band] for band in bands})
+    return {side: tuple(b for b in bands if BAND_PIXEL_M[b] == side) for side in sides}
+
+
+def to_uint8(dn: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Digital numbers in the released set's 8 bits: DN / 10000 * 255, rounded, at most 255."""
+    scaled = np.rint(dn.astype(np.float32) * np.float32(255 / 10000))
+    eight: NDArray[np.uint8] = np.minimum(scaled, 255).astype(np.uint8)
+    return eight
+
+
+def _encode(array: NDArray[Any], compress: Compress) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0))
+    if compress == "none":
+        return buffer.getvalue()
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(buffer.getvalue())
+
+
+def decode(data: bytes, name: str) -> NDArray[Any]:
+    """Decode an array member.
+
+    Raises
+    ------
+    ValueError
+        When the bytes are not an array.
+    """
+    if name.endswith(".zst"):
+        import zstandard
+
+        try:
+            data = zstandard.ZstdDecompressor().decompress(data)
+        except zstandard.ZstdError as error:
+            raise ValueError(str(error)) from error
+    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _stack_arrays(stack: Stack, bands: tuple[str, ...], dtype: Dtype) -> dict[str, NDArray[Any]]:
+    """Arrays of one period by member suffix, bands at their native pixel."""
+    dn = np.stack([tile.pixels for tile in stack.tiles])  # (T, C, H, W) at 10 m
+    pixels: NDArray[Any] = to_uint8(dn) if dtype == "uint8" else dn
+    arrays: dict[str, NDArray[Any]] = {}
+    for side, group in bands_by_pixel(bands).items():
+        step = side // PIXEL_M
+        suffix = "" if step == 1 else str(side)
+        arrays[suffix] = pixels[:, [bands.index(b) for b in group], ::step, ::step]
+    arrays["_scl"] = np.stack([tile.scl for tile in stack.tiles])
+    return arrays
+
+
+def encode(stacks: LocationStacks, dtype: Dtype = "uint16", compress: Compress = "none") -> Record:
+    """Encode a location's stacks as the members and index rows of a shard."""
+    ending = ".npy" if compress == "none" else ".npy.zst"
+    arrays: dict[str, bytes] = {}
+    rows: list[Row] = []
+    for period, stack in zip(PERIODS, (stacks.early, stacks.late), strict=True):
+        position: Row = {}
+        for suffix, array in _stack_arrays(stack, stacks.bands, dtype).items():
+            data = arrays[f"{period}{suffix}{ending}"] = _encode(array, compress)
+            prefix = EXTRA_MEMBERS.get(suffix, "")
+            position[prefix + "nbytes"] = len(data)
+            position[prefix + "sha256"] = hashlib.sha256(data).hexdigest()
+        for t, tile in enumerate(stack.tiles):
+            row = dict.fromkeys(INDEX_SCHEMA.names) | {
+                "location_id": stacks.location.location_id,
+                "period": period,
+                "t": t,
+                "image_id": tile.scene.image_id,
+                "acquired": tile.scene.acquired.isoformat(),
+                "cloud_pct": tile.scene.cloud_pct,
+                "clear_fraction": tile.clear_fraction,
+                "baseline": tile.scene.baseline,
+                "crs": stacks.grid.crs,
+                "transform": list(stacks.grid.transform),
+            }
+            rows.append(row | position)
+    return Record(stacks.location.location_id, arrays, tuple(rows))
+
+
+def _key(location_id: int) -> str:
+    return f"{location_id:09d}"
+
+
+def record_json(rows: Iterable[Row]) -> bytes:
+    """The `.json` member of a location whose rows have their place."""
+    return (json.dumps(list(rows), indent=1) + "\n").encode()
+
+
+def _place(record: Record, shard: str, offsets: dict[str, int]) -> list[Row]:
+    """Give a record's rows their shard and offsets; `offsets` is by member name less its ending."""
+    placed = []
+    for row in record.rows:
+        position: Row = {"shard": shard}
+        for suffix, prefix in {"": "", **EXTRA_MEMBERS}.items():
+            position[prefix + "offset"] = offsets.get(f"{row['period']}{suffix}")
+        placed.append(row | position)
+    return placed
+
+
+class HashingFile(io.RawIOBase):
+    """Passes writes on while it counts and hashes them, so that a shard is read once only."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.nbytes = 0
+
+    def write(self, data: Any) -> int:
+        """Write, count and hash."""
+        self._file.write(data)
+        self._hash.update(data)
+        self.nbytes += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.nbytes
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all that was written, hexadecimal."""
+        return self._hash.hexdigest()
+
+
+def write_shard(file: IO[bytes], shard: str, records: Iterable[Record]) -> list[Row]:
+    """Write records as a tar, one at a time.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing, at its start.
+    shard : str
+        The shard's file name, for the index.
+    records : iterable of Record
+        Ordered by location.
+
+    Returns
+    -------
+    list of dict
+        The index rows, in order, with shard and offsets.
+    """
+    rows: list[Row] = []
+    # Plain ustar headers with mtime 0: the same records give the same bytes.
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+
+        def add(name: str, data: bytes) -> int:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+            return int(tar.offset) - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+        for record in records:
+            key = _key(record.location_id)
+            offsets = {
+                name.split(".")[0]: add(f"{key}.{name}", data)
+                for name, data in record.arrays.items()
+            }
+            placed = _place(record, shard, offsets)
+            add(f"{key}.json", record_json(placed))
+            rows += placed
+    return rows
+
+
+def read_shard(file: IO[bytes], where: str) -> Iterator[Record]:
+    """Read a shard's records in order, checking each array against its digest.
+
+    Raises
+    ------
+    DatasetError
+        For a truncated tar, a missing member or a wrong digest.
+    """
+    arrays: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=file, mode="r|") as tar:
+            for info in tar:
+                key, name = info.name.split(".", 1)
+                member = tar.extractfile(info)
+                data = member.read() if member else b""
+                if name != "json":
+                    arrays[name] = data
+                    continue
+                rows = json.loads(data)
+                check_digests(rows, arrays)
+                yield Record(int(key), arrays, tuple(rows))
+                arrays = {}
+    except (tarfile.TarError, ValueError, EOFError, KeyError) as error:
+        raise DatasetError(f"Broken shard: {error}", where, "Run 'caco-data verify'") from error
+
+
+def check_digests(rows: Iterable[Row], arrays: dict[str, bytes]) -> None:
+    """Compare arrays by member name with the digests in their rows; ValueError names the first."""
+    digests = {}
+    for row in rows:
+        for suffix, prefix in {"": "", **EXTRA_MEMBERS}.items():
+            if row[prefix + "sha256"] is not None:
+                digests[f"{row['period']}{suffix}"] = row[prefix + "sha256"]
+    found = {name.split(".")[0]: hashlib.sha256(data).hexdigest() for name, data in arrays.items()}
+    for name in digests.keys() | found.keys():
+        if digests.get(name) != found.get(name):
+            raise ValueError(f"the digest of member '{name}' does not match its index row")
+
+
+def rows_table(rows: list[Row]) -> pa.Table:
+    """Index rows as an Arrow table."""
+    from datetime import datetime
+
+    typed = [row | {"acquired": datetime.fromisoformat(row["acquired"])} for row in rows]
+    return pa.Table.from_pylist(typed, schema=INDEX_SCHEMA)

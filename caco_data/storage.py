@@ -1,0 +1,213 @@
+"""Where a data set's bytes lie: a local folder, or any fsspec URL (`s3://`, `gs://`, `memory://`).
+
+Every file appears whole or not at all: it is written under a temporary name, flushed to the disk,
+and renamed. Names are relative, with forward slashes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Protocol
+
+from caco_data.errors import InputError
+
+TEMPORARY = ".tmp"
+
+
+class Storage(Protocol):
+    """A folder of files, some of them in subfolders."""
+
+    @property
+    def root(self) -> str:
+        """The path or URL it was opened with."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether a file of that name is there, whole."""
+        ...
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names, relative to the root and sorted, of the files directly in a folder."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        ...
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        ...
+
+    def writing(self, name: str) -> AbstractWriting:
+        """Context of a binary file that gets its name when the block ends without an error."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing happens when it is not there."""
+        ...
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and what is in it."""
+        ...
+
+
+class AbstractWriting(Protocol):
+    """What `Storage.writing` returns."""
+
+    def __enter__(self) -> IO[bytes]:
+        """Begin."""
+        ...
+
+    def __exit__(self, *exc: object) -> bool | None:
+        """Commit, or on an error discard."""
+        ...
+
+
+class LocalStorage:
+    """A folder on a local or mounted disk; files are fsynced before they get their name."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = str(root)
+        self._path = Path(root)
+
+    def path(self, name: str) -> Path:
+        """Path of a file, for readers that want the operating system's own calls."""
+        return self._path / name
+
+    def exists(self, name: str) -> bool:
+        """Whether a file of that name is there, whole."""
+        return self.path(name).is_file()
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names, relative to the root and sorted, of the files directly in a folder."""
+        path = self.path(folder)
+        if not path.is_dir():
+            return []
+        prefix = f"{folder}/" if folder else ""
+        return sorted(prefix + entry.name for entry in os.scandir(path) if entry.is_file())
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        return self.path(name).stat().st_size
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        return self.path(name).open("rb")
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Context of a binary file that gets its name when the block ends without an error."""
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + TEMPORARY)
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        # The rename is durable only once the folder is on the disk too.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing happens when it is not there."""
+        self.path(name).unlink(missing_ok=True)
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and what is in it."""
+        shutil.rmtree(self.path(folder), ignore_errors=True)
+
+
+class RemoteStorage:
+    """A prefix of an fsspec file system; an object store shows an object only when it is whole."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.root = url.rstrip("/")
+        try:
+            self._fs, self._prefix = fsspec.core.url_to_fs(self.root)
+        except (ImportError, ValueError) as error:
+            raise InputError(f"Cannot open this storage: {error}", url) from error
+
+    def _full(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if name else self._prefix
+
+    def exists(self, name: str) -> bool:
+        """Whether a file of that name is there, whole."""
+        return bool(self._fs.isfile(self._full(name)))
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names, relative to the root and sorted, of the files directly in a folder."""
+        try:
+            entries = self._fs.ls(self._full(folder), detail=True, refresh=True)
+        except FileNotFoundError:
+            return []
+        prefix = f"{folder}/" if folder else ""
+        files = (entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file")
+        return sorted(prefix + name for name in files)
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        return int(self._fs.size(self._full(name)))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        file: IO[bytes] = self._fs.open(self._full(name), "rb")
+        return file
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Context of a binary file that gets its name when the block ends without an error."""
+        full = self._full(name)
+        self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+        temporary = full + TEMPORARY
+        try:
+            with self._fs.open(temporary, "wb") as file:
+                yield file
+            self._fs.mv(temporary, full)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                self._fs.rm(temporary)
+            raise
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing happens when it is not there."""
+        with suppress(FileNotFoundError):
+            self._fs.rm(self._full(name))
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and what is in it."""
+        with suppress(FileNotFoundError):
+            self._fs.rm(self._full(folder), recursive=True)
+
+
+def open_storage(root: str | os.PathLike[str]) -> LocalStorage | RemoteStorage:
+    """Open a folder by path or `file://` URL, or a prefix by any other fsspec URL."""
+    text = os.fspath(root)
+    if text.startswith("file://"):
+        return LocalStorage(text.removeprefix("file://"))
+    return RemoteStorage(text) if "://" in text else LocalStorage(text)
+
+
+def write_bytes(storage: Storage, name: str, data: bytes) -> None:
+    """Write a small file whole."""
+    with storage.writing(name) as file:
+        file.write(data)
+
+
+def read_bytes(storage: Storage, name: str) -> bytes:
+    """Read a small file whole."""
+    with storage.open(name) as file:
+        return file.read()
