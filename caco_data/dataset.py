@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -231,6 +230,4 @@ def open_dataset(root: str | os.PathLike[str]) -> Dataset:
             f"{storage.root}/{INDEX}",
             "Run 'caco-data verify'",
         )
-    return Dataset(
-        str(Path(root)) if "://" not in str(root) else storage.root, storage, meta, index
-    )
+    return Dataset(storage.root, storage, meta, index)

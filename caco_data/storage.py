@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -42,7 +42,7 @@ class Storage(Protocol):
         """Open a file for reading."""
         ...
 
-    def writing(self, name: str) -> AbstractWriting:
+    def writing(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """Context of a binary file that gets its name when the block ends without an error."""
         ...
 
@@ -52,18 +52,6 @@ class Storage(Protocol):
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder and what is in it."""
-        ...
-
-
-class AbstractWriting(Protocol):
-    """What `Storage.writing` returns."""
-
-    def __enter__(self) -> IO[bytes]:
-        """Begin."""
-        ...
-
-    def __exit__(self, *exc: object) -> bool | None:
-        """Commit, or on an error discard."""
         ...
 
 

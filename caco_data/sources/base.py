@@ -8,13 +8,14 @@ among its threads. `sources/simulated.py` is the one that needs no network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.types import Footprint, Grid, Scene
+from caco_data.types import Footprint, Grid, Period, Scene
 
 
 class ImageSource(Protocol):
@@ -64,6 +65,26 @@ class ImageSource(Protocol):
         TransientError, PermanentError, RefusedError
             As `caco_data.errors` says.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a simulated archive knows of a patch."""
+
+    changed_fraction: float
+    """Share of pixels, 0..1, whose permanent land cover at the middle of the late period differs
+    from that at the middle of the early one."""
+    land_cover: str
+    """Dominant class in the early period."""
+
+
+@runtime_checkable
+class TruthSource(Protocol):
+    """A source that knows the truth about its own world."""
+
+    def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
+        """Truth of a patch between two periods."""
         ...
 
 

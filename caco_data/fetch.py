@@ -1,0 +1,182 @@
+"""One location, from its point to its encoded stacks: what a worker does.
+
+Knows nothing of Dask: a function of a location, settings and an opened source.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from caco_data.errors import PermanentError, TransientError
+from caco_data.grid import grid_footprint, patch_grid
+from caco_data.retry import Pacer, RetryPolicy, call_with_retries
+from caco_data.scenes import SceneSettings, clear_fraction, fill_stack, make_plan, periods
+from caco_data.shards import Compress, Dtype, encode, write_shard
+from caco_data.sources.base import ImageSource, Truth, TruthSource
+from caco_data.types import (
+    PIXEL_M,
+    SCL_BAND,
+    SCL_PIXEL_M,
+    Footprint,
+    Grid,
+    Location,
+    LocationStacks,
+    Period,
+    Rejection,
+    Scene,
+    Stack,
+    Tile,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSettings:
+    """What decides the bytes of a location, beside its source."""
+
+    scenes: SceneSettings
+    bands: tuple[str, ...]
+    """L2A bands in the wanted order."""
+    dtype: Dtype = "uint16"
+    compress: Compress = "none"
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a location cost."""
+
+    requests: int = 0
+    """Listings and pixel reads, retries included."""
+    nbytes: int = 0
+    """Bytes of pixels received, before encoding."""
+    tiles: int = 0
+    """Tiles accepted."""
+    retries: dict[str, int] = field(default_factory=dict)
+    """Retries by what the failure was called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a location."""
+
+    location_id: int
+    part: bytes | None
+    """Its stacks as a shard of one location, or None when it was rejected."""
+    rejection: Rejection | None
+    truth: Truth | None
+    """What the source knows of the location, when it is simulated."""
+    counts: Counts
+
+
+class Requests:
+    """A source's requests, with retries, counted."""
+
+    def __init__(self, source: ImageSource, policy: RetryPolicy, pacer: Pacer) -> None:
+        self._source = source
+        self._policy = policy
+        self._pacer = pacer
+        self.counts = Counts()
+        self.unreadable = ""
+        """The source's own words about the last scene that can never be read."""
+
+    def _on_retry(self, error: TransientError) -> None:
+        self.counts.requests += 1
+        self.counts.retries[error.what] = self.counts.retries.get(error.what, 0) + 1
+
+    def scenes(self, footprint: Footprint, period: Period) -> list[Scene]:
+        """List the scenes of a period."""
+        self.counts.requests += 1
+        return call_with_retries(
+            lambda: self._source.list_scenes(footprint, period.start, period.end),
+            self._policy,
+            self._pacer,
+            self._on_retry,
+        )
+
+    def tile(self, scene: Scene, grid: Grid, bands: tuple[str, ...]) -> Tile | None:
+        """Read bands and SCL of a scene in one request; None when it can never be read."""
+        self.counts.requests += 1
+        try:
+            pixels = call_with_retries(
+                lambda: self._source.read_tile(scene, grid, (*bands, SCL_BAND)),
+                self._policy,
+                self._pacer,
+                self._on_retry,
+            )
+        except PermanentError as error:
+            self.unreadable = str(error)
+            return None
+        self.counts.nbytes += pixels.nbytes
+        step = SCL_PIXEL_M // PIXEL_M
+        scl = pixels[-1, ::step, ::step].astype(np.uint8)
+        return Tile(scene, pixels[:-1], scl, clear_fraction(scl))
+
+
+def get_stacks(
+    location: Location, requests: Requests, settings: FetchSettings
+) -> LocationStacks | Rejection:
+    """List, plan and read a location.
+
+    Raises
+    ------
+    PermanentError, TransientError
+        When a listing fails for good.
+    RefusedError
+        When the service refuses the user.
+    """
+    grid = patch_grid(location)
+    footprint = grid_footprint(grid)
+    spans = periods(location.location_id, settings.scenes)
+    listings = [(period, requests.scenes(footprint, period)) for period in spans]
+    plan = make_plan(location, grid, listings, settings.scenes)
+    if isinstance(plan, Rejection):
+        return plan
+    stacks: list[Stack] = []
+    for period in spans:
+        cut = [slot for slot in plan.slots if slot.period == period.name]
+        stack = fill_stack(
+            cut, lambda scene: requests.tile(scene, grid, settings.bands), settings.scenes
+        )
+        if isinstance(stack, str):
+            if requests.unreadable:
+                return Rejection(
+                    location.location_id, "unreadable scenes", f"{stack}; {requests.unreadable}"
+                )
+            return Rejection(location.location_id, "too cloudy", stack)
+        stacks.append(stack)
+    return LocationStacks(location, grid, settings.bands, stacks[0], stacks[1])
+
+
+def fetch_location(
+    location: Location,
+    source: ImageSource,
+    settings: FetchSettings,
+    policy: RetryPolicy,
+    pacer: Pacer,
+) -> Outcome:
+    """Fetch and encode one location; whatever fails for good becomes its rejection.
+
+    Raises
+    ------
+    RefusedError
+        When the service refuses the user: the whole run must stop.
+    """
+    requests = Requests(source, policy, pacer)
+    counts = requests.counts
+    try:
+        result = get_stacks(location, requests, settings)
+    except PermanentError as error:
+        result = Rejection(location.location_id, "permanent error", str(error))
+    except TransientError as error:
+        result = Rejection(location.location_id, "retries used up", str(error))
+    if isinstance(result, Rejection):
+        return Outcome(location.location_id, None, result, None, counts)
+    counts.tiles = len(result.early.tiles) + len(result.late.tiles)
+    buffer = io.BytesIO()
+    write_shard(buffer, "", [encode(result, settings.dtype, settings.compress)])
+    truth = None
+    if isinstance(source, TruthSource):
+        truth = source.truth(result.grid, *periods(location.location_id, settings.scenes))
+    return Outcome(location.location_id, buffer.getvalue(), None, truth, counts)

@@ -1,0 +1,235 @@
+"""Which scenes: pure functions from a catalogue listing to a plan (paper, section 3.3).
+
+Per location an early period at t1 and a late one `gap_years` later, each cut into five slots; late
+slots have the same days of the year as early ones, so that the pairs are seasonally aligned. In a
+slot the clearest scene that covers the patch is tried first.
+"""
+
+from __future__ import annotations
+
+from calendar import isleap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from caco_data.dataset import TILES
+from caco_data.grid import grid_footprint, unwrap
+from caco_data.types import (
+    PERIODS,
+    Footprint,
+    Grid,
+    Location,
+    Period,
+    Plan,
+    Rejection,
+    Scene,
+    Slot,
+    Stack,
+    Tile,
+)
+
+PERIOD_DAYS = 365
+#: Surface reflectance is global only from December 2018 (Earth Engine catalogue, S2_SR_HARMONIZED).
+FIRST_START, LAST_START = date(2019, 1, 1), date(2020, 12, 31)
+
+#: SCL classes that show the ground (Sentinel-2 L2A product guide): dark area, vegetation, not
+#: vegetated, water, unclassified, snow. Not: no data, defective, shadow, cloud, cirrus.
+CLEAR_CLASSES = (2, 4, 5, 6, 7, 11)
+_IS_CLEAR = np.isin(np.arange(256), CLEAR_CLASSES)
+
+#: Tries in a slot before it borrows from a neighbouring slot.
+MAX_CANDIDATES = 3
+
+_START_STREAM = 0x5CE9E5  # keeps these draws apart from the sampler's for the same seed
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSettings:
+    """What decides the scenes of a location."""
+
+    seed: int = 0
+    """Draws t1, together with the location's id."""
+    first_start: date = FIRST_START
+    """Earliest t1."""
+    last_start: date = LAST_START
+    """Latest t1."""
+    gap_years: int = 4
+    """t2 - t1, calendar years."""
+    max_cloud_pct: float = 20.0
+    """Scenes with more clouds over all are not tried, 0..100."""
+    min_clear: float = 0.9
+    """Least clear fraction of an accepted tile, 0..1."""
+    min_spacing_days: float = 10.0
+    """Least distance in days of a borrowed scene from every accepted one of its period."""
+
+
+def periods(location_id: int, settings: SceneSettings) -> tuple[Period, Period]:
+    """Early and late period of a location.
+
+    t1 is uniform over the days of `first_start`..`last_start` and depends on the seed and the
+    location's id only; t2 is the same calendar day `gap_years` later (28 February for the 29th).
+    """
+    days = (settings.last_start - settings.first_start).days + 1
+    bits = np.random.Philox(key=[settings.seed, _START_STREAM], counter=[location_id, 0, 0, 0])
+    t1 = settings.first_start + timedelta(int(np.random.Generator(bits).integers(days)))
+    year = t1.year + settings.gap_years
+    day = 28 if (t1.month, t1.day) == (2, 29) and not isleap(year) else t1.day
+    t2 = t1.replace(year=year, day=day)
+    early, late = (
+        Period(name, start, start + timedelta(days=PERIOD_DAYS))
+        for name, start in zip(PERIODS, map(_midnight, (t1, t2)), strict=True)
+    )
+    return early, late
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def covers(footprint: Footprint, patch: Footprint) -> bool:
+    """Whether a scene's footprint contains a whole patch, also across the antimeridian."""
+    lon = unwrap(footprint.longitudes, patch.longitudes[0])
+    # Unwrapped vertex by vertex a ring that meets the antimeridian stays whole, for the
+    # footprint is far smaller than the half turn within which the vertices are placed.
+    scene = shapely.polygons(np.column_stack([lon, footprint.latitudes]))
+    square = shapely.polygons(np.column_stack([patch.longitudes, patch.latitudes]))
+    return bool(shapely.contains_properly(scene, square))
+
+
+def usable(scenes: Iterable[Scene], grid: Grid, settings: SceneSettings) -> list[Scene]:
+    """Scenes that may give a tile, clearest first, at most one a day.
+
+    Two scenes of a day are the same pass, cut by the tiling: they show the same pixels.
+    """
+    patch = grid_footprint(grid)
+    best: dict[date, Scene] = {}
+    for scene in sorted(scenes, key=_clearest):
+        if (
+            scene.epsg == grid.epsg
+            and scene.cloud_pct <= settings.max_cloud_pct
+            and scene.acquired.date() not in best
+            and covers(scene.footprint, patch)
+        ):
+            best[scene.acquired.date()] = scene
+    return list(best.values())
+
+
+def _clearest(scene: Scene) -> tuple[float, str]:
+    return scene.cloud_pct, scene.image_id
+
+
+def slots(period: Period, scenes: Sequence[Scene]) -> tuple[Slot, ...]:
+    """Cut a period into `TILES` equal slots and deal the usable scenes out to them."""
+    step = (period.end - period.start) / TILES
+    edges = [period.start + t * step for t in range(TILES + 1)]
+    return tuple(
+        Slot(
+            period.name,
+            t,
+            edges[t],
+            edges[t + 1],
+            tuple(s for s in scenes if edges[t] <= s.acquired < edges[t + 1]),
+        )
+        for t in range(TILES)
+    )
+
+
+def make_plan(
+    location: Location,
+    grid: Grid,
+    listings: Sequence[tuple[Period, Sequence[Scene]]],
+    settings: SceneSettings,
+) -> Plan | Rejection:
+    """Plan a location from the catalogue's listing of each period.
+
+    Returns
+    -------
+    Plan or Rejection
+        The rejection when some slot, with its neighbours to borrow from, has no candidate at all:
+        no pixel needs to be read to know that.
+    """
+    planned: list[Slot] = []
+    for period, listing in listings:
+        cut = slots(period, usable(listing, grid, settings))
+        for slot in cut:
+            if not any(other.candidates for other in _neighbourhood(slot, cut)):
+                reason = "too few scenes" if listing else "no scenes"
+                detail = (
+                    f"{slot.period} slot {slot.t}: none usable of the {len(listing)} scenes "
+                    f"listed in {period.start:%Y-%m-%d}..{period.end:%Y-%m-%d}"
+                )
+                return Rejection(location.location_id, reason, detail)
+        planned += cut
+    return Plan(location, grid, tuple(planned))
+
+
+def _neighbourhood(slot: Slot, cut: Sequence[Slot]) -> list[Slot]:
+    return [other for other in cut if abs(other.t - slot.t) <= 1]
+
+
+def clear_fraction(scl: NDArray[np.uint8]) -> float:
+    """Share of SCL pixels, any shape, whose class is one of `CLEAR_CLASSES`."""
+    return float(np.count_nonzero(_IS_CLEAR[scl]) / scl.size)
+
+
+def has_nodata(tile: Tile) -> bool:
+    """Whether any pixel is masked: SCL class 0, or 0 in every band."""
+    return bool((tile.scl == 0).any() or (tile.pixels == 0).all(axis=0).any())
+
+
+def fill_stack(
+    cut: Sequence[Slot], read: Callable[[Scene], Tile | None], settings: SceneSettings
+) -> Stack | str:
+    """Fill the slots of one period, reading as few tiles as possible.
+
+    Parameters
+    ----------
+    cut : sequence of Slot
+        The period's slots.
+    read : callable
+        Reads the tile of a scene; None when the scene can never be read.
+    settings : SceneSettings
+
+    Returns
+    -------
+    Stack or str
+        The stack, or what is missing.
+    """
+    accepted: dict[int, Tile] = {}
+    tried: set[str] = set()
+
+    def first_good(candidates: Iterable[Scene]) -> Tile | None:
+        for scene in list(candidates)[:MAX_CANDIDATES]:
+            tried.add(scene.image_id)
+            tile = read(scene)
+            if tile and tile.clear_fraction >= settings.min_clear and not has_nodata(tile):
+                return tile
+        return None
+
+    def borrowable(slot: Slot) -> list[Scene]:
+        far = timedelta(days=settings.min_spacing_days)
+        return sorted(
+            (
+                scene
+                for other in _neighbourhood(slot, cut)
+                for scene in other.candidates
+                if scene.image_id not in tried
+                and all(abs(scene.acquired - t.scene.acquired) >= far for t in accepted.values())
+            ),
+            key=_clearest,
+        )
+
+    for slot in cut:
+        if tile := first_good(slot.candidates):
+            accepted[slot.t] = tile
+    for slot in cut:
+        if slot.t not in accepted:
+            tile = first_good(borrowable(slot))
+            if tile is None:
+                return f"{slot.period} slot {slot.t}: no clear tile in {len(tried)} tried"
+            accepted[slot.t] = tile
+    return Stack(cut[0].period, tuple(accepted[slot.t] for slot in cut))

@@ -1,0 +1,306 @@
+"""A data set in the making: parts become shards, shards become a finished data set.
+
+Whatever is kept survives a kill at any moment. In the folder `.work`::
+
+    000000123.tar             a finished location: a shard of one
+    000000123.truth.json      its truth, written before it (simulated source)
+    000000123.rejected.json   or why it has no stacks
+    000000.parquet            a finished shard's index rows; in its metadata the shard's digest,
+                              its rejections and truths
+
+A shard holds the locations of `locations_per_shard` consecutive rows of the locations table, and is
+written once all of them are settled, so that its bytes do not depend on the order of arrival.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from caco_data import __version__
+from caco_data.dataset import (
+    DESCRIPTION,
+    FORMAT,
+    INDEX,
+    LOCATIONS,
+    REJECTED,
+    REJECTED_SCHEMA,
+    SHARDS,
+    TRUTH,
+    TRUTH_SCHEMA,
+    read_description,
+)
+from caco_data.errors import DatasetError, InputError
+from caco_data.fetch import Outcome
+from caco_data.shards import (
+    INDEX_SCHEMA,
+    HashingFile,
+    Record,
+    read_shard,
+    rows_table,
+    write_shard,
+)
+from caco_data.storage import Storage, read_bytes, write_bytes
+from caco_data.types import PATCH_PX, PIXEL_M
+
+WORK = ".work"
+_METADATA = b"caco_data"
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Name the settings that differ, `scenes.max_cloud_pct 20.0 -> 30.0`."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += difference(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key} {before} -> {after}")
+    return lines
+
+
+class Workspace:
+    """Keeps outcomes, and turns them into a data set.
+
+    Parameters
+    ----------
+    storage : Storage
+        Where the data set goes.
+    description : dict
+        The fixed part of dataset.json: source, collection, settings.
+    location_ids : list of int
+        Ascending.
+    locations_per_shard : int
+        Rows of the locations table a shard stands for.
+
+    Raises
+    ------
+    InputError
+        When the folder holds something else, or a data set made with other settings.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        description: dict[str, Any],
+        location_ids: list[int],
+        locations_per_shard: int,
+    ) -> None:
+        self._storage = storage
+        self._per_shard = locations_per_shard
+        self._ids: list[int] = []
+        self._row: dict[int, int] = {}
+        self.complete: set[int] = set()
+        self.rejected: dict[int, str] = {}
+        """Reason by location."""
+        self._assembled: set[int] = set()
+        self._description = {
+            "format": FORMAT,
+            "software": f"caco-data {__version__}",
+            **json.loads(json.dumps(description)),
+        }
+        self.finished = self._claim()
+        self.extend(location_ids)
+        self._recover()
+
+    def _claim(self) -> bool:
+        """Make sure the folder is ours; whether the data set in it is finished."""
+        where = str(self._storage.root)
+        if self._storage.exists(DESCRIPTION):
+            found = read_description(self._storage)
+            lines = difference(
+                {key: found.get(key) for key in ("source", "settings")},
+                {key: self._description.get(key) for key in ("source", "settings")},
+            )
+            if lines:
+                raise InputError(
+                    f"Data set made with other settings: {'; '.join(lines)}",
+                    where,
+                    "Use the same settings to resume, or another --out",
+                )
+            return bool(found.get("complete"))
+        if self._storage.names() or self._storage.names(SHARDS):
+            raise InputError(
+                "The folder holds files but no data set", where, "Choose an empty --out"
+            )
+        write_bytes(self._storage, DESCRIPTION, _json({**self._description, "complete": False}))
+        return False
+
+    def extend(self, location_ids: list[int]) -> None:
+        """Add the locations that are not known yet, all of them after the known ones."""
+        for location_id in location_ids[len(self._ids) :]:
+            self._row[location_id] = len(self._ids)
+            self._ids.append(location_id)
+
+    def _recover(self) -> None:
+        """Find what an earlier run settled."""
+        if self.finished:
+            return
+        for name in self._storage.names(WORK):
+            stem = name.removeprefix(f"{WORK}/")
+            if re.fullmatch(r"\d{6}\.parquet", stem):
+                self._recover_shard(int(stem[:6]))
+        for name in self._storage.names(WORK):
+            stem = name.removeprefix(f"{WORK}/")
+            if match := re.fullmatch(r"(\d{9})\.(tar|rejected\.json)", stem):
+                location_id = int(match[1])
+                if self._shard_of(location_id) in self._assembled:
+                    self._storage.remove(name)  # killed between the shard and its clean-up
+                elif match[2] == "tar":
+                    self.complete.add(location_id)
+                else:
+                    self.rejected[location_id] = json.loads(read_bytes(self._storage, name))[
+                        "reason"
+                    ]
+
+    def _recover_shard(self, shard: int) -> None:
+        table, meta = self._read_part(shard)
+        self._assembled.add(shard)
+        self.complete.update(table["location_id"].unique().to_pylist())
+        self.rejected.update({r["location_id"]: r["reason"] for r in meta["rejected"]})
+
+    def _shard_of(self, location_id: int) -> int:
+        return self._row[location_id] // self._per_shard
+
+    @property
+    def pending(self) -> list[int]:
+        """Locations that are not settled, in order."""
+        return [i for i in self._ids if i not in self.complete and i not in self.rejected]
+
+    def keep(self, outcome: Outcome) -> None:
+        """Store an outcome durably, and write its shard when it was the last one missing."""
+        key = f"{WORK}/{outcome.location_id:09d}"
+        if outcome.part is not None:
+            if outcome.truth is not None:
+                write_bytes(self._storage, f"{key}.truth.json", _json(asdict(outcome.truth)))
+            write_bytes(self._storage, f"{key}.tar", outcome.part)
+            self.complete.add(outcome.location_id)
+        elif outcome.rejection is not None:
+            write_bytes(self._storage, f"{key}.rejected.json", _json(asdict(outcome.rejection)))
+            self.rejected[outcome.location_id] = outcome.rejection.reason
+        shard = self._shard_of(outcome.location_id)
+        rows = self._rows(shard)
+        # A shard that --fill may still add to waits for `finish`.
+        if len(rows) == self._per_shard and self._settled(rows):
+            self._assemble(shard)
+
+    def _rows(self, shard: int) -> list[int]:
+        return self._ids[shard * self._per_shard : (shard + 1) * self._per_shard]
+
+    def _settled(self, ids: list[int]) -> bool:
+        return all(i in self.complete or i in self.rejected for i in ids)
+
+    def _records(self, ids: list[int]) -> Iterator[Record]:
+        for location_id in ids:
+            name = f"{WORK}/{location_id:09d}.tar"
+            try:
+                with self._storage.open(name) as file:
+                    yield from read_shard(file, f"{self._storage.root}/{name}")
+            except DatasetError as error:
+                self._storage.remove(name)
+                raise DatasetError(
+                    f"A finished location was damaged on the disk and is dropped: {error.what}",
+                    error.where,
+                    "Run the same command again to fetch it anew",
+                ) from error
+
+    def _assemble(self, shard: int) -> None:
+        """Write a shard from its parts, then its index rows, then remove the parts."""
+        name = f"{shard:06d}.tar"
+        ids = self._rows(shard)
+        complete = [i for i in ids if i in self.complete]
+        meta: dict[str, Any] = {"rejected": [], "truth": [], "shard": None}
+        rows = []
+        if complete:
+            with self._storage.writing(f"{SHARDS}/{name}") as file:
+                hashing = HashingFile(file)
+                rows = write_shard(hashing, name, self._records(complete))  # type: ignore[arg-type]
+            meta["shard"] = {"name": name, "nbytes": hashing.nbytes, "sha256": hashing.sha256}
+        for location_id in ids:
+            key = f"{WORK}/{location_id:09d}"
+            if location_id in self.rejected:
+                meta["rejected"].append(self._read_json(f"{key}.rejected.json"))
+            elif self._storage.exists(f"{key}.truth.json"):
+                truth = self._read_json(f"{key}.truth.json")
+                meta["truth"].append({"location_id": location_id, **truth})
+        self._write_part(shard, rows_table(rows), meta)
+        self._assembled.add(shard)
+        for location_id in ids:
+            for ending in ("tar", "truth.json", "rejected.json"):
+                self._storage.remove(f"{WORK}/{location_id:09d}.{ending}")
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(read_bytes(self._storage, name))
+        return value
+
+    def _write_part(self, shard: int, table: pa.Table, meta: dict[str, Any]) -> None:
+        with self._storage.writing(f"{WORK}/{shard:06d}.parquet") as file:
+            pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(meta)}), file)
+
+    def _read_part(self, shard: int) -> tuple[pa.Table, dict[str, Any]]:
+        with self._storage.open(f"{WORK}/{shard:06d}.parquet") as file:
+            table = pq.read_table(file)
+        return table.replace_schema_metadata(), json.loads(table.schema.metadata[_METADATA])
+
+    def finish(self, locations: pa.Table) -> None:
+        """Write what is left of the shards, the tables and dataset.json; drop the workspace.
+
+        Parameters
+        ----------
+        locations : pyarrow.Table
+            The locations table, as sampled.
+        """
+        shards = range(-(-len(self._ids) // self._per_shard))
+        for shard in shards:
+            if shard not in self._assembled:
+                self._assemble(shard)
+        described: list[dict[str, Any]] = []
+        rejected: list[dict[str, Any]] = []
+        truth: list[dict[str, Any]] = []
+        with (
+            self._storage.writing(INDEX) as file,
+            pq.ParquetWriter(file, INDEX_SCHEMA, compression="zstd") as writer,
+        ):
+            for shard in shards:
+                table, meta = self._read_part(shard)
+                if meta["shard"]:
+                    writer.write_table(table)
+                    described.append(meta["shard"])
+                rejected += meta["rejected"]
+                truth += meta["truth"]
+        self._write_table(REJECTED, pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA))
+        if truth:
+            self._write_table(TRUTH, pa.Table.from_pylist(truth, schema=TRUTH_SCHEMA))
+        self._write_table(LOCATIONS, locations)
+        counts = {
+            "locations": len(self._ids),
+            "complete": len(self.complete),
+            "rejected": dict(sorted(Counter(self.rejected.values()).items())),
+            "nbytes": sum(shard["nbytes"] for shard in described),
+        }
+        grid = {"patch_px": PATCH_PX, "pixel_m": PIXEL_M, "crs": "UTM zone of each location"}
+        description = {
+            **self._description,
+            "grid": grid,
+            "complete": True,
+            "counts": counts,
+            "shards": described,
+        }
+        write_bytes(self._storage, DESCRIPTION, _json(description))
+        self.finished = True
+        self._storage.remove_folder(WORK)
+
+    def _write_table(self, name: str, table: pa.Table) -> None:
+        with self._storage.writing(name) as file:
+            pq.write_table(table, file, compression="zstd")
