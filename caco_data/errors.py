@@ -79,3 +79,9 @@ class RefusedError(SourceError):
     """The service refuses the user or the project: the run stops and keeps what is finished."""
 
     exit_code = 4
+
+
+class Interrupted(CacoDataError):
+    """^C or SIGTERM, with what has been kept and how to go on."""
+
+    exit_code = 130

@@ -6,7 +6,9 @@ Data goes to stdout; messages, logs and progress go to stderr.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -30,6 +32,9 @@ class CommandGroup(click.Group):
         """Run a command and exit: 0 done, 1 broken, 2 input, 3 incomplete, 4 refused, 130 ^C."""
         argv = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in argv
+        if threading.current_thread() is threading.main_thread():
+            # A scheduler's or an operator's "please stop" ends as ^C does: nothing is lost.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             result = super().main(argv, standalone_mode=False, **extra)
             sys.exit(result if isinstance(result, int) else 0)

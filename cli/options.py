@@ -10,7 +10,7 @@ import click
 _SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
-class Count(click.ParamType):
+class Count(click.ParamType):  # type: ignore[type-arg]
     """A positive whole number that may end in k or m: `100000`, `100k`, `2.5k`, `1m`."""
 
     name = "count"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,16 @@ class TruthSource(Protocol):
 
 
 class SourceSettings(Protocol):
-    """How to open a source: frozen, picklable, the same in every process."""
+    """How to open a source: a frozen dataclass, picklable, the same in every process.
+
+    Its fields decide the source's answers and are recorded in dataset.json.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __hash__(self) -> int:
+        """Equal settings share one opened source."""
+        ...
 
     @property
     def name(self) -> str:

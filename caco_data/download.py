@@ -1,0 +1,326 @@
+"""Plans to stacks to shards over Dask: the only module that imports dask.
+
+One task is one location, and makes one request at a time; at most `concurrency` tasks are handed
+out at any moment. So the requests in flight are capped over all workers together, memory is
+bounded by the work in flight, and a worker's results wait for nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Any
+
+from caco_data.dataset import read_description
+from caco_data.errors import InputError
+from caco_data.fetch import Counts, FetchSettings, Outcome, fetch_location
+from caco_data.locations import LocationTable, extend
+from caco_data.retry import Pacer, RetryPolicy
+from caco_data.sources.base import ImageSource, SourceSettings
+from caco_data.storage import open_storage
+from caco_data.types import Location, Rejection
+from caco_data.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """How the work is spread; none of it changes the data set's bytes."""
+
+    concurrency: int = 40
+    """Most requests in flight over all workers (Earth Engine's quota a project)."""
+    requests_per_second: float | None = None
+    """Most requests started a second over all workers; None for no cap."""
+    workers: int | None = None
+    """Worker processes of the local cluster; None for one a core, at most 8."""
+    scheduler: str | None = None
+    """Address of an existing Dask scheduler, used instead of a local cluster."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True)
+class DownloadSettings:
+    """What decides the data set's bytes, beside its locations."""
+
+    source: SourceSettings
+    fetch: FetchSettings
+    locations_per_shard: int = 128
+    fill: bool = False
+    """Draw replacements for rejected locations, by the sampler's next rows."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a download is: handed to the callback after every location."""
+
+    wanted: int
+    """Locations asked for."""
+    done: int
+    """Complete locations, those of earlier runs included."""
+    rejected: Counter[str]
+    """Rejected locations by reason, those of earlier runs included."""
+    settled: int = 0
+    """Locations completed or rejected by this run."""
+    pending: int = 0
+    """Locations still to do."""
+    tiles: int = 0
+    """Tiles accepted by this run."""
+    requests: int = 0
+    """Requests of this run."""
+    nbytes: int = 0
+    """Bytes of pixels received by this run."""
+    retries: Counter[str] = field(default_factory=Counter)
+    """Retries of this run by cause."""
+    elapsed_s: float = 0.0
+    """Seconds since this run began."""
+
+    def add(self, outcome: Outcome, elapsed_s: float) -> None:
+        """Count an outcome that has been kept."""
+        self.elapsed_s = elapsed_s
+        self.settled += 1
+        self.pending -= 1
+        if outcome.rejection:
+            self.rejected[outcome.rejection.reason] += 1
+        else:
+            self.done += 1
+        self.tiles += outcome.counts.tiles
+        self.requests += outcome.counts.requests
+        self.nbytes += outcome.counts.nbytes
+        self.retries.update(outcome.counts.retries)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Estimated seconds to the end; None before the first location."""
+        return self.elapsed_s / self.settled * self.pending if self.settled else None
+
+
+_opened_lock = threading.Lock()
+
+
+@lru_cache(maxsize=4)
+def _open_once(source: SourceSettings) -> ImageSource:
+    return source.open()
+
+
+@lru_cache(maxsize=4)
+def _pacer_once(per_second: float | None) -> Pacer:
+    return Pacer(per_second)
+
+
+def _task(
+    location: Location,
+    source: SourceSettings,
+    settings: FetchSettings,
+    retry: RetryPolicy,
+    per_second: float | None,
+) -> Outcome:
+    """Fetch a location in a worker, whose threads share one opened source and one pace."""
+    with _opened_lock:
+        opened, pacer = _open_once(source), _pacer_once(per_second)
+    return fetch_location(location, opened, settings, retry, pacer)
+
+
+def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
+    """Fixed part of dataset.json: all that decides the data set's bytes."""
+    points = hashlib.sha256()
+    for array in (locations.location_id, locations.longitude, locations.latitude):
+        points.update(array.tobytes())
+    fetch = asdict(settings.fetch)
+    scenes = {key: str(v) if "start" in key else v for key, v in fetch.pop("scenes").items()}
+    return {
+        "source": {
+            "name": settings.source.name,
+            "collection": settings.source.collection,
+            **asdict(settings.source),
+        },
+        "settings": {
+            **fetch,
+            "scenes": scenes,
+            "locations_per_shard": settings.locations_per_shard,
+            "fill": settings.fill,
+            "locations": len(locations.location_id),
+            "locations_sha256": points.hexdigest(),
+        },
+    }
+
+
+@contextmanager
+def _cluster(settings: ClusterSettings) -> Iterator[Any]:
+    """Connect to the given scheduler, or start a local cluster; yields a Dask client."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler:
+        try:
+            client = Client(settings.scheduler, timeout="10s", set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(
+                f"No Dask scheduler answers: {error}", settings.scheduler, "Check the address"
+            ) from error
+        with client:
+            yield client
+        return
+    workers = settings.workers or min(os.cpu_count() or 1, 8)
+    # Workers inherit "ignore ^C" from this moment: the interrupt is ours to handle, and a worker
+    # that dies of it would print its traceback over our message.
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
+    # Work is handed out a location at a time, so there is nothing to steal or to spill.
+    with dask.config.set(
+        {
+            "distributed.worker.memory.target": False,
+            "distributed.worker.memory.spill": False,
+            "distributed.scheduler.work-stealing": False,
+            "distributed.comm.compression": None,
+        }
+    ):
+        try:
+            cluster = LocalCluster(
+                n_workers=min(workers, settings.concurrency),
+                threads_per_worker=-(-settings.concurrency // workers),
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+        finally:
+            if in_main:
+                signal.signal(signal.SIGINT, before)
+        client = Client(cluster, set_as_default=False)
+        try:
+            yield client
+        finally:
+            with suppress(TimeoutError, OSError):
+                client.close(timeout=1)
+            cluster.close(timeout=2)
+
+
+def _outcomes(
+    client: Any, todo: list[Location], settings: DownloadSettings, cluster: ClusterSettings
+) -> Iterator[Outcome]:
+    """Hand out locations, `concurrency` at a time, and yield their outcomes as they come."""
+    from distributed import KilledWorker, as_completed
+
+    workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+    share = cluster.requests_per_second and cluster.requests_per_second / workers
+    task = partial(
+        _task,
+        source=settings.source,
+        settings=settings.fetch,
+        retry=cluster.retry,
+        per_second=share,
+    )
+    waiting = iter(todo)
+    location_of: dict[str, int] = {}
+
+    def hand_out(count: int) -> list[Any]:
+        futures = []
+        for location in islice(waiting, count):
+            futures.append(client.submit(task, location, pure=False))
+            location_of[futures[-1].key] = location.location_id
+        return futures
+
+    running = as_completed(hand_out(cluster.concurrency))
+    for future in running:
+        running.update(hand_out(1))
+        location_id = location_of.pop(future.key)
+        try:
+            outcome: Outcome = future.result()
+        except KilledWorker as error:
+            # Three workers died of it (out of memory, a crash in a library): the rest may live.
+            detail = f"its workers died: {error}"
+            outcome = Outcome(location_id, None, Rejection(location_id, "crash", detail), None,
+                              Counts())  # fmt: skip
+        future.release()
+        yield outcome
+
+
+def download(
+    settings: DownloadSettings,
+    locations: LocationTable,
+    out: str,
+    cluster: ClusterSettings,
+    on_progress: Callable[[Progress], None],
+) -> Progress:
+    """Download the stacks of locations into a data set, or resume doing so.
+
+    Parameters
+    ----------
+    settings : DownloadSettings
+        What to download.
+    locations : LocationTable
+        Where.
+    out : str
+        Folder or fsspec URL of the data set.
+    cluster : ClusterSettings
+        How the work is spread.
+    on_progress : callable
+        Called with the current `Progress` after every location.
+
+    Returns
+    -------
+    Progress
+        The final state.
+
+    Raises
+    ------
+    InputError
+        When `out` holds something else or the scheduler does not answer.
+    RefusedError
+        When the service refuses the user; everything finished is kept.
+    """
+    storage = open_storage(out)
+    wanted = len(locations.location_id)
+    workspace = Workspace(
+        storage,
+        _describe(settings, locations),
+        locations.location_id.tolist(),
+        settings.locations_per_shard,
+    )
+    if workspace.finished:
+        counts = read_description(storage)["counts"]
+        return Progress(wanted, counts["complete"], Counter(counts["rejected"]))
+    progress = Progress(wanted, len(workspace.complete), Counter(workspace.rejected.values()))
+    began = time.monotonic()
+    with ExitStack() as stack:
+        client = None
+        while True:
+            todo = _pending(locations, workspace)
+            progress.pending = len(todo)
+            on_progress(progress)
+            if todo:
+                client = client or stack.enter_context(_cluster(cluster))
+                for outcome in _outcomes(client, todo, settings, cluster):
+                    workspace.keep(outcome)
+                    progress.add(outcome, time.monotonic() - began)
+                    on_progress(progress)
+            missing = wanted - len(workspace.complete)
+            if not settings.fill or missing <= 0 or not workspace.complete:
+                break
+            locations = extend(locations.metadata, len(locations.location_id) + missing)
+            workspace.extend(locations.location_id.tolist())
+    workspace.finish(locations.table)
+    return progress
+
+
+def _pending(locations: LocationTable, workspace: Workspace) -> list[Location]:
+    pending = set(workspace.pending)
+    rows = zip(
+        locations.location_id.tolist(),
+        locations.longitude.tolist(),
+        locations.latitude.tolist(),
+        locations.utm_epsg.tolist(),
+        strict=True,
+    )
+    return [Location(*row) for row in rows if row[0] in pending]

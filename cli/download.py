@@ -1,0 +1,310 @@
+"""`caco-data download`: multi-year, cloud-filtered stacks into shards."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from caco_data.types import ALL_BANDS, RGB_BANDS
+
+from .options import COUNT
+from .progress import DownloadProgress, duration
+
+if TYPE_CHECKING:
+    from caco_data.download import Progress
+    from caco_data.sources.base import SourceSettings
+
+
+class Bands(click.ParamType):  # type: ignore[type-arg]
+    """`rgb`, `all`, or a list of L2A band names, in the wanted order."""
+
+    name = "bands"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Parse, or fail naming the bands there are."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        if text in ("rgb", "all"):
+            return RGB_BANDS if text == "rgb" else ALL_BANDS
+        bands = tuple(part.strip().upper() for part in text.split(","))
+        bad = [band for band in bands if band not in ALL_BANDS]
+        if bad:
+            self.fail(f"no band {bad[0]!r}; there are {', '.join(ALL_BANDS)}", param, ctx)
+        if len(set(bands)) < len(bands):
+            self.fail(f"{text!r} names a band twice", param, ctx)
+        return bands
+
+
+class StartRange(click.ParamType):  # type: ignore[type-arg]
+    """`2019-01-01..2020-12-31`, or one date."""
+
+    name = "date..date"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[date, date]:
+        """Parse, or fail naming the form."""
+        match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", str(value).strip())
+        try:
+            if match is None:
+                raise ValueError
+            first = date.fromisoformat(match[1])
+            last = date.fromisoformat(match[2] or match[1])
+        except ValueError:
+            self.fail(f"{value!r} is not of the form 2019-01-01..2020-12-31", param, ctx)
+        if last < first:
+            self.fail(f"{value!r} ends before it begins", param, ctx)
+        return first, last
+
+
+def _source(name: str, simulated_seed: int) -> SourceSettings:
+    from caco_data.sources.simulated import SimulatedSettings
+
+    return {"simulated": SimulatedSettings}[name](seed=simulated_seed)
+
+
+@click.command("download")
+@click.option(
+    "--locations",
+    default="locations.parquet",
+    show_default=True,
+    help="Table of locations, of 'caco-data sample' or your own.",
+)
+@click.option(
+    "--out",
+    default="dataset",
+    show_default=True,
+    help="Folder of the data set, or an fsspec URL (s3://, gs://, file://).",
+)
+@click.option(
+    "--source",
+    type=click.Choice(["simulated"]),
+    required=True,
+    help="Where the images come from; 'simulated' needs no account and no network.",
+)
+@click.option(
+    "--bands",
+    type=Bands(),
+    default="rgb",
+    show_default=True,
+    help="rgb (B4,B3,B2), all, or a list such as B2,B3,B4,B8.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["uint16", "uint8"]),
+    default="uint16",
+    show_default=True,
+    help="uint16 DN, or uint8 DN / 10000 * 255.",
+)
+@click.option(
+    "--compress",
+    type=click.Choice(["none", "zstd"]),
+    default="none",
+    show_default=True,
+    help="zstd saves space and costs reading speed.",
+)
+@click.option(
+    "--start",
+    type=StartRange(),
+    default="2019-01-01..2020-12-31",
+    show_default=True,
+    help="Days among which each location's early period begins.",
+)
+@click.option(
+    "--gap-years",
+    type=click.IntRange(1, 10),
+    default=4,
+    show_default=True,
+    help="Years from the early to the late period.",
+)
+@click.option(
+    "--max-cloud",
+    type=click.FloatRange(0, 100),
+    default=20,
+    show_default=True,
+    help="Most clouds of a scene, per cent.",
+)
+@click.option(
+    "--min-clear",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="Least clear fraction inside the patch.",
+)
+@click.option(
+    "--min-spacing",
+    type=click.FloatRange(0, 73),
+    default=10,
+    show_default=True,
+    help="Days between a borrowed scene and the others of its period.",
+)
+@click.option(
+    "--cloud-mask",
+    type=click.Choice(["scl"]),
+    default="scl",
+    show_default=True,
+    help="What tells clear pixels: the scene classification.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Draws the start of each early period.  [default: the locations' seed, or 0]",
+)
+@click.option(
+    "--archive-seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Which simulated world (--source simulated).",
+)
+@click.option(
+    "--concurrency",
+    type=COUNT,
+    default=40,
+    show_default=True,
+    help="Most requests in flight over all workers.",
+)
+@click.option(
+    "--requests-per-second",
+    type=click.FloatRange(0, min_open=True),
+    help="Most requests a second over all workers.  [default: no cap for 'simulated']",
+)
+@click.option(
+    "--max-retries",
+    type=click.IntRange(0, 100),
+    default=8,
+    show_default=True,
+    help="Retries of a request that fails in passing.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Worker processes.  [default: one a core, at most 8]",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="An existing Dask scheduler (tcp://host:8786) instead of a local cluster.",
+)
+@click.option(
+    "--locations-per-shard",
+    type=click.IntRange(1, 100_000),
+    default=128,
+    show_default=True,
+    help="Rows of the locations table in a shard.",
+)
+@click.option(
+    "--fill", is_flag=True, help="Draw replacements for rejected locations until all are complete."
+)
+@click.option(
+    "--min-complete",
+    type=click.FloatRange(0, 1),
+    default=0.95,
+    show_default=True,
+    help="Exit with 3 when a smaller share of the locations is complete.",
+)
+@click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    locations: str,
+    out: str,
+    source: str,
+    bands: tuple[str, ...],
+    dtype: str,
+    compress: str,
+    start: tuple[date, date],
+    gap_years: int,
+    max_cloud: float,
+    min_clear: float,
+    min_spacing: float,
+    cloud_mask: str,
+    seed: int | None,
+    archive_seed: int,
+    concurrency: int,
+    requests_per_second: float | None,
+    max_retries: int,
+    workers: int | None,
+    scheduler: str | None,
+    locations_per_shard: int,
+    fill: bool,
+    min_complete: float,
+    json_log: bool,
+) -> None:
+    """Download the stacks of the sampled locations into a sharded data set.
+
+    Interrupt it whenever you like: the same command again resumes, and ends in the same bytes.
+
+    \b
+    caco-data download --source simulated
+    caco-data download --source simulated --bands all --locations mine.geojson --out mine
+    """
+    from caco_data.download import ClusterSettings, DownloadSettings, download
+    from caco_data.errors import IncompleteError, Interrupted
+    from caco_data.fetch import FetchSettings
+    from caco_data.locations import read_locations
+    from caco_data.retry import RetryPolicy
+    from caco_data.scenes import SceneSettings
+
+    table = read_locations(locations)
+    scenes = SceneSettings(
+        seed=int(table.metadata.get("seed", 0)) if seed is None else seed,
+        first_start=start[0],
+        last_start=start[1],
+        gap_years=gap_years,
+        max_cloud_pct=max_cloud,
+        min_clear=min_clear,
+        min_spacing_days=min_spacing,
+    )
+    settings = DownloadSettings(
+        source=_source(source, archive_seed),
+        fetch=FetchSettings(scenes, bands, dtype, compress),  # type: ignore[arg-type]
+        locations_per_shard=locations_per_shard,
+        fill=fill,
+    )
+    cluster = ClusterSettings(
+        concurrency=concurrency,
+        requests_per_second=requests_per_second,
+        workers=workers,
+        scheduler=scheduler,
+        retry=RetryPolicy(max_retries),
+    )
+    show = DownloadProgress(json_log, quiet=ctx.find_root().params["quiet"])
+    result: Progress | None = None
+    try:
+        result = download(settings, table, out, cluster, show)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted; what is finished is kept", out, "Run the same command again to resume"
+        ) from None
+    finally:
+        show.close(result)
+    click.echo(_summary(result), err=True)
+    click.echo(out)
+    if result.done < min_complete * result.wanted:
+        raise IncompleteError(
+            f"{result.done} of {result.wanted} locations are complete, fewer than "
+            f"{min_complete:.0%}",
+            out,
+            "Raise --max-cloud, lower --min-clear, or use --fill",
+        )
+
+
+def _summary(result: Progress) -> str:
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(result.rejected.items()))
+    line = f"{result.done} locations complete, {result.rejected.total()} rejected" + (
+        f" ({reasons})" if reasons else ""
+    )
+    if not result.settled:
+        return f"{line}; nothing was left to do"
+    return (
+        f"{line}; {result.tiles} tiles, {result.requests} requests, "
+        f"{result.retries.total()} retries, {result.nbytes / 1e6:.1f} MB of pixels "
+        f"in {duration(result.elapsed_s)}"
+    )

@@ -1,0 +1,85 @@
+"""How long work shows itself: a bar on a terminal, plain or JSON lines elsewhere, on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from caco_data.download import Progress
+
+LINE_EVERY_S = 60.0
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `1:02:03`, or `?`."""
+    if seconds is None:
+        return "?"
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
+
+
+class DownloadProgress:
+    """Callback of `caco_data.download.download`."""
+
+    def __init__(self, json_log: bool, quiet: bool) -> None:
+        self._json = json_log
+        self._quiet = quiet and not json_log
+        self._bar: Any = None
+        if sys.stderr.isatty() and not json_log and not quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(unit="location", dynamic_ncols=True)
+        self._last = time.monotonic()
+
+    def __call__(self, now: Progress) -> None:
+        """Show the state, at most once a minute where lines are kept."""
+        settled = now.done + now.rejected.total()
+        if self._bar is not None:
+            self._bar.total = settled + now.pending
+            self._bar.n = settled
+            self._bar.set_postfix_str(self._rates(now))
+        elif not self._quiet and time.monotonic() - self._last >= LINE_EVERY_S:
+            self._last = time.monotonic()
+            self._line(now)
+
+    def _rates(self, now: Progress) -> str:
+        seconds = max(now.elapsed_s, 1e-9)
+        return (
+            f"{now.tiles} tiles, {now.rejected.total()} rejected, {now.retries.total()} retries, "
+            f"{now.nbytes / 1e6 / seconds:.1f} MB/s, {now.requests / seconds:.1f} requests/s"
+        )
+
+    def _line(self, now: Progress) -> None:
+        if self._json:
+            fields = {
+                "locations": now.done,
+                "pending": now.pending,
+                "rejected": dict(now.rejected),
+                "tiles": now.tiles,
+                "requests": now.requests,
+                "bytes": now.nbytes,
+                "retries": dict(now.retries),
+                "elapsed_s": round(now.elapsed_s, 1),
+                "eta_s": None if now.eta_s is None else round(now.eta_s, 1),
+            }
+            click.echo(json.dumps(fields), err=True)
+            return
+        settled = now.done + now.rejected.total()
+        click.echo(
+            f"{settled} of {settled + now.pending} locations, {self._rates(now)}, "
+            f"{duration(now.eta_s)} left",
+            err=True,
+        )
+
+    def close(self, now: Progress | None) -> None:
+        """Take the bar away, and leave the last state as a JSON line where those are asked for."""
+        if self._bar is not None:
+            self._bar.close()
+        if now is not None and self._json:
+            self._line(now)
