@@ -94,8 +94,8 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256, hexadecimal, of dataset.json, which holds those of the shards."""
-        return hashlib.sha256(read_bytes(self.storage, DESCRIPTION)).hexdigest()
+        """SHA-256, hexadecimal, of dataset.json, which holds those of the shards and tables."""
+        return str(self.meta["sha256"])
 
     def stacks(self) -> StackTable:
         """Places of the 10 m bands of every location.
@@ -158,6 +158,12 @@ class Dataset:
         return decode(data, ".npy.zst" if self.compressed else ".npy")
 
 
+def description_digest(meta: dict[str, Any]) -> str:
+    """SHA-256, hexadecimal, of dataset.json's content less the digest itself."""
+    rest = {key: value for key, value in meta.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def read_description(storage: Storage) -> dict[str, Any]:
     """Read dataset.json.
 
@@ -179,6 +185,8 @@ def read_description(storage: Storage) -> dict[str, Any]:
         raise DatasetError(f"Unreadable description: {error}", where) from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise DatasetError(f"Not a data set of format {FORMAT}", where)
+    if meta.get("complete") and meta.get("sha256") != description_digest(meta):
+        raise DatasetError("Description changed since it was written", where)
     return meta
 
 

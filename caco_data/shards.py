@@ -21,6 +21,7 @@ import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, Any, Literal
 
 import numpy as np
@@ -66,6 +67,19 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What a shard holds of one location, unchecked."""
+
+    location_id: int
+    arrays: dict[str, bytes]
+    """Members by name without the key."""
+    offsets: dict[str, int]
+    """Bytes from the start of the shard, by member name."""
+    json: bytes
+    """The `.json` member."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One location, encoded: what a worker hands back and a shard is made of."""
 
@@ -74,6 +88,13 @@ class Record:
     """Encoded members by name without the key, `early.npy`, in the shard's order."""
     rows: tuple[Row, ...]
     """Index rows; `shard` and the offsets are filled in when the record gets its place."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> Record:
+        """Read a shard's entry, checking each array against its digest; ValueError names it."""
+        rows = json.loads(entry.json)
+        check_digests(rows, entry.arrays)
+        return cls(entry.location_id, entry.arrays, tuple(rows))
 
 
 def bands_by_pixel(bands: Iterable[str]) -> dict[int, tuple[str, ...]]:
@@ -249,6 +270,31 @@ def write_shard(file: IO[bytes], shard: str, records: Iterable[Record]) -> list[
     return rows
 
 
+def scan_shard(file: IO[bytes]) -> Iterator[Entry]:
+    """Read a shard's locations in order, without looking into them.
+
+    A tar whose headers are damaged may end early without an error: compare with the index.
+
+    Raises
+    ------
+    tarfile.TarError, ValueError
+        For a truncated tar or a member whose name is not of the format.
+    """
+    arrays: dict[str, bytes] = {}
+    offsets: dict[str, int] = {}
+    with tarfile.open(fileobj=file, mode="r|") as tar:
+        for info in tar:
+            key, _, name = info.name.partition(".")
+            member = tar.extractfile(info)
+            data = member.read() if member else b""
+            if name == "json":
+                yield Entry(int(key), arrays, offsets, data)
+                arrays, offsets = {}, {}
+            else:
+                arrays[name] = data
+                offsets[name] = info.offset_data
+
+
 def read_shard(file: IO[bytes], where: str) -> Iterator[Record]:
     """Read a shard's records in order, checking each array against its digest.
 
@@ -257,20 +303,9 @@ def read_shard(file: IO[bytes], where: str) -> Iterator[Record]:
     DatasetError
         For a truncated tar, a missing member or a wrong digest.
     """
-    arrays: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=file, mode="r|") as tar:
-            for info in tar:
-                key, name = info.name.split(".", 1)
-                member = tar.extractfile(info)
-                data = member.read() if member else b""
-                if name != "json":
-                    arrays[name] = data
-                    continue
-                rows = json.loads(data)
-                check_digests(rows, arrays)
-                yield Record(int(key), arrays, tuple(rows))
-                arrays = {}
+        for entry in scan_shard(file):
+            yield Record.of(entry)
     except (tarfile.TarError, ValueError, EOFError, KeyError) as error:
         raise DatasetError(f"Broken shard: {error}", where, "Run 'caco-data verify'") from error
 
@@ -283,14 +318,19 @@ def check_digests(rows: Iterable[Row], arrays: dict[str, bytes]) -> None:
             if row[prefix + "sha256"] is not None:
                 digests[f"{row['period']}{suffix}"] = row[prefix + "sha256"]
     found = {name.split(".")[0]: hashlib.sha256(data).hexdigest() for name, data in arrays.items()}
-    for name in digests.keys() | found.keys():
-        if digests.get(name) != found.get(name):
-            raise ValueError(f"the digest of member '{name}' does not match its index row")
+    for name in sorted(digests.keys() | found.keys()):
+        if name not in found:
+            raise ValueError(f"member '{name}' is missing")
+        if digests.get(name) != found[name]:
+            raise ValueError(f"the digest of member '{name}' does not match")
 
 
-def rows_table(rows: list[Row]) -> pa.Table:
+def rows_table(rows: Iterable[Row]) -> pa.Table:
     """Index rows as an Arrow table."""
-    from datetime import datetime
-
     typed = [row | {"acquired": datetime.fromisoformat(row["acquired"])} for row in rows]
     return pa.Table.from_pylist(typed, schema=INDEX_SCHEMA)
+
+
+def table_rows(table: pa.Table) -> list[Row]:
+    """Index rows of an Arrow table, as `record_json` writes them."""
+    return [row | {"acquired": row["acquired"].isoformat()} for row in table.to_pylist()]

@@ -14,6 +14,7 @@ written once all of them are settled, so that its bytes do not depend on the ord
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -35,6 +36,7 @@ from caco_data.dataset import (
     SHARDS,
     TRUTH,
     TRUTH_SCHEMA,
+    description_digest,
     read_description,
 )
 from caco_data.errors import DatasetError, InputError
@@ -54,7 +56,8 @@ WORK = ".work"
 _METADATA = b"caco_data"
 
 
-def _json(value: object) -> bytes:
+def to_json(value: object) -> bytes:
+    """Encode what the data set keeps as JSON."""
     return (json.dumps(value, indent=1) + "\n").encode()
 
 
@@ -68,6 +71,19 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> li
         elif before != after:
             lines.append(f"{prefix}{key} {before} -> {after}")
     return lines
+
+
+def write_part(storage: Storage, shard: int, table: pa.Table, meta: dict[str, Any]) -> None:
+    """Write a finished shard's index rows; `meta` has its digest, rejections and truths."""
+    with storage.writing(f"{WORK}/{shard:06d}.parquet") as file:
+        pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(meta)}), file)
+
+
+def read_part(storage: Storage, shard: int) -> tuple[pa.Table, dict[str, Any]]:
+    """Read what `write_part` wrote."""
+    with storage.open(f"{WORK}/{shard:06d}.parquet") as file:
+        table = pq.read_table(file)
+    return table.replace_schema_metadata(), json.loads(table.schema.metadata[_METADATA])
 
 
 class Workspace:
@@ -134,7 +150,7 @@ class Workspace:
             raise InputError(
                 "The folder holds files but no data set", where, "Choose an empty --out"
             )
-        write_bytes(self._storage, DESCRIPTION, _json({**self._description, "complete": False}))
+        write_bytes(self._storage, DESCRIPTION, to_json({**self._description, "complete": False}))
         return False
 
     def extend(self, location_ids: list[int]) -> None:
@@ -165,7 +181,7 @@ class Workspace:
                     ]
 
     def _recover_shard(self, shard: int) -> None:
-        table, meta = self._read_part(shard)
+        table, meta = read_part(self._storage, shard)
         self._assembled.add(shard)
         self.complete.update(table["location_id"].unique().to_pylist())
         self.rejected.update({r["location_id"]: r["reason"] for r in meta["rejected"]})
@@ -183,11 +199,11 @@ class Workspace:
         key = f"{WORK}/{outcome.location_id:09d}"
         if outcome.part is not None:
             if outcome.truth is not None:
-                write_bytes(self._storage, f"{key}.truth.json", _json(asdict(outcome.truth)))
+                write_bytes(self._storage, f"{key}.truth.json", to_json(asdict(outcome.truth)))
             write_bytes(self._storage, f"{key}.tar", outcome.part)
             self.complete.add(outcome.location_id)
         elif outcome.rejection is not None:
-            write_bytes(self._storage, f"{key}.rejected.json", _json(asdict(outcome.rejection)))
+            write_bytes(self._storage, f"{key}.rejected.json", to_json(asdict(outcome.rejection)))
             self.rejected[outcome.location_id] = outcome.rejection.reason
         shard = self._shard_of(outcome.location_id)
         rows = self._rows(shard)
@@ -234,7 +250,7 @@ class Workspace:
             elif self._storage.exists(f"{key}.truth.json"):
                 truth = self._read_json(f"{key}.truth.json")
                 meta["truth"].append({"location_id": location_id, **truth})
-        self._write_part(shard, rows_table(rows), meta)
+        write_part(self._storage, shard, rows_table(rows), meta)
         self._assembled.add(shard)
         for location_id in ids:
             for ending in ("tar", "truth.json", "rejected.json"):
@@ -243,15 +259,6 @@ class Workspace:
     def _read_json(self, name: str) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(read_bytes(self._storage, name))
         return value
-
-    def _write_part(self, shard: int, table: pa.Table, meta: dict[str, Any]) -> None:
-        with self._storage.writing(f"{WORK}/{shard:06d}.parquet") as file:
-            pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(meta)}), file)
-
-    def _read_part(self, shard: int) -> tuple[pa.Table, dict[str, Any]]:
-        with self._storage.open(f"{WORK}/{shard:06d}.parquet") as file:
-            table = pq.read_table(file)
-        return table.replace_schema_metadata(), json.loads(table.schema.metadata[_METADATA])
 
     def finish(self, locations: pa.Table) -> None:
         """Write what is left of the shards, the tables and dataset.json; drop the workspace.
@@ -273,16 +280,21 @@ class Workspace:
             pq.ParquetWriter(file, INDEX_SCHEMA, compression="zstd") as writer,
         ):
             for shard in shards:
-                table, meta = self._read_part(shard)
+                table, meta = read_part(self._storage, shard)
                 if meta["shard"]:
                     writer.write_table(table)
                     described.append(meta["shard"])
                 rejected += meta["rejected"]
                 truth += meta["truth"]
-        self._write_table(REJECTED, pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA))
+        tables = {
+            REJECTED: pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA),
+            LOCATIONS: locations,
+        }
         if truth:
-            self._write_table(TRUTH, pa.Table.from_pylist(truth, schema=TRUTH_SCHEMA))
-        self._write_table(LOCATIONS, locations)
+            tables[TRUTH] = pa.Table.from_pylist(truth, schema=TRUTH_SCHEMA)
+        for name, table in tables.items():
+            with self._storage.writing(name) as file:
+                pq.write_table(table, file, compression="zstd")
         counts = {
             "locations": len(self._ids),
             "complete": len(self.complete),
@@ -295,12 +307,13 @@ class Workspace:
             "grid": grid,
             "complete": True,
             "counts": counts,
+            "tables": {
+                name: hashlib.sha256(read_bytes(self._storage, name)).hexdigest()
+                for name in sorted([INDEX, *tables])
+            },
             "shards": described,
         }
-        write_bytes(self._storage, DESCRIPTION, _json(description))
+        description["sha256"] = description_digest(description)
+        write_bytes(self._storage, DESCRIPTION, to_json(description))
         self.finished = True
         self._storage.remove_folder(WORK)
-
-    def _write_table(self, name: str, table: pa.Table) -> None:
-        with self._storage.writing(name) as file:
-            pq.write_table(table, file, compression="zstd")

@@ -88,9 +88,9 @@ def main(debug: bool, quiet: bool) -> None:
 
 def _add_commands() -> None:
     """Attach the commands; each module imports what is heavy inside its command's body."""
-    from . import sample
+    from . import download, info, sample, verify
 
-    for module in (sample,):
+    for module in (sample, download, verify, info):
         main.add_command(module.command)
 
 

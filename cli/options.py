@@ -30,3 +30,5 @@ class Count(click.ParamType):  # type: ignore[type-arg]
 
 
 COUNT = Count()
+
+dataset_argument = click.argument("dataset", default="dataset", metavar="[DATASET]")

@@ -1,0 +1,260 @@
+"""Whether a data set is what it says: every digest, shape, place and count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from caco_data.dataset import (
+    DESCRIPTION,
+    INDEX,
+    LOCATIONS,
+    REJECTED,
+    SHARDS,
+    TILES,
+    TRUTH,
+    read_description,
+    read_table,
+)
+from caco_data.errors import DatasetError
+from caco_data.grid import SNAP_M
+from caco_data.shards import (
+    EXTRA_MEMBERS,
+    INDEX_SCHEMA,
+    Entry,
+    Row,
+    bands_by_pixel,
+    check_digests,
+    decode,
+    record_json,
+    scan_shard,
+    table_rows,
+)
+from caco_data.storage import Storage, read_bytes
+from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, SCL_PIXEL_M
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One broken thing."""
+
+    where: str
+    """File, relative to the data set, and location where it is about one."""
+    what: str
+    """What is wrong with it."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `verify` found."""
+
+    damages: tuple[Damage, ...]
+    broken_shards: frozenset[str]
+    """Names of the described shards with any damage."""
+    good_locations: frozenset[int]
+    """Locations whose members are all as written, wherever they lie."""
+    checked: int
+    """Locations looked at."""
+
+
+class _HashingReader:
+    """Hashes and counts what passes by."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.nbytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._hash.update(data)
+        self.nbytes += len(data)
+        return data
+
+    def drained_sha256(self) -> str:
+        while self.read(_CHUNK):
+            pass
+        return self._hash.hexdigest()
+
+
+def expected_shapes(bands: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a period's arrays by member suffix."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for side, group in bands_by_pixel(bands).items():
+        size = PATCH_PX * PIXEL_M // side
+        shapes["" if side == PIXEL_M else str(side)] = (TILES, len(group), size, size)
+    size = PATCH_PX * PIXEL_M // SCL_PIXEL_M
+    shapes["_scl"] = (TILES, size, size)
+    return shapes
+
+
+def check_entry(entry: Entry, rows: list[Row], settings: dict[str, Any]) -> None:
+    """Hold a location's members against its index rows; ValueError says what differs."""
+    if record_json(rows) != entry.json:
+        raise ValueError("the json member and index.parquet differ")
+    check_digests(rows, entry.arrays)
+    expected = {
+        f"{period}{suffix}": shape
+        for period in PERIODS
+        for suffix, shape in expected_shapes(tuple(settings["bands"])).items()
+    }
+    arrays = {name.split(".")[0]: decode(data, name) for name, data in entry.arrays.items()}
+    if {name: array.shape for name, array in arrays.items()} != expected:
+        raise ValueError("an array has another shape than the format's")
+    for name, array in arrays.items():
+        dtype = "uint8" if name.endswith("_scl") else settings["dtype"]
+        if array.dtype != np.dtype(dtype):
+            raise ValueError(f"member '{name}' is {array.dtype}, not {dtype}")
+    offsets = {name.split(".")[0]: offset for name, offset in entry.offsets.items()}
+    for row in rows:
+        for suffix, prefix in {"": "", **EXTRA_MEMBERS}.items():
+            if row[prefix + "offset"] != offsets.get(f"{row['period']}{suffix}"):
+                raise ValueError("an offset in index.parquet is not that of the member")
+        a, b, left, d, e, top = row["transform"]
+        if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or left % SNAP_M or top % SNAP_M:
+            raise ValueError(f"transform {row['transform']} is not on the {SNAP_M} m grid")
+        zone = row["crs"].removeprefix("EPSG:")
+        if not (zone.isdigit() and int(zone) // 100 in (326, 327) and 1 <= int(zone) % 100 <= 60):
+            raise ValueError(f"{row['crs']} is not a UTM zone")
+
+
+def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n: None) -> Verdict:
+    """Check a whole data set.
+
+    Parameters
+    ----------
+    storage : Storage
+        The data set.
+    on_shard : callable
+        Called with the number of shards checked and of all, after each.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    InputError
+        When there is no data set.
+    DatasetError
+        When its description is damaged or it is unfinished: nothing can be held against it.
+    """
+    meta = read_description(storage)
+    if not meta.get("complete"):
+        raise DatasetError(
+            "Unfinished data set",
+            str(storage.root),
+            "Run the same 'caco-data download' again to finish it",
+        )
+    damages = [*_check_files(storage, meta), *_check_tables(storage, meta)]
+    rows_of = _rows_by_shard(storage, damages)
+    broken: set[str] = set()
+    good: set[int] = set()
+    checked = 0
+    for number, shard in enumerate(meta["shards"], 1):
+        rows = rows_of.get(shard["name"], {}) if rows_of is not None else None
+        found, sound = _check_shard(storage, shard, rows, meta["settings"])
+        damages += found
+        good |= sound
+        checked += len(rows if rows is not None else sound)
+        if found:
+            broken.add(shard["name"])
+        on_shard(number, len(meta["shards"]))
+    return Verdict(tuple(damages), frozenset(broken), frozenset(good), checked)
+
+
+def _check_files(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
+    """Files that do not belong here."""
+    known = {DESCRIPTION, *meta["tables"]}
+    known |= {f"{SHARDS}/{shard['name']}" for shard in meta["shards"]}
+    for name in [*storage.names(), *storage.names(SHARDS)]:
+        if name not in known:
+            yield Damage(name, "foreign file: not part of the data set")
+
+
+def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
+    """Digests, columns and counts of the tables."""
+    counts = meta["counts"]
+    expected = {
+        INDEX: counts["complete"] * len(PERIODS) * TILES,
+        REJECTED: sum(counts["rejected"].values()),
+        LOCATIONS: counts["locations"],
+        TRUTH: counts["complete"],
+    }
+    for name, digest in meta["tables"].items():
+        if not storage.exists(name):
+            yield Damage(name, "missing")
+        elif hashlib.sha256(read_bytes(storage, name)).hexdigest() != digest:
+            yield Damage(name, "its digest does not match dataset.json")
+        else:
+            with storage.open(name) as file:
+                n = pq.read_metadata(file).num_rows
+            if n != expected[name]:
+                yield Damage(name, f"{n} rows where dataset.json counts {expected[name]}")
+
+
+def _rows_by_shard(
+    storage: Storage, damages: list[Damage]
+) -> dict[str, dict[int, list[Row]]] | None:
+    """Index rows by shard and location; None, and every row of JSON trusted, when unreadable."""
+    if any(damage.where == INDEX for damage in damages):
+        return None
+    index = read_table(storage, INDEX, INDEX_SCHEMA)
+    grouped: dict[str, dict[int, list[Row]]] = {}
+    for shard in pc.unique(index["shard"]).to_pylist():
+        for row in table_rows(index.filter(pc.equal(index["shard"], shard))):
+            grouped.setdefault(shard, {}).setdefault(row["location_id"], []).append(row)
+    return grouped
+
+
+def _check_shard(
+    storage: Storage,
+    shard: dict[str, Any],
+    rows_of: dict[int, list[Row]] | None,
+    settings: dict[str, Any],
+) -> tuple[list[Damage], set[int]]:
+    """Damages of a shard, and its locations that are as written."""
+    name = f"{SHARDS}/{shard['name']}"
+    if not storage.exists(name):
+        return [Damage(name, "missing shard")], set()
+    damages: list[Damage] = []
+    seen: set[int] = set()
+    good: set[int] = set()
+    with storage.open(name) as file:
+        reader = _HashingReader(file)
+        try:
+            for entry in scan_shard(reader):  # type: ignore[arg-type]
+                here = entry.location_id
+                seen.add(here)
+                try:
+                    if rows_of is not None and here not in rows_of:
+                        raise ValueError("not in index.parquet")
+                    rows = rows_of[here] if rows_of is not None else json.loads(entry.json)
+                    check_entry(entry, rows, settings)
+                    good.add(here)
+                except (ValueError, KeyError, TypeError) as error:
+                    damages.append(Damage(f"{name}, location {here}", str(error)))
+        except (tarfile.TarError, ValueError, EOFError) as error:
+            damages.append(Damage(name, f"broken tar: {error}"))
+        digest = reader.drained_sha256()
+    if reader.nbytes != shard["nbytes"]:
+        what = "truncated" if reader.nbytes < shard["nbytes"] else "longer than it was"
+        damages.append(Damage(name, f"{what}: {reader.nbytes} of {shard['nbytes']} bytes"))
+    missing = sorted((rows_of or {}).keys() - seen)
+    damages += [Damage(f"{name}, location {i}", "missing from the shard") for i in missing]
+    if digest != shard["sha256"] and not damages:
+        damages.append(Damage(name, "bytes between its members are changed (digest)"))
+    return damages, good
