@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from caco_data.types import ALL_BANDS, RGB_BANDS
-
 from .options import COUNT
 from .progress import DownloadProgress, duration
 
@@ -27,6 +25,8 @@ class Bands(click.ParamType):  # type: ignore[type-arg]
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
         """Parse, or fail naming the bands there are."""
+        from caco_data.types import ALL_BANDS, RGB_BANDS  # numpy would slow --help down
+
         if isinstance(value, tuple):
             return value
         text = str(value)
@@ -237,7 +237,7 @@ def command(
     min_complete: float,
     json_log: bool,
 ) -> None:
-    """Download the stacks of the sampled locations into a sharded data set.
+    """Download the stacks of locations into shards.
 
     Interrupt it whenever you like: the same command again resumes, and ends in the same bytes.
 

@@ -17,7 +17,9 @@ from .options import dataset_argument
     help="Drop the broken locations, so that 'download' fetches them again.",
 )
 def command(dataset: str, repair: bool) -> None:
-    """Check every digest, shape, place and count of a data set; name what is broken.
+    """Check a data set and name what is broken.
+
+    Holds every digest, array shape, CRS, offset and count against dataset.json and the index.
 
     \b
     caco-data verify dataset

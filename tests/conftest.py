@@ -1,0 +1,32 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+import click
+import hypothesis
+import pytest
+from click.testing import CliRunner, Result
+
+# One thread a process: two busy ones can stall each other for seconds on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("fixed")
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run the installed `caco-data` in this process: `run("sample", "--n", "10")`."""
+    (script,) = entry_points(group="console_scripts", name="caco-data")
+    group: click.Group = script.load()
+
+    def invoke(*args: object) -> Result:
+        return CliRunner().invoke(group, [str(arg) for arg in args])
+
+    return invoke
