@@ -1,0 +1,289 @@
+"""The land mask: polygons cut on a grid of cells, so that most questions are one look-up.
+
+A cell is all ocean, all land, or coast; only coast cells hold polygons, and those are small. The
+answers are exact: a point is tested against the polygons of its own cell (even-odd rule), a patch
+against the edges of the polygons of the cells that it may touch.
+
+Needs numpy and pyarrow; shapely and geopandas only to cut polygons of the user's own.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike, NDArray
+
+#: Natural Earth 1:10m land, cut by `caco_data.resources.build`.
+BUNDLED = Path(__file__).parent / "resources" / "land.parquet"
+
+#: Side of a cell in degrees: the bundled file's. Loading and testing 100,000 points near cities
+#: took 290 ms with cells of 1 degree, 130 with 0.5, 95 with 0.25, 125 with 0.125.
+CELL_DEG = 0.25
+
+OCEAN, COAST, LAND = 0, 1, 2
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LandMask:
+    """Land as cells and polygons. Cells are numbered eastwards, then northwards, from 180 W 90 S.
+
+    The V vertices are those of all rings, ordered by cell; a ring's last vertex repeats its first.
+    Polygons of one cell do not overlap, so the even-odd rule over all rings of a cell is right,
+    holes included.
+    """
+
+    cell_deg: float
+    """Side of a cell, degrees."""
+    status: NDArray[np.uint8]
+    """(rows, columns), `OCEAN`, `COAST` or `LAND`."""
+    vertices: Floats
+    """(V, 2), longitude and latitude in degrees."""
+    following: Floats
+    """(V, 2), the next vertex of the ring; at a ring's end, the same vertex."""
+    ring_start: NDArray[np.int64]
+    """(rings + 1,), first vertex of every ring."""
+    cell_ring: NDArray[np.int64]
+    """(rows * columns + 1,), first ring of every cell."""
+
+    def contains(self, longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.bool_]:
+        """Whether points lie on land.
+
+        Parameters
+        ----------
+        longitude, latitude : array_like, shape (N,)
+            Degrees; any whole turn of longitude.
+
+        Returns
+        -------
+        ndarray of bool, shape (N,)
+        """
+        lon = (np.atleast_1d(np.asarray(longitude, dtype=np.float64)) + 180.0) % 360.0 - 180.0
+        lat = np.atleast_1d(np.asarray(latitude, dtype=np.float64))
+        cell = self._column(lon) % self.status.shape[1] + self._row(lat) * self.status.shape[1]
+        status = self.status.ravel()[cell]
+        inside = status == LAND
+        coast = np.flatnonzero(status == COAST)
+        point, edge = self._edges(cell[coast])
+        x0, y0 = self.vertices[edge].T
+        x1, y1 = self.following[edge].T
+        x, y = lon[coast][point], lat[coast][point]
+        upward = (y1 > y) & (y0 <= y)
+        across = upward | ((y0 > y) & (y1 <= y))
+        left_of = (x - x0) * (y1 - y0) < (y - y0) * (x1 - x0)
+        crossed = across & (left_of == upward)
+        inside[coast] = np.bincount(point[crossed], minlength=coast.size) % 2 == 1
+        return np.asarray(inside)
+
+    def touches(self, longitudes: Floats, latitudes: Floats) -> NDArray[np.bool_]:
+        """Whether the outline or the inside of patches meets a shore line.
+
+        A patch that meets none is all land or all ocean: ask `contains` for any point of it.
+
+        Parameters
+        ----------
+        longitudes, latitudes : ndarray, shape (N, 4)
+            Corners clockwise, degrees; longitudes continuous across the antimeridian.
+
+        Returns
+        -------
+        ndarray of bool, shape (N,)
+        """
+        columns = self.status.shape[1]
+        west, east = self._column(longitudes.min(axis=1)), self._column(longitudes.max(axis=1))
+        south, north = self._row(latitudes.min(axis=1)), self._row(latitudes.max(axis=1))
+        width = east - west + 1
+        patch, number = expand(np.zeros_like(width), width * (north - south + 1))
+        column = west[patch] + number % width[patch]
+        row = south[patch] + number // width[patch]
+        cell = row * columns + column % columns
+        turn = column // columns * 360.0
+
+        pair, edge = self._edges(cell)
+        shift = np.stack([turn[pair], np.zeros(pair.size)], axis=1)
+        owners, starts, ends = [patch[pair]], [self.vertices[edge] + shift], [
+            self.following[edge] + shift
+        ]  # fmt: skip
+        # A cell that is all land has no polygon of its own; its outline bounds the land.
+        whole = self.status.ravel()[cell] == LAND
+        corner = np.stack([column[whole], row[whole]], axis=1) * self.cell_deg - [180.0, 90.0]
+        square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.cell_deg
+        for k in range(4):
+            owners.append(patch[whole])
+            starts.append(corner + square[k])
+            ends.append(corner + square[(k + 1) % 4])
+        owner = np.concatenate(owners)
+        met = _segments_meet(
+            np.concatenate(starts), np.concatenate(ends), longitudes[owner], latitudes[owner]
+        )
+        return np.bincount(owner[met], minlength=len(longitudes)) > 0
+
+    def rings_near(
+        self,
+        longitude_min: float,
+        latitude_min: float,
+        longitude_max: float,
+        latitude_max: float,
+    ) -> list[Floats]:
+        """Outlines of the land in the cells that meet a box.
+
+        Parameters
+        ----------
+        longitude_min, latitude_min, longitude_max, latitude_max : float
+            Degrees. A box across the antimeridian has longitudes beyond 180 (or below -180), or
+            `longitude_min > longitude_max`; the rings' longitudes follow the box's.
+
+        Returns
+        -------
+        list of ndarray of float64, shape (K, 2)
+            Closed rings of longitude and latitude. Their polygons do not overlap and reach beyond
+            the box, up to whole cells; a point of the box is on land when it lies in an odd number
+            of the rings, holes being rings too.
+        """
+        if longitude_min > longitude_max:
+            longitude_max += 360.0
+        columns = self.status.shape[1]
+        west, east = (int(c) for c in self._column(np.array([longitude_min, longitude_max])))
+        south, north = (int(r) for r in self._row(np.array([latitude_min, latitude_max])))
+        rings: list[Floats] = []
+        for row in range(south, north + 1):
+            for column in range(west, east + 1):
+                turn, within = divmod(column, columns)
+                status = self.status[row, within]
+                if status == LAND:
+                    corner = np.array([column, row]) * self.cell_deg - [180.0, 90.0]
+                    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+                    rings.append(corner + square * self.cell_deg)
+                elif status == COAST:
+                    first, last = self.cell_ring[row * columns + within :][:2]
+                    for ring in range(first, last):
+                        vertices = self.vertices[self.ring_start[ring] : self.ring_start[ring + 1]]
+                        rings.append(vertices + np.array([360.0 * turn, 0.0]))
+        return rings
+
+    def _column(self, longitude: Floats) -> NDArray[np.int64]:
+        return np.floor((longitude + 180.0) / self.cell_deg).astype(np.int64)
+
+    def _row(self, latitude: Floats) -> NDArray[np.int64]:
+        row = np.floor((latitude + 90.0) / self.cell_deg).astype(np.int64)
+        return np.clip(row, 0, self.status.shape[0] - 1)
+
+    def _edges(self, cell: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """For every edge of every cell: the position in `cell`, and the edge's first vertex."""
+        first = self.ring_start[self.cell_ring[cell]]
+        return expand(first, self.ring_start[self.cell_ring[cell + 1]] - first)
+
+
+def expand(
+    start: NDArray[np.int64], count: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lay ranges end to end: for every element its range's position, and its value."""
+    owner = np.repeat(np.arange(count.size), count)
+    first = np.cumsum(count) - count
+    return owner, np.arange(owner.size) - first[owner] + start[owner]
+
+
+def _segments_meet(
+    start: Floats, end: Floats, longitudes: Floats, latitudes: Floats
+) -> NDArray[np.bool_]:
+    """Whether segments (S, 2) meet convex clockwise quadrilaterals (S, 4): Cyrus and Beck, 1978."""
+    enter, leave = np.zeros(len(start)), np.ones(len(start))
+    for k in range(4):
+        x, y = longitudes[:, k], latitudes[:, k]
+        east, north = longitudes[:, k - 3] - x, latitudes[:, k - 3] - y
+        # Signed distances, up to a factor, to the right of this side: positive is inside.
+        at_start = (start[:, 0] - x) * north - (start[:, 1] - y) * east
+        at_end = (end[:, 0] - x) * north - (end[:, 1] - y) * east
+        slope = at_end - at_start
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossing = -at_start / slope
+        enter = np.where(slope > 0, np.maximum(enter, crossing), enter)
+        leave = np.where(slope < 0, np.minimum(leave, crossing), leave)
+        leave = np.where((slope == 0) & (at_start < 0), -1.0, leave)
+    return np.asarray(enter <= leave)
+
+
+def _assemble(
+    cell_deg: float,
+    cell: NDArray[np.int64],
+    span: NDArray[np.int64],
+    ring_of_piece: NDArray[np.int64],
+    ring_start: NDArray[np.int64],
+    vertices: Floats,
+) -> LandMask:
+    """Mask from pieces: their cells, their spans in whole cells (0: coast) and their rings."""
+    rows, columns = round(180 / cell_deg), round(360 / cell_deg)
+    status = np.zeros(rows * columns, dtype=np.uint8)
+    whole = span > 0
+    # Whole squares of `span` by `span` cells.
+    owner, number = expand(np.zeros(int(whole.sum()), dtype=np.int64), span[whole] ** 2)
+    side = span[whole][owner]
+    status[cell[whole][owner] + number % side + number // side * columns] = LAND
+    coast = np.flatnonzero(~whole)
+    coast = coast[np.argsort(cell[coast], kind="stable")]
+    status[cell[coast]] = COAST
+    piece, ring = expand(ring_of_piece[coast], np.diff(ring_of_piece)[coast])
+    owner, vertex = expand(ring_start[ring], np.diff(ring_start)[ring])
+    kept = vertices[vertex]
+    starts = np.concatenate([[0], np.cumsum(np.diff(ring_start)[ring])])
+    following = np.concatenate([kept[1:], kept[-1:]])
+    following[starts[1:] - 1] = kept[starts[1:] - 1]
+    rings_of_cell = np.bincount(cell[coast][piece], minlength=rows * columns)
+    cell_ring = np.concatenate([[0], np.cumsum(rings_of_cell)])
+    return LandMask(cell_deg, status.reshape(rows, columns), kept, following, starts, cell_ring)
+
+
+def mask_of(table: Any, cell_deg: float) -> LandMask:
+    """Mask of a table that `caco_data.subdivide` made (a pyarrow.Table)."""
+    polygons = table["geometry"].combine_chunks()
+    rings, points = polygons.values, polygons.values.values
+    vertices = np.stack([points.field("x").to_numpy(), points.field("y").to_numpy()], axis=1)
+    return _assemble(
+        cell_deg,
+        table["cell"].to_numpy().astype(np.int64),
+        table["span"].to_numpy().astype(np.int64),
+        polygons.offsets.to_numpy().astype(np.int64),
+        rings.offsets.to_numpy().astype(np.int64),
+        vertices,
+    )
+
+
+@lru_cache(maxsize=4)
+def load_land(path: str | os.PathLike[str] | None = None) -> LandMask:
+    """Read the land mask; the same object for the same path.
+
+    Parameters
+    ----------
+    path : path, optional
+        Any vector file of polygons with a CRS; it is cut on the fly (some seconds for Natural
+        Earth 1:10m). Default: the bundled Natural Earth 1:10m land.
+
+    Returns
+    -------
+    LandMask
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, has no CRS or holds no polygon.
+    """
+    if path is None:
+        return mask_of(pq.read_table(BUNDLED), CELL_DEG)
+    from caco_data.subdivide import subdivide
+    from caco_data.vectors import read_polygons
+
+    return mask_of(subdivide(read_polygons(path, "land"), CELL_DEG), CELL_DEG)
+
+
+def rings_near(
+    longitude_min: float, latitude_min: float, longitude_max: float, latitude_max: float
+) -> list[Floats]:
+    """`LandMask.rings_near` of the bundled land."""
+    return load_land().rings_near(longitude_min, latitude_min, longitude_max, latitude_max)

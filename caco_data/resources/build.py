@@ -1,0 +1,47 @@
+"""Makes the bundled tables from their sources: `python -m caco_data.resources.build FOLDER`.
+
+FOLDER holds `cities15000.parquet` and `land_10m.parquet`; NOTICE.md says what they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from caco_data import cities, land
+from caco_data.geoparquet import geo_header
+from caco_data.subdivide import subdivide
+from caco_data.vectors import read_polygons
+
+
+def build(source: Path) -> None:
+    """Copy the cities and cut the land.
+
+    Parameters
+    ----------
+    source : Path
+        Folder of the two tables.
+
+    Raises
+    ------
+    InputError
+        When the land cannot be read.
+    """
+    shutil.copyfile(source / "cities15000.parquet", cities.BUNDLED)
+    table = subdivide(read_polygons(source / "land_10m.parquet", "land"), land.CELL_DEG)
+    header = geo_header("polygon", "Polygon", (-180.0, -90.0, 180.0, 90.0))
+    # Dictionaries and byte splitting both make these coordinates larger: most recur nearby.
+    pq.write_table(
+        table.replace_schema_metadata({"geo": header}),
+        land.BUNDLED,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=False,
+    )
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
