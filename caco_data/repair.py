@@ -94,14 +94,14 @@ def repair(storage: Storage, verdict: Verdict) -> int:
 
 def _return_sound_locations(storage: Storage, name: str, index: pa.Table, verdict: Verdict) -> None:
     """Write the sound locations of a broken shard as parts."""
-    if not storage.exists(name):
-        return
     rows = index.filter(pc.equal(index["shard"], name.removeprefix(f"{SHARDS}/")))
-    wanted = verdict.good_locations & set(rows["location_id"].to_pylist())
+    wanted = set(rows["location_id"].to_pylist()) & verdict.good_locations
+    if not wanted:
+        return
     with storage.open(name) as file:
         for entry in scan_shard(file):
             if entry.location_id in wanted:
-                wanted -= {entry.location_id}
+                wanted.remove(entry.location_id)
                 part = io.BytesIO()
                 write_shard(part, "", [Record.of(entry)])
                 write_bytes(storage, f"{WORK}/{entry.location_id:09d}.tar", part.getvalue())

@@ -1,0 +1,172 @@
+"""The fake beside the ImageSource protocol: a small world whose every answer is known.
+
+A scene every five days; a pixel's DN encodes its band and place, so that grids, decimation and band
+order can be checked; faults by the day of the scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from caco_data.errors import PermanentError, RefusedError, TransientError
+from caco_data.fetch import FetchSettings, Outcome, fetch_location
+from caco_data.grid import utm_epsg
+from caco_data.retry import Pacer, RetryPolicy
+from caco_data.scenes import SceneSettings
+from caco_data.sources.base import ImageSource, SourceSettings, Truth, TruthSource
+from caco_data.storage import LocalStorage
+from caco_data.types import ALL_BANDS, SCL_BAND, Footprint, Grid, Location, Period, Scene
+from caco_data.workspace import Workspace
+
+EPOCH = datetime(2015, 1, 1, 10, 30, tzinfo=UTC)
+
+
+def make_scene(
+    acquired: datetime, epsg: int = 32631, cloud_pct: float = 5.0, span_deg: float = 5.0,
+    longitude: float = 3.0, latitude: float = 45.0,
+) -> Scene:  # fmt: skip
+    """Make a scene whose footprint is a square around a point."""
+    w, s = longitude - span_deg, latitude - span_deg
+    e, n = longitude + span_deg, latitude + span_deg
+    stamp = f"{acquired:%Y%m%dT%H%M%S}"
+    return Scene(
+        f"{stamp}_{stamp}_T31TCF", acquired, cloud_pct, epsg,
+        Footprint((w, e, e, w), (s, s, n, n)), "05.00",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlainSettings:
+    """What goes wrong in the plain world."""
+
+    cloudy_locations: tuple[int, ...] = ()
+    """UTM lefts (metres) of grids whose every tile is cloudy."""
+    transient: int = 0
+    """Failures before each answer."""
+    vanished: bool = False
+    """Every tile read is a permanent error."""
+    refused_after: int | None = None
+    """Refuse the user after so many requests."""
+    name: str = "plain"
+    collection: str = "PLAIN"
+
+    def open(self) -> PlainSource:
+        """Open."""
+        return PlainSource(self)
+
+
+@dataclass
+class PlainSource:
+    """See the module."""
+
+    settings: PlainSettings
+    requests: int = 0
+    failures: dict[object, int] = field(default_factory=dict)
+
+    def _request(self, what: object) -> None:
+        self.requests += 1
+        refused = self.settings.refused_after
+        if refused is not None and self.requests > refused:
+            raise RefusedError("Quota exhausted", "plain", "Wait a month")
+        self.failures[what] = self.failures.get(what, 0) + 1
+        if self.failures[what] <= self.settings.transient:
+            raise TransientError("503")
+
+    def list_scenes(self, footprint: Footprint, start: datetime, end: datetime) -> list[Scene]:
+        """List a scene every five days."""
+        self._request((start, footprint))
+        lon, lat = footprint.longitudes[0], footprint.latitudes[0]
+        epsg = int(utm_epsg(np.mean(footprint.longitudes), np.mean(footprint.latitudes)))
+        first = EPOCH + timedelta(days=5 * -((EPOCH - start) // timedelta(days=5)))
+        days = (first + timedelta(days=5 * i) for i in range(80))
+        return [
+            make_scene(day, epsg, float(day.toordinal() * 7 % 31), 4, lon, lat)
+            for day in days
+            if start <= day < end
+        ]
+
+    def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
+        """Read pixels that say where they are."""
+        self._request((scene, grid))
+        if self.settings.vanished:
+            raise PermanentError("Image not found", scene.image_id)
+        layers = []
+        for band in bands:
+            if band == SCL_BAND:
+                cloudy = grid.left_m in self.settings.cloudy_locations
+                layers.append(np.full((grid.height_px, grid.width_px), 9 if cloudy else 4))
+                continue
+            row, col = np.indices((grid.height_px, grid.width_px))
+            place = (grid.left_m // 10 + col) * 3 + (grid.top_m // 10 - row) * 5
+            layers.append(1 + (place + ALL_BANDS.index(band) * 1000) % 9999)
+        return np.stack(layers).astype(np.uint16)
+
+    def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
+        """Know an arbitrary truth."""
+        return Truth((grid.left_m // 60 % 10) / 10, "plain")
+
+
+def _fits() -> tuple[ImageSource, TruthSource, SourceSettings]:
+    """Let mypy hold the fake against the protocols."""
+    return PlainSource(PlainSettings()), PlainSource(PlainSettings()), PlainSettings()
+
+
+FETCH = FetchSettings(SceneSettings(), ("B4", "B3", "B2"))
+POLICY = RetryPolicy(base_s=0.0)
+
+
+def locations(n: int) -> list[Location]:
+    """Make n locations in zone 31 north."""
+    return [Location(i, 1.0 + 0.05 * i, 45.0, 32631) for i in range(n)]
+
+
+def outcomes(
+    n: int, settings: PlainSettings | None = None, fetch: FetchSettings = FETCH
+) -> list[Outcome]:
+    """Fetch n locations from the plain world."""
+    source = (settings or PlainSettings()).open()
+    return [fetch_location(x, source, fetch, POLICY, Pacer(None)) for x in locations(n)]
+
+
+def description(fetch: FetchSettings = FETCH, per_shard: int = 2) -> dict[str, object]:
+    """Describe a data set as `download` does, in short."""
+    return {
+        "source": {"name": "plain", "collection": "PLAIN"},
+        "settings": {
+            "bands": list(fetch.bands),
+            "dtype": fetch.dtype,
+            "compress": fetch.compress,
+            "locations_per_shard": per_shard,
+        },
+    }
+
+
+def locations_table(n: int) -> pa.Table:
+    """Make a locations table of n rows."""
+    rows = locations(n)
+    return pa.table(
+        {
+            "location_id": [x.location_id for x in rows],
+            "longitude": [x.longitude for x in rows],
+            "latitude": [x.latitude for x in rows],
+        }
+    )
+
+
+def make_dataset(
+    root: str, results: list[Outcome], fetch: FetchSettings = FETCH, per_shard: int = 2
+) -> LocalStorage:
+    """Make a finished data set from outcomes."""
+    storage = LocalStorage(root)
+    ids = [result.location_id for result in results]
+    workspace = Workspace(storage, description(fetch, per_shard), ids, per_shard)
+    for result in results:
+        workspace.keep(result)
+    workspace.finish(locations_table(len(results)))
+    return storage

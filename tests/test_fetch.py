@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+from caco_data.errors import RefusedError
+from caco_data.fetch import fetch_location
+from caco_data.grid import patch_grid
+from caco_data.retry import Pacer, RetryPolicy
+from caco_data.shards import decode, read_shard
+from tests.plain_source import FETCH, POLICY, PlainSettings, locations, outcomes
+
+
+def test_a_location_becomes_a_part_with_its_truth() -> None:
+    (outcome,) = outcomes(1)
+    assert outcome.part is not None
+    assert outcome.rejection is None
+    assert outcome.truth is not None
+    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    assert [row["t"] for row in record.rows] == [0, 1, 2, 3, 4] * 2
+    assert outcome.counts.requests == 12  # 2 listings and 10 tiles: every first candidate is clear
+    assert outcome.counts.tiles == 10
+    assert outcome.counts.nbytes == 10 * 4 * 264 * 264 * 2
+    grid = patch_grid(locations(1)[0])
+    b4 = decode(record.arrays["early.npy"], ".npy")[0, 0]
+    assert b4[0, 0] == 1 + ((grid.left_m // 10) * 3 + (grid.top_m // 10) * 5 + 3000) % 9999
+    assert record.rows[0]["transform"] == [10, 0, grid.left_m, 0, -10, grid.top_m]
+    assert record.rows[0]["crs"] == "EPSG:32631"
+
+
+def test_outcomes_do_not_depend_on_passing_failures() -> None:
+    (calm,) = outcomes(1)
+    (rough,) = outcomes(1, PlainSettings(transient=2))
+    assert rough.part == calm.part
+    assert rough.counts.retries == {"503": 24}
+    assert rough.counts.requests == 36
+
+
+def test_reasons_of_rejections() -> None:
+    left = patch_grid(locations(1)[0]).left_m
+    (cloudy,) = outcomes(1, PlainSettings(cloudy_locations=(left,)))
+    assert cloudy.part is None
+    assert cloudy.rejection is not None
+    assert cloudy.rejection.reason == "too cloudy"
+    (vanished,) = outcomes(1, PlainSettings(vanished=True))
+    assert vanished.rejection is not None
+    assert vanished.rejection.reason == "unreadable scenes"
+    assert "Image not found" in vanished.rejection.detail
+    source = PlainSettings(transient=3).open()
+    failed = fetch_location(
+        locations(1)[0], source, FETCH, RetryPolicy(max_retries=2, base_s=0), Pacer(None)
+    )
+    assert failed.rejection is not None
+    assert failed.rejection.reason == "retries used up"
+
+
+def test_a_refusal_stops_everything() -> None:
+    source = PlainSettings(refused_after=5).open()
+    with pytest.raises(RefusedError) as refused:
+        fetch_location(locations(1)[0], source, FETCH, POLICY, Pacer(None))
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+
+
+def test_scl_is_native() -> None:
+    (outcome,) = outcomes(1)
+    assert outcome.part is not None
+    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    scl = decode(record.arrays["early_scl.npy"], ".npy")
+    assert scl.dtype == np.uint8
+    assert scl.shape == (5, 132, 132)
+    assert (scl == 4).all()

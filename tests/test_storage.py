@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from caco_data.errors import InputError
+from caco_data.storage import LocalStorage, open_storage, read_bytes, write_bytes
+
+
+@pytest.fixture(params=["local", "file", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return {
+        "local": str(tmp_path / "a"),
+        "file": f"file://{tmp_path}/a",
+        "memory": f"memory://{tmp_path.name}",
+    }[request.param]
+
+
+def test_files_appear_whole_or_not_at_all(root: str) -> None:
+    storage = open_storage(root)
+    assert storage.names() == []
+    write_bytes(storage, "a/b.bin", b"123")
+    with pytest.raises(KeyError), storage.writing("a/c.bin") as file:  # noqa: PT012
+        file.write(b"half")
+        raise KeyError
+    assert storage.names("a") == ["a/b.bin"]
+    assert not storage.exists("a/c.bin")
+    assert storage.size("a/b.bin") == 3
+    assert read_bytes(storage, "a/b.bin") == b"123"
+    write_bytes(storage, "a/b.bin", b"4")
+    assert read_bytes(open_storage(root), "a/b.bin") == b"4"
+    storage.remove("a/b.bin")
+    storage.remove("a/b.bin")
+    assert storage.names("a") == []
+    write_bytes(storage, "a/b.bin", b"")
+    storage.remove_folder("a")
+    storage.remove_folder("a")
+    assert storage.names("a") == []
+
+
+def test_paths_and_file_urls_are_local(tmp_path: Path) -> None:
+    assert isinstance(open_storage(tmp_path), LocalStorage)
+    assert isinstance(open_storage(f"file://{tmp_path}"), LocalStorage)
+
+
+def test_an_unknown_protocol_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="nowhere://"):
+        open_storage("nowhere://bucket/x")
