@@ -71,9 +71,11 @@ class CommandGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="caco-data")
+@click.option("--config", metavar="FILE.toml", help="Settings by command; see samples/demo.toml.")
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug logs.")
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
-def main(debug: bool, quiet: bool) -> None:
+@click.pass_context
+def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> None:
     """Change-aware Sentinel-2 pretraining sets and encoders.
 
     \b
@@ -84,13 +86,17 @@ def main(debug: bool, quiet: bool) -> None:
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", force=True)
     logging.getLogger("caco_data").setLevel(level)
+    if config is not None:
+        from .config import load
+
+        ctx.default_map = load(config, main.commands.values())
 
 
 def _add_commands() -> None:
     """Attach the commands; each module imports what is heavy inside its command's body."""
-    from . import download, info, sample, verify
+    from . import download, info, report, sample, verify
 
-    for module in (sample, download, verify, info):
+    for module in (sample, download, verify, info, report):
         main.add_command(module.command)
 
 
