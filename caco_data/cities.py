@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from caco_data.errors import InputError
-from caco_data.geoparquet import decode_points, is_plain
+from caco_data.geoparquet import decode_points, is_plain, values_of
 
 #: GeoNames cities15000 (CC BY 4.0), see resources/NOTICE.md.
 BUNDLED = Path(__file__).parent / "resources" / "cities15000.parquet"
@@ -67,7 +67,7 @@ def load_cities(path: str | os.PathLike[str] | None = None, top: int | None = No
     InputError
         When the file is missing, unreadable, or lacks a column or a value.
     """
-    table = pq.read_table(BUNDLED) if path is None else _read(Path(path))
+    table = pq.ParquetFile(BUNDLED).read() if path is None else _read(Path(path))
     cities = _from_table(table, str(path or BUNDLED))
     order = np.lexsort((cities.geonameid, -cities.population))
     return cities.take(order[:top])
@@ -77,7 +77,7 @@ def _read(path: Path) -> pa.Table:
     """Table with `geometry` as WKB, whatever the file's format."""
     if path.suffix.lower() == ".parquet" and path.exists():
         try:
-            table = pq.read_table(path)
+            table = pq.ParquetFile(path).read()
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"Cannot read the city file: {error}", str(path), _REMEDY) from error
         if is_plain(table.schema):
@@ -95,15 +95,13 @@ def _from_table(table: pa.Table, where: str) -> Cities:
         raise InputError(f"The city file has no column {missing[0]}", where, _REMEDY)
     try:
         longitude, latitude = decode_points(table["geometry"])
-        population = table["population"].cast(pa.int64(), safe=True).to_numpy()
+        population = _integers(table, "population")
         number = np.arange(table.num_rows, dtype=np.int64)
         if "geonameid" in table.column_names:
-            number = table["geonameid"].cast(pa.int64()).to_numpy()
+            number = _integers(table, "geonameid")
         finite = np.isfinite(longitude) & np.isfinite(latitude) & (abs(latitude) <= 90)
         if not finite.all():
             raise ValueError(f"row {int(np.argmin(finite))} has no longitude and latitude")
-        if table["population"].null_count:
-            raise ValueError("a population is missing")
     except (ValueError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"The city file cannot be used: {error}", where, _REMEDY) from error
     return Cities(
@@ -116,8 +114,16 @@ def _from_table(table: pa.Table, where: str) -> Cities:
     )
 
 
+def _integers(table: pa.Table, column: str) -> NDArray[np.int64]:
+    values = table[column]
+    if values.null_count:
+        raise ValueError(f"a {column} is missing")
+    # The cast alone imports pyarrow.compute, which costs as much as reading the whole table.
+    return values_of(values if values.type == pa.int64() else values.cast(pa.int64()))
+
+
 def _words(table: pa.Table, column: str) -> NDArray[np.object_]:
     if column not in table.column_names:
         return np.full(table.num_rows, "", dtype=object)
-    words = table[column].cast(pa.string()).fill_null("")
-    return np.asarray(words.to_numpy(), dtype=object)
+    words = ["" if word is None else str(word) for word in table[column].to_pylist()]
+    return np.array(words, dtype=object)

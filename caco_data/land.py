@@ -19,6 +19,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from caco_data.geoparquet import values_of
+
 #: Natural Earth 1:10m land, cut by `caco_data.resources.build`.
 BUNDLED = Path(__file__).parent / "resources" / "land.parquet"
 
@@ -44,14 +46,18 @@ class LandMask:
     """Side of a cell, degrees."""
     status: NDArray[np.uint8]
     """(rows, columns), `OCEAN`, `COAST` or `LAND`."""
-    vertices: Floats
-    """(V, 2), longitude and latitude in degrees."""
-    following: Floats
-    """(V, 2), the next vertex of the ring; at a ring's end, the same vertex."""
+    longitude: Floats
+    """(V,), degrees."""
+    latitude: Floats
+    """(V,), degrees."""
+    step: NDArray[np.uint8]
+    """(V,), how far the next vertex of the same ring is: 1, or 0 at the ring's end."""
     ring_start: NDArray[np.int64]
     """(rings + 1,), first vertex of every ring."""
-    cell_ring: NDArray[np.int64]
-    """(rows * columns + 1,), first ring of every cell."""
+    coast_cell: NDArray[np.int64]
+    """(K,), the cells that hold polygons, ascending."""
+    coast_ring: NDArray[np.int64]
+    """(K + 1,), first ring of each of them."""
 
     def contains(self, longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.bool_]:
         """Whether points lie on land.
@@ -68,19 +74,17 @@ class LandMask:
         lon = (np.atleast_1d(np.asarray(longitude, dtype=np.float64)) + 180.0) % 360.0 - 180.0
         lat = np.atleast_1d(np.asarray(latitude, dtype=np.float64))
         cell = self._column(lon) % self.status.shape[1] + self._row(lat) * self.status.shape[1]
-        status = self.status.ravel()[cell]
-        inside = status == LAND
-        coast = np.flatnonzero(status == COAST)
-        point, edge = self._edges(cell[coast])
-        x0, y0 = self.vertices[edge].T
-        x1, y1 = self.following[edge].T
-        x, y = lon[coast][point], lat[coast][point]
+        point, edge = self._edges(cell)
+        after = edge + self.step[edge]
+        x0, y0 = self.longitude[edge], self.latitude[edge]
+        x1, y1 = self.longitude[after], self.latitude[after]
+        x, y = lon[point], lat[point]
         upward = (y1 > y) & (y0 <= y)
         across = upward | ((y0 > y) & (y1 <= y))
         left_of = (x - x0) * (y1 - y0) < (y - y0) * (x1 - x0)
         crossed = across & (left_of == upward)
-        inside[coast] = np.bincount(point[crossed], minlength=coast.size) % 2 == 1
-        return np.asarray(inside)
+        odd = np.bincount(point[crossed], minlength=cell.size) % 2 == 1
+        return np.asarray(odd | (self.status.ravel()[cell] == LAND))
 
     def touches(self, longitudes: Floats, latitudes: Floats) -> NDArray[np.bool_]:
         """Whether the outline or the inside of patches meets a shore line.
@@ -107,21 +111,24 @@ class LandMask:
         turn = column // columns * 360.0
 
         pair, edge = self._edges(cell)
-        shift = np.stack([turn[pair], np.zeros(pair.size)], axis=1)
-        owners, starts, ends = [patch[pair]], [self.vertices[edge] + shift], [
-            self.following[edge] + shift
-        ]  # fmt: skip
+        after = edge + self.step[edge]
+        turn = (column // columns * 360.0)[pair]
+        owners = [patch[pair]]
+        starts = [(self.longitude[edge] + turn, self.latitude[edge])]
+        ends = [(self.longitude[after] + turn, self.latitude[after])]
         # A cell that is all land has no polygon of its own; its outline bounds the land.
         whole = self.status.ravel()[cell] == LAND
-        corner = np.stack([column[whole], row[whole]], axis=1) * self.cell_deg - [180.0, 90.0]
-        square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.cell_deg
+        corners = self._corners(column[whole], row[whole])
         for k in range(4):
             owners.append(patch[whole])
-            starts.append(corner + square[k])
-            ends.append(corner + square[(k + 1) % 4])
+            starts.append(corners[k])
+            ends.append(corners[k + 1])
         owner = np.concatenate(owners)
         met = _segments_meet(
-            np.concatenate(starts), np.concatenate(ends), longitudes[owner], latitudes[owner]
+            np.concatenate(starts, axis=1),
+            np.concatenate(ends, axis=1),
+            longitudes[owner],
+            latitudes[owner],
         )
         return np.bincount(owner[met], minlength=len(longitudes)) > 0
 
@@ -156,16 +163,16 @@ class LandMask:
         for row in range(south, north + 1):
             for column in range(west, east + 1):
                 turn, within = divmod(column, columns)
-                status = self.status[row, within]
-                if status == LAND:
-                    corner = np.array([column, row]) * self.cell_deg - [180.0, 90.0]
-                    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
-                    rings.append(corner + square * self.cell_deg)
-                elif status == COAST:
-                    first, last = self.cell_ring[row * columns + within :][:2]
-                    for ring in range(first, last):
-                        vertices = self.vertices[self.ring_start[ring] : self.ring_start[ring + 1]]
-                        rings.append(vertices + np.array([360.0 * turn, 0.0]))
+                cell = row * columns + within
+                if self.status[row, within] == LAND:
+                    corners = self._corners(np.array(column), np.array(row))
+                    rings.append(np.array(corners))
+                elif self.status[row, within] == COAST:
+                    k = np.searchsorted(self.coast_cell, cell)
+                    for ring in range(self.coast_ring[k], self.coast_ring[k + 1]):
+                        part = slice(self.ring_start[ring], self.ring_start[ring + 1])
+                        longitude = self.longitude[part] + 360.0 * turn
+                        rings.append(np.stack([longitude, self.latitude[part]], axis=1))
         return rings
 
     def _column(self, longitude: Floats) -> NDArray[np.int64]:
@@ -175,10 +182,23 @@ class LandMask:
         row = np.floor((latitude + 90.0) / self.cell_deg).astype(np.int64)
         return np.clip(row, 0, self.status.shape[0] - 1)
 
+    def _corners(
+        self, column: NDArray[np.int64], row: NDArray[np.int64]
+    ) -> list[tuple[Floats, Floats]]:
+        """Closed outline of cells: five pairs of longitude and latitude."""
+        west: Floats = column * self.cell_deg - 180.0
+        south: Floats = row * self.cell_deg - 90.0
+        east: Floats = west + self.cell_deg
+        north: Floats = south + self.cell_deg
+        return [(west, south), (east, south), (east, north), (west, north), (west, south)]
+
     def _edges(self, cell: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """For every edge of every cell: the position in `cell`, and the edge's first vertex."""
-        first = self.ring_start[self.cell_ring[cell]]
-        return expand(first, self.ring_start[self.cell_ring[cell + 1]] - first)
+        coast = np.flatnonzero(self.status.ravel()[cell] == COAST)
+        k = np.searchsorted(self.coast_cell, cell[coast])
+        first = self.ring_start[self.coast_ring[k]]
+        position, edge = expand(first, self.ring_start[self.coast_ring[k + 1]] - first)
+        return coast[position], edge
 
 
 def expand(
@@ -193,14 +213,14 @@ def expand(
 def _segments_meet(
     start: Floats, end: Floats, longitudes: Floats, latitudes: Floats
 ) -> NDArray[np.bool_]:
-    """Whether segments (S, 2) meet convex clockwise quadrilaterals (S, 4): Cyrus and Beck, 1978."""
-    enter, leave = np.zeros(len(start)), np.ones(len(start))
+    """Whether segments (2, S) meet convex clockwise quadrilaterals (S, 4): Cyrus and Beck, 1978."""
+    enter, leave = np.zeros(len(longitudes)), np.ones(len(longitudes))
     for k in range(4):
         x, y = longitudes[:, k], latitudes[:, k]
         east, north = longitudes[:, k - 3] - x, latitudes[:, k - 3] - y
         # Signed distances, up to a factor, to the right of this side: positive is inside.
-        at_start = (start[:, 0] - x) * north - (start[:, 1] - y) * east
-        at_end = (end[:, 0] - x) * north - (end[:, 1] - y) * east
+        at_start = (start[0] - x) * north - (start[1] - y) * east
+        at_end = (end[0] - x) * north - (end[1] - y) * east
         slope = at_end - at_start
         with np.errstate(divide="ignore", invalid="ignore"):
             crossing = -at_start / slope
@@ -210,48 +230,36 @@ def _segments_meet(
     return np.asarray(enter <= leave)
 
 
-def _assemble(
-    cell_deg: float,
-    cell: NDArray[np.int64],
-    span: NDArray[np.int64],
-    ring_of_piece: NDArray[np.int64],
-    ring_start: NDArray[np.int64],
-    vertices: Floats,
-) -> LandMask:
-    """Mask from pieces: their cells, their spans in whole cells (0: coast) and their rings."""
-    rows, columns = round(180 / cell_deg), round(360 / cell_deg)
-    status = np.zeros(rows * columns, dtype=np.uint8)
-    whole = span > 0
-    # Whole squares of `span` by `span` cells.
-    owner, number = expand(np.zeros(int(whole.sum()), dtype=np.int64), span[whole] ** 2)
-    side = span[whole][owner]
-    status[cell[whole][owner] + number % side + number // side * columns] = LAND
-    coast = np.flatnonzero(~whole)
-    coast = coast[np.argsort(cell[coast], kind="stable")]
-    status[cell[coast]] = COAST
-    piece, ring = expand(ring_of_piece[coast], np.diff(ring_of_piece)[coast])
-    owner, vertex = expand(ring_start[ring], np.diff(ring_start)[ring])
-    kept = vertices[vertex]
-    starts = np.concatenate([[0], np.cumsum(np.diff(ring_start)[ring])])
-    following = np.concatenate([kept[1:], kept[-1:]])
-    following[starts[1:] - 1] = kept[starts[1:] - 1]
-    rings_of_cell = np.bincount(cell[coast][piece], minlength=rows * columns)
-    cell_ring = np.concatenate([[0], np.cumsum(rings_of_cell)])
-    return LandMask(cell_deg, status.reshape(rows, columns), kept, following, starts, cell_ring)
-
-
 def mask_of(table: Any, cell_deg: float) -> LandMask:
     """Mask of a table that `caco_data.subdivide` made (a pyarrow.Table)."""
+    rows, columns = round(180 / cell_deg), round(360 / cell_deg)
+    cell = values_of(table["cell"]).astype(np.int64)
+    span = values_of(table["span"]).astype(np.int64)
     polygons = table["geometry"].combine_chunks()
     rings, points = polygons.values, polygons.values.values
-    vertices = np.stack([points.field("x").to_numpy(), points.field("y").to_numpy()], axis=1)
-    return _assemble(
-        cell_deg,
-        table["cell"].to_numpy().astype(np.int64),
-        table["span"].to_numpy().astype(np.int64),
-        polygons.offsets.to_numpy().astype(np.int64),
-        rings.offsets.to_numpy().astype(np.int64),
-        vertices,
+    ring_start = values_of(rings.offsets).astype(np.int64)
+
+    # Pieces of coast cells come first, then squares of `span` by `span` cells of land.
+    coast = int(np.count_nonzero(span == 0))
+    status = np.zeros(rows * columns, dtype=np.uint8)
+    square, number = expand(np.zeros(span.size - coast, dtype=np.int64), span[coast:] ** 2)
+    side = span[coast:][square]
+    status[cell[coast:][square] + number % side + number // side * columns] = LAND
+    coast_cell, first_piece = np.unique(cell[:coast], return_index=True)
+    status[coast_cell] = COAST
+
+    ring_of_piece = values_of(polygons.offsets).astype(np.int64)
+    step = np.ones(len(points), dtype=np.uint8)
+    step[ring_start[1:] - 1] = 0
+    return LandMask(
+        cell_deg=cell_deg,
+        status=status.reshape(rows, columns),
+        longitude=values_of(points.field("x")),
+        latitude=values_of(points.field("y")),
+        step=step,
+        ring_start=ring_start,
+        coast_cell=coast_cell,
+        coast_ring=ring_of_piece[np.append(first_piece, coast)],
     )
 
 
@@ -275,7 +283,7 @@ def load_land(path: str | os.PathLike[str] | None = None) -> LandMask:
         When the file cannot be read, has no CRS or holds no polygon.
     """
     if path is None:
-        return mask_of(pq.read_table(BUNDLED), CELL_DEG)
+        return mask_of(pq.ParquetFile(BUNDLED).read(), CELL_DEG)
     from caco_data.subdivide import subdivide
     from caco_data.vectors import read_polygons
 

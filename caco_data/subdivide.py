@@ -35,7 +35,8 @@ def subdivide(polygons: Iterable[Any], cell_deg: float) -> pa.Table:
     pyarrow.Table
         `cell`, numbered eastwards, then northwards, from 180 W 90 S; `span`, 0 for a piece of
         that cell, else the side in cells of a square that is all land and whose south-western
-        cell it is; `geometry`, a polygon. Ordered by cell; pieces do not overlap.
+        cell it is; `geometry`, a polygon. Pieces do not overlap; those of coast cells come
+        first, and both kinds are ordered by cell.
     """
     land = shapely.get_parts(shapely.union_all(shapely.make_valid(list(polygons))))
     size = BLOCK_CELLS * cell_deg
@@ -79,7 +80,7 @@ def _table(done: list[tuple[NDArray[np.int64], int, Geometries]]) -> pa.Table:
     cell = np.concatenate([cells for cells, _, _ in done])
     span = np.concatenate([np.full(cells.size, value) for cells, value, _ in done])
     pieces = np.concatenate([pieces for _, _, pieces in done])
-    order = np.argsort(cell, kind="stable")
+    order = np.lexsort((cell, span > 0))
     _, points, (rings, polygons) = shapely.to_ragged_array(pieces[order])
     point = pa.StructArray.from_arrays(
         [pa.array(points[:, 0].copy()), pa.array(points[:, 1].copy())], names=["x", "y"]
