@@ -1,1 +1,1 @@
-"""Change-aware contrastive training: `batches -> augment -> encoder -> contrast -> change -> loop`."""
+"""Contrastive training: `batches -> augment -> encoder -> contrast -> change -> loop`."""
