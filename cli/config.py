@@ -1,4 +1,4 @@
-"""`--config FILE.toml`: a section a command, a key an option; the command line has the last word."""
+"""`--config FILE.toml`: a section a command, a key an option; the command line wins."""
 
 from __future__ import annotations
 
