@@ -44,25 +44,41 @@ def utm_epsg(longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.int32]:
     return np.asarray(zone + np.where(lat >= 0, UTM_NORTH, UTM_SOUTH), dtype=np.int32)
 
 
-@lru_cache(maxsize=240)
-def _transformer(from_epsg: int, to_epsg: int) -> Transformer:
-    return Transformer.from_crs(from_epsg, to_epsg, always_xy=True)
+@lru_cache(maxsize=1)
+def _zone_31() -> Transformer:
+    return Transformer.from_crs(4326, UTM_NORTH + 31, always_xy=True)
+
+
+def _from_zone_31(epsg: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How far zones lie east of zone 31, degrees, and their false northings, metres.
+
+    All UTM zones are one projection turned about the axis of the earth, so that one transformer
+    serves points of any mixture of zones at once.
+    """
+    code = np.asarray(epsg)
+    south = code > UTM_SOUTH
+    zone = code - np.where(south, UTM_SOUTH, UTM_NORTH)
+    return 6.0 * (zone - 31), np.where(south, 10_000_000.0, 0.0)
 
 
 def to_utm(
-    longitude: ArrayLike, latitude: ArrayLike, epsg: int
+    longitude: ArrayLike, latitude: ArrayLike, epsg: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Easting and northing in metres of points in one UTM zone."""
-    easting, northing = _transformer(4326, epsg).transform(longitude, latitude)
-    return np.asarray(easting, dtype=np.float64), np.asarray(northing, dtype=np.float64)
+    """Easting and northing in metres of points in a UTM zone, one for all or one each."""
+    turn, false_northing = _from_zone_31(epsg)
+    shifted, lat = np.broadcast_arrays(unwrap(np.asarray(longitude) - turn, 3.0), latitude)
+    easting, northing = _zone_31().transform(shifted, lat)
+    return np.asarray(easting, dtype=np.float64), np.asarray(northing + false_northing)
 
 
 def to_lonlat(
-    easting: ArrayLike, northing: ArrayLike, epsg: int
+    easting: ArrayLike, northing: ArrayLike, epsg: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Longitude and latitude in degrees of points in one UTM zone."""
-    longitude, latitude = _transformer(epsg, 4326).transform(easting, northing)
-    return np.asarray(longitude, dtype=np.float64), np.asarray(latitude, dtype=np.float64)
+    """Longitude and latitude in degrees of points in a UTM zone, one for all or one each."""
+    turn, false_northing = _from_zone_31(epsg)
+    east, north = np.broadcast_arrays(easting, np.asarray(northing) - false_northing)
+    longitude, latitude = _zone_31().transform(east, north, direction="INVERSE")
+    return unwrap(longitude + turn, 0.0), np.asarray(latitude, dtype=np.float64)
 
 
 def patch_origin(
@@ -86,16 +102,16 @@ def patch_grid(location: Location) -> Grid:
 
 
 def patch_corners(
-    longitude: ArrayLike, latitude: ArrayLike, epsg: int
+    longitude: ArrayLike, latitude: ArrayLike, epsg: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners of the patches around points of one UTM zone.
+    """Corners of the patches around points.
 
     Parameters
     ----------
     longitude, latitude : array_like, shape (N,)
         Degrees.
-    epsg : int
-        The points' UTM zone.
+    epsg : array_like
+        The points' UTM zone: one for all, or shape (N,).
 
     Returns
     -------
@@ -107,8 +123,8 @@ def patch_corners(
     left, top = patch_origin(*to_utm(lon, np.atleast_1d(latitude), epsg))
     x = np.stack([left, left + PATCH_M, left + PATCH_M, left], axis=-1)
     y = np.stack([top, top, top - PATCH_M, top - PATCH_M], axis=-1)
-    lons, lats = to_lonlat(x.ravel(), y.ravel(), epsg)
-    return unwrap(lons.reshape(x.shape), lon[:, None]), lats.reshape(x.shape)
+    lons, lats = to_lonlat(x, y, np.asarray(epsg)[..., None])
+    return unwrap(lons, lon[:, None]), lats
 
 
 def unwrap(longitude: ArrayLike, near: ArrayLike) -> NDArray[np.float64]:

@@ -186,10 +186,9 @@ class LandMask:
         self, column: NDArray[np.int64], row: NDArray[np.int64]
     ) -> list[tuple[Floats, Floats]]:
         """Closed outline of cells: five pairs of longitude and latitude."""
-        west: Floats = column * self.cell_deg - 180.0
-        south: Floats = row * self.cell_deg - 90.0
-        east: Floats = west + self.cell_deg
-        north: Floats = south + self.cell_deg
+        west = np.asarray(column * self.cell_deg - 180.0, dtype=np.float64)
+        south = np.asarray(row * self.cell_deg - 90.0, dtype=np.float64)
+        east, north = west + self.cell_deg, south + self.cell_deg
         return [(west, south), (east, south), (east, north), (west, north), (west, south)]
 
     def _edges(self, cell: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
