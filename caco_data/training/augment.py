@@ -1,0 +1,270 @@
+"""Views of tiles: per-sample augmentation on the device, in plain torch.
+
+The transforms and their strengths are SeCo's and the paper's: a random resized crop for every view;
+colour jitter, grey, blur and a horizontal flip for the augmented ones. Parameters are drawn on the
+CPU, so that a seed gives the same views on every device and the host knows which samples to blur
+without asking the device. Grey, and thus contrast and saturation, use the luma of red, green and
+blue; where the bands are others, the plain mean of all bands. Hue belongs to exactly those three
+bands and is left alone otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, avg_pool2d, conv2d, grid_sample, pad
+
+#: Range of a band on the scale DN / 10000 * 255 that becomes 0..1: for B2, B3 and B4 the quantiles
+#: by which the authors stretch; for the others reflectances of vegetation and bare ground.
+STRETCH = {
+    "B1": (3, 88), "B2": (3, 88), "B3": (2, 103), "B4": (0, 129), "B5": (0, 129), "B6": (0, 153),
+    "B7": (0, 153), "B8": (0, 153), "B8A": (0, 153), "B9": (0, 153), "B11": (0, 153),
+    "B12": (0, 129),
+}  # fmt: skip
+#: ImageNet's mean and deviation of red, green and blue; other bands take the means of the three.
+NORMALISATION = {"B4": (0.485, 0.229), "B3": (0.456, 0.224), "B2": (0.406, 0.225)}
+OTHER_BANDS = (0.449, 0.226)
+#: ITU-R 601 luma.
+LUMA = {"B4": 0.299, "B3": 0.587, "B2": 0.114}
+#: Rows Y, I and Q of NTSC by columns red, green and blue.
+_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+BRIGHTNESS = CONTRAST = SATURATION = 0.4
+HUE = 0.1
+"""Turns, to either side."""
+JITTER_SHARE, GREY_SHARE, BLUR_SHARE, FLIP_SHARE = 0.8, 0.2, 0.5, 0.5
+BLUR_SIGMA = (0.1, 2.0)
+"""Pixels of a crop of 224; smaller crops are blurred less, in proportion."""
+CROP_SCALE = (0.2, 1.0)
+"""Share of the tile's area."""
+CROP_RATIO = (3 / 4, 4 / 3)
+_CROP_TRIES = 10
+
+#: Images worked on at once on a CPU: what stays in its cache.
+_CPU_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random parameters of N images; a leading axis of N each."""
+
+    box: Tensor
+    """(N, 4): left, top, width and height of the crop as shares of the tile."""
+    colour: Tensor
+    """(N, 4): factors of brightness, contrast and saturation, and hue in radians."""
+    grey: Tensor
+    """(N,) bool."""
+    sigma: Tensor
+    """(N,): of the blur, as in `BLUR_SIGMA`; 0 for none."""
+    flip: Tensor
+    """(N,) bool."""
+
+    def part(self, start: int, stop: int) -> Draw:
+        """The parameters of some of the images."""
+        return Draw(*(getattr(self, field.name)[start:stop] for field in fields(self)))
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(n, generator=generator)
+
+
+def draw_boxes(n: int, generator: torch.Generator) -> Tensor:
+    """Random resized crops of a square tile, (N, 4) as in `Draw.box`.
+
+    As torchvision: ten tries of an area and a log-uniform ratio, else the whole tile.
+    """
+    tries = n * _CROP_TRIES
+    area = _uniform(tries, *CROP_SCALE, generator).reshape(n, -1)
+    low, high = (math.log(ratio) for ratio in CROP_RATIO)
+    ratio = _uniform(tries, low, high, generator).exp().reshape(n, -1)
+    width, height = (area * ratio).sqrt(), (area / ratio).sqrt()  # (N, tries)
+    fits = (width <= 1) & (height <= 1)
+    first = fits.int().argmax(1, keepdim=True)
+    some = fits.any(1)
+    width = torch.where(some, width.gather(1, first)[:, 0], 1.0)
+    height = torch.where(some, height.gather(1, first)[:, 0], 1.0)
+    left = torch.rand(n, generator=generator) * (1 - width)
+    top = torch.rand(n, generator=generator) * (1 - height)
+    return torch.stack([left, top, width, height], dim=1)
+
+
+def draw(n: int, generator: torch.Generator, crop_only: bool = False) -> Draw:
+    """Draw the parameters of N images.
+
+    Parameters
+    ----------
+    n : int
+        Images.
+    generator : torch.Generator
+        On the CPU.
+    crop_only : bool
+        Whether the images are only cropped.
+    """
+    box = draw_boxes(n, generator)
+    no = torch.zeros(n, dtype=torch.bool)
+    if crop_only:
+        return Draw(box, torch.tensor([1.0, 1.0, 1.0, 0.0]).repeat(n, 1), no, torch.zeros(n), no)
+
+    def happens(share: float) -> Tensor:
+        return torch.rand(n, generator=generator) < share
+
+    strength = torch.tensor([BRIGHTNESS, CONTRAST, SATURATION, HUE * 2 * math.pi])
+    neutral = torch.tensor([1.0, 1.0, 1.0, 0.0])
+    jitter = neutral + strength * (2 * torch.rand(n, 4, generator=generator) - 1)
+    colour = torch.where(happens(JITTER_SHARE)[:, None], jitter, neutral)
+    grey = happens(GREY_SHARE)
+    sigma = torch.where(happens(BLUR_SHARE), _uniform(n, *BLUR_SIGMA, generator), 0.0)
+    return Draw(box, colour, grey, sigma, happens(FLIP_SHARE))
+
+
+class Augmenter:
+    """Turns tiles into normalised views.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        Names of the C bands.
+    eight_bit : bool
+        Whether tiles are DN / 10000 * 255 rather than DN.
+    size : int
+        Side of the views, pixels.
+    device : torch.device
+        Where the work is done.
+    """
+
+    def __init__(
+        self, bands: Sequence[str], eight_bit: bool, size: int, device: torch.device
+    ) -> None:
+        self.size = size
+        self._device = device
+        unit = 1.0 if eight_bit else 10000 / 255
+        stretch = torch.tensor([STRETCH[band] for band in bands]) * unit
+        mean, deviation = torch.tensor([NORMALISATION.get(b, OTHER_BANDS) for b in bands]).T
+        rgb = sorted(bands) == sorted(LUMA)
+        luma = torch.tensor([LUMA[b] if rgb else 1 / len(bands) for b in bands])
+        yiq = torch.tensor(_YIQ)[:, [list(LUMA).index(b) for b in bands]] if rgb else None
+
+        def per_band(x: Tensor) -> Tensor:
+            return x.to(device, torch.float32)[:, None, None]  # (C, 1, 1)
+
+        low, high = stretch.T
+        self._stretch = per_band(1 / (high - low)), per_band(-low / (high - low))
+        self._normalise = per_band(1 / deviation), per_band(-mean / deviation)
+        self._luma, self._yiq = luma, yiq
+
+    def __call__(self, tiles: Tensor, parameters: Draw) -> Tensor:
+        """Make one view of each tile.
+
+        Parameters
+        ----------
+        tiles : Tensor of uint16 or uint8, shape (N, C, H, W)
+            Square tiles on the device.
+        parameters : Draw
+            Of N images, on the CPU.
+
+        Returns
+        -------
+        Tensor of float32, shape (N, C, size, size), channels last
+        """
+        n = len(tiles)
+        chunk = _CPU_CHUNK if self._device.type == "cpu" else n
+        views = torch.empty(
+            n, tiles.shape[1], self.size, self.size, device=self._device,
+            memory_format=torch.channels_last,
+        )  # fmt: skip
+        for start in range(0, n, chunk):
+            part = slice(start, start + chunk)
+            views[part] = self._chunk(tiles[part], parameters.part(start, start + chunk))
+        return views
+
+    def _chunk(self, tiles: Tensor, parameters: Draw) -> Tensor:
+        x = self._crop(tiles.float(), parameters)
+        scale, shift = self._stretch
+        x = x.mul_(scale).add_(shift).clamp_(0, 1)
+        x = self._recolour(x, parameters)
+        x = self._blur(x, parameters)
+        scale, shift = self._normalise
+        return x.mul_(scale).add_(shift)
+
+    def _send(self, x: Tensor) -> Tensor:
+        if self._device.type == "cuda":
+            return x.pin_memory().to(self._device, non_blocking=True)
+        return x
+
+    def _crop(self, x: Tensor, parameters: Draw) -> Tensor:
+        # Bilinear sampling alone would skip pixels where the view is much smaller than the tile.
+        pool = x.shape[-1] // (2 * self.size)
+        if pool > 1:
+            x = avg_pool2d(x, pool)
+        left, top, width, height = parameters.box.T
+        zero = torch.zeros_like(left)
+        mirror = torch.where(parameters.flip, -1.0, 1.0)
+        theta = torch.stack(
+            [mirror * width, zero, 2 * left + width - 1, zero, height, 2 * top + height - 1], dim=1
+        ).reshape(-1, 2, 3)
+        shape = [len(x), x.shape[1], self.size, self.size]
+        grid = affine_grid(self._send(theta), shape, align_corners=False)
+        return grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+    def _recolour(self, x: Tensor, parameters: Draw) -> Tensor:
+        """Apply jitter and grey as one affine map of the bands a sample.
+
+        Brightness scales, saturation scales the chroma, hue turns it, contrast scales about the
+        mean luma, which the last two keep: all commute but for clamping, so one order serves for
+        torchvision's random ones.
+        """
+        recoloured = (parameters.colour != torch.tensor([1.0, 1.0, 1.0, 0.0])).any(1)
+        rows = (recoloured | parameters.grey).nonzero()[:, 0]
+        if not len(rows):
+            return x
+        brightness, contrast, saturation, hue = parameters.colour[rows].T[..., None, None]
+        saturation = torch.where(parameters.grey[rows, None, None], 0.0, saturation)
+        bands = len(self._luma)
+        eye = torch.eye(bands)
+        to_luma = self._luma.expand(bands, bands)  # every band becomes the luma
+        chroma = saturation * (eye - to_luma) @ self._hue_matrix(hue)
+        matrix = brightness * contrast * (chroma + to_luma)  # (n, C, C)
+        offset = (brightness * (1 - contrast))[:, 0]  # (n, 1), times the mean luma
+        where = self._send(rows)
+        old = x[where].flatten(2)  # (n, C, H * W)
+        mean_luma = self._send(self._luma) @ old.mean(2).T  # (n,)
+        new = self._send(matrix) @ old
+        new += (self._send(offset)[:, 0] * mean_luma)[:, None, None]
+        x[where] = new.clamp_(0, 1).reshape(len(rows), *x.shape[1:])
+        return x
+
+    def _hue_matrix(self, hue: Tensor) -> Tensor:
+        """Rotation of the chroma plane, (n, C, C)."""
+        if self._yiq is None:
+            return torch.eye(len(self._luma)).expand(len(hue), -1, -1)
+        turn = torch.eye(3).repeat(len(hue), 1, 1)
+        turn[:, 1, 1] = turn[:, 2, 2] = hue.cos()[:, 0, 0]
+        turn[:, 1, 2] = -hue.sin()[:, 0, 0]
+        turn[:, 2, 1] = hue.sin()[:, 0, 0]
+        rotation: Tensor = torch.linalg.inv(self._yiq) @ turn @ self._yiq
+        return rotation
+
+    def _blur(self, x: Tensor, parameters: Draw) -> Tensor:
+        """Blur some samples with Gaussians of their own, one axis after the other."""
+        rows = parameters.sigma.nonzero()[:, 0]
+        if not len(rows):
+            return x
+        scale = self.size / 224
+        radius = max(1, math.ceil(3 * BLUR_SIGMA[1] * scale))
+        distance = torch.arange(-radius, radius + 1)
+        sigma = (parameters.sigma[rows] * scale).clamp_min(1e-2)
+        kernel = (-((distance / sigma[:, None]) ** 2) / 2).exp()
+        kernel = self._send(kernel / kernel.sum(1, keepdim=True))  # (n, taps)
+        where = self._send(rows)
+        n, bands, height, width = len(rows), *x.shape[1:]
+        weight = kernel.repeat_interleave(bands, 0)[:, None, None, :]  # (n C, 1, 1, taps)
+        image = x[where].reshape(1, n * bands, height, width)
+        image = pad(image, (radius,) * 4, mode="reflect")
+        image = conv2d(image, weight, groups=n * bands)
+        image = conv2d(image, weight.mT, groups=n * bands)
+        x[where] = image.reshape(n, bands, height, width)
+        return x

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caco_data.dataset import Dataset, StackTable, open_dataset
+from caco_data.errors import DatasetError, InputError
+from caco_data.training.batches import BatchReader, choose_tiles
+from caco_data.types import PERIODS
+from tests.training_data import make_training_set
+
+LOCATIONS = 11
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return open_dataset(make_training_set(tmp_path_factory.mktemp("data") / "set", LOCATIONS))
+
+
+@pytest.fixture(scope="module")
+def stacks(dataset: Dataset) -> StackTable:
+    return dataset.stacks()
+
+
+def test_rows_are_three_different_tiles_of_their_own_period(
+    dataset: Dataset, stacks: StackTable
+) -> None:
+    for batch in BatchReader(stacks, rows=8, seed=1).epoch(0):
+        for i, location in enumerate(batch.locations):
+            for period, name in enumerate(PERIODS):
+                whole = dataset.read_member(int(stacks.location_ids[location]), name)
+                tiles = batch.tiles[:, 2 * i + period].numpy()
+                found = [[np.array_equal(tile, t) for t in whole].index(True) for tile in tiles]
+                assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("compress", ["none", "zstd"])
+def test_uint16_and_compressed_members(tmp_path: Path, compress: str) -> None:
+    root = make_training_set(
+        tmp_path / "set", 2, ("B4", "B8"), "uint16", "zstd" if compress == "zstd" else "none"
+    )
+    dataset = open_dataset(root)
+    (batch,) = BatchReader(dataset.stacks(), rows=4, seed=0).epoch(0)
+    assert batch.tiles.shape == (3, 4, 2, 264, 264)
+    late = dataset.read_member(int(dataset.stacks().location_ids[batch.locations[1]]), "late")
+    assert any(np.array_equal(batch.tiles[0, 3].numpy(), tile) for tile in late)
+
+
+def test_an_epoch_takes_each_location_once_and_orders_differ(stacks: StackTable) -> None:
+    reader = BatchReader(stacks, rows=6, seed=0)
+    assert reader.steps == LOCATIONS // 3
+    orders = [[batch.locations.tolist() for batch in reader.epoch(e)] for e in (0, 1)]
+    for order in orders:
+        flat = [location for batch in order for location in batch]
+        assert len(flat) == len(set(flat)) == 9
+    assert orders[0] != orders[1]
+
+
+def test_any_step_can_be_reached_again(stacks: StackTable) -> None:
+    whole = list(BatchReader(stacks, rows=4, seed=5, workers=1).epoch(3))
+    rest = list(BatchReader(stacks, rows=4, seed=5, workers=4).epoch(3, first_step=2))
+    assert len(rest) == len(whole) - 2
+    for a, b in zip(whole[2:], rest, strict=True):
+        assert a.locations.tolist() == b.locations.tolist()
+        assert np.array_equal(a.tiles.numpy(), b.tiles.numpy())
+    other = next(BatchReader(stacks, rows=4, seed=6).epoch(3))
+    assert not np.array_equal(other.tiles.numpy(), whole[0].tiles.numpy())
+
+
+@given(seed=st.integers(0, 2**32), rows=st.integers(1, 40))
+def test_chosen_tiles_differ(seed: int, rows: int) -> None:
+    chosen = choose_tiles(np.random.default_rng(seed), rows)
+    assert chosen.shape == (rows, 3)
+    assert all(len(set(row)) == 3 and set(row) <= set(range(5)) for row in chosen.tolist())
+
+
+def test_every_tile_is_chosen_equally_often() -> None:
+    chosen = choose_tiles(np.random.default_rng(0), 20_000)
+    for position in range(3):
+        share = np.bincount(chosen[:, position], minlength=5) / 20_000
+        assert np.abs(share - 0.2).max() < 0.02
+
+
+@pytest.mark.parametrize(("rows", "words"), [(5, "even"), (0, "even"), (24, "has 11")])
+def test_impossible_batches_are_refused(stacks: StackTable, rows: int, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        BatchReader(stacks, rows=rows, seed=0)
+
+
+def test_remote_shards_are_refused(stacks: StackTable) -> None:
+    remote = dataclasses.replace(stacks, paths=("s3://bucket/000000.tar",))
+    with pytest.raises(InputError, match="local"):
+        BatchReader(remote, rows=4, seed=0)
+
+
+def test_a_truncated_shard_is_named(tmp_path: Path) -> None:
+    dataset = open_dataset(make_training_set(tmp_path / "set", 2))
+    shard = tmp_path / "set" / "shards" / "000000.tar"
+    shard.write_bytes(shard.read_bytes()[:200_000])
+    with pytest.raises(DatasetError, match=r"location (0|10).*000000\.tar.*verify"):
+        list(BatchReader(dataset.stacks(), rows=4, seed=0).epoch(0))
+    shard.unlink()
+    with pytest.raises(DatasetError, match="location"):
+        list(BatchReader(dataset.stacks(), rows=4, seed=0).epoch(0))
