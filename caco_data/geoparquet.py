@@ -28,6 +28,24 @@ def values_of(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     return np.from_dlpack(column)
 
 
+def array_of(values: NDArray[Any]) -> pa.Array:
+    """Column of contiguous numbers (N,); `pyarrow.array` would import pandas."""
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(values.dtype), values.size, [None, pa.py_buffer(values)]
+    )
+
+
+def repeat_words(words: NDArray[np.object_], rows: NDArray[np.int64]) -> pa.Array:
+    """Column of strings (N,): word `rows[i]` of `words` in row i."""
+    encoded = [word.encode() for word in words]
+    lengths = np.array([len(word) for word in encoded], dtype=np.int64)[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    data = b"".join([encoded[row] for row in rows.tolist()])
+    return pa.Array.from_buffers(
+        pa.string(), rows.size, [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+    )
+
+
 def encode_points(longitude: Floats, latitude: Floats) -> pa.Array:
     """Points (N,), degrees, as a binary column of WKB."""
     records = np.zeros(longitude.size, dtype=WKB_POINT)

@@ -76,13 +76,15 @@ class LandMask:
         cell = self._column(lon) % self.status.shape[1] + self._row(lat) * self.status.shape[1]
         point, edge = self._edges(cell)
         after = edge + self.step[edge]
+        y = lat[point]
+        starts_above = self.latitude[edge] > y
+        across = np.flatnonzero(starts_above != (self.latitude[after] > y))
+        # Of the edges that cross the point's parallel, count those east of it.
+        point, edge, after, y = point[across], edge[across], after[across], y[across]
         x0, y0 = self.longitude[edge], self.latitude[edge]
         x1, y1 = self.longitude[after], self.latitude[after]
-        x, y = lon[point], lat[point]
-        upward = (y1 > y) & (y0 <= y)
-        across = upward | ((y0 > y) & (y1 <= y))
-        left_of = (x - x0) * (y1 - y0) < (y - y0) * (x1 - x0)
-        crossed = across & (left_of == upward)
+        west_of = (lon[point] - x0) * (y1 - y0) < (y - y0) * (x1 - x0)
+        crossed = west_of != starts_above[across]
         odd = np.bincount(point[crossed], minlength=cell.size) % 2 == 1
         return np.asarray(odd | (self.status.ravel()[cell] == LAND))
 
@@ -101,8 +103,10 @@ class LandMask:
         ndarray of bool, shape (N,)
         """
         columns = self.status.shape[1]
-        west, east = self._column(longitudes.min(axis=1)), self._column(longitudes.max(axis=1))
-        south, north = self._row(latitudes.min(axis=1)), self._row(latitudes.max(axis=1))
+        lon_min, lon_max = longitudes.min(axis=1), longitudes.max(axis=1)
+        lat_min, lat_max = latitudes.min(axis=1), latitudes.max(axis=1)
+        west, east = self._column(lon_min), self._column(lon_max)
+        south, north = self._row(lat_min), self._row(lat_max)
         width = east - west + 1
         patch, number = expand(np.zeros_like(width), width * (north - south + 1))
         column = west[patch] + number % width[patch]
@@ -124,12 +128,16 @@ class LandMask:
             starts.append(corners[k])
             ends.append(corners[k + 1])
         owner = np.concatenate(owners)
-        met = _segments_meet(
-            np.concatenate(starts, axis=1),
-            np.concatenate(ends, axis=1),
-            longitudes[owner],
-            latitudes[owner],
+        start, end = np.concatenate(starts, axis=1), np.concatenate(ends, axis=1)
+        # Most edges of a cell are nowhere near the patch.
+        near = np.flatnonzero(
+            (np.maximum(start[0], end[0]) >= lon_min[owner])
+            & (np.minimum(start[0], end[0]) <= lon_max[owner])
+            & (np.maximum(start[1], end[1]) >= lat_min[owner])
+            & (np.minimum(start[1], end[1]) <= lat_max[owner])
         )
+        owner = owner[near]
+        met = _segments_meet(start[:, near], end[:, near], longitudes[owner], latitudes[owner])
         return np.bincount(owner[met], minlength=len(longitudes)) > 0
 
     def rings_near(

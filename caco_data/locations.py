@@ -1,0 +1,187 @@
+"""The locations table: drawn, written, read back, and drawn further.
+
+One row a location. The columns `city`, `country`, `city_population` and `city_distance_m` are
+about the city that the point was drawn around, and empty with the strategy `uniform`, which draws
+around none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from caco_data import __version__, cities, land
+from caco_data.cities import Cities, load_cities
+from caco_data.draw import REACH_SIGMA, SampleSettings, World, draw
+from caco_data.errors import InputError
+from caco_data.geoparquet import array_of, encode_points, repeat_words
+from caco_data.grid import utm_epsg
+from caco_data.land import load_land
+from caco_data.region import Region, parse_region
+
+NOTICES = {
+    "cities": "GeoNames (https://www.geonames.org), CC BY 4.0",
+    "land": "Made with Natural Earth (https://www.naturalearthdata.com), public domain",
+}
+
+
+@dataclass(frozen=True)
+class LocationTable:
+    """N locations, ordered by `location_id`."""
+
+    location_id: NDArray[np.int64]
+    """(N,), unique, not negative."""
+    longitude: NDArray[np.float64]
+    """(N,), degrees east, EPSG:4326."""
+    latitude: NDArray[np.float64]
+    """(N,), degrees north, EPSG:4326."""
+    utm_epsg: NDArray[np.int32]
+    """(N,), EPSG code of the UTM zone."""
+    metadata: dict[str, Any]
+    """Software, seed, settings, inputs and notices; empty for a table that we did not draw."""
+    table: pa.Table
+    """All columns as sampled, `geometry` as WKB points, without schema metadata."""
+
+    def __len__(self) -> int:
+        return self.location_id.size
+
+
+def sample(settings: SampleSettings, n: int) -> LocationTable:
+    """Draw locations.
+
+    Parameters
+    ----------
+    settings : SampleSettings
+        What to draw.
+    n : int
+        How many, at least 1. A longer table begins with the rows of a shorter one.
+
+    Returns
+    -------
+    LocationTable
+
+    Raises
+    ------
+    InputError
+        When a file cannot be used, or the settings leave no room for n locations.
+    """
+    if n < 1:
+        raise InputError("The number of locations is not positive", f"--n {n}")
+    region = Region() if settings.within is None else parse_region(settings.within)
+    world = World(_reachable_cities(settings, region), load_land(settings.land), region)
+    draws = draw(settings, world, n)
+    longitude, latitude = draws["longitude"].copy(), draws["latitude"].copy()
+    zone = utm_epsg(longitude, latitude)
+    number = np.arange(n, dtype=np.int64)
+    columns = {
+        "location_id": array_of(number),
+        **_city_columns(world.cities, draws["city"], draws["city_distance_m"]),
+        "utm_epsg": array_of(zone),
+        "redraws": array_of(draws["redraws"].astype(np.int32)),
+        "geometry": encode_points(longitude, latitude),
+    }
+    return LocationTable(
+        number, longitude, latitude, zone, _metadata(settings, n), pa.table(columns)
+    )
+
+
+def extend(metadata: dict[str, Any], n: int) -> LocationTable:
+    """Draw a table again with more rows.
+
+    Parameters
+    ----------
+    metadata : dict
+        `LocationTable.metadata` of the first draw.
+    n : int
+        Rows wanted altogether.
+
+    Returns
+    -------
+    LocationTable
+        Its first rows are those of the first draw.
+
+    Raises
+    ------
+    InputError
+        When the table was not drawn by us, or its city, land or region file has changed.
+    """
+    try:
+        settings = SampleSettings(seed=metadata["seed"], **metadata["settings"])
+        inputs = metadata["inputs"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            "These locations do not say how they were drawn",
+            "their metadata",
+            "Only a table made by 'caco-data sample' can be drawn further",
+        ) from error
+    for name, digest in _inputs(settings).items():
+        if inputs.get(name) != digest:
+            file = getattr(settings, name) or f"of caco-data {metadata.get('software', '')}"
+            raise InputError(
+                f"The {name} file is not the one the locations were drawn with",
+                str(file),
+                "Restore it, or sample anew",
+            )
+    return sample(settings, n)
+
+
+def _reachable_cities(settings: SampleSettings, region: Region) -> Cities:
+    table = load_cities(settings.cities, settings.top_cities)
+    if settings.within is None:
+        return table
+    reach_m = REACH_SIGMA * settings.sigma_m
+    return table.take(region.within_reach(table.longitude, table.latitude, reach_m))
+
+
+def _city_columns(
+    table: Cities, city: NDArray[np.int64], distance_m: NDArray[np.float64]
+) -> dict[str, pa.Array]:
+    if city.size and city[0] < 0:
+        types = {"city": pa.string(), "country": pa.string(), "city_population": pa.int64(),
+                 "city_distance_m": pa.float64()}  # fmt: skip
+        return {name: pa.nulls(city.size, kind) for name, kind in types.items()}
+    return {
+        "city": repeat_words(table.name, city),
+        "country": repeat_words(table.country, city),
+        "city_population": array_of(table.population[city]),
+        "city_distance_m": array_of(distance_m.copy()),
+    }
+
+
+def _inputs(settings: SampleSettings) -> dict[str, str]:
+    """SHA-256 of every file that the draw depends on."""
+    used: dict[str, str | os.PathLike[str]] = {"land": settings.land or land.BUNDLED}
+    if settings.strategy != "uniform":
+        used["cities"] = settings.cities or cities.BUNDLED
+    if settings.within is not None and Path(settings.within).exists():
+        used["within"] = settings.within
+    return {name: _sha256(Path(path)) for name, path in used.items()}
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"Cannot read: {error.strerror}", str(path)) from error
+
+
+def _metadata(settings: SampleSettings, n: int) -> dict[str, Any]:
+    choices = asdict(settings)
+    seed = choices.pop("seed")
+    inputs = _inputs(settings)
+    own = {"cities": settings.cities, "land": settings.land}
+    return {
+        "software": f"caco-data {__version__}",
+        "seed": seed,
+        "n": n,
+        "settings": choices,
+        "inputs": inputs,
+        "notices": [NOTICES[name] for name in sorted(own) if name in inputs and not own[name]],
+    }

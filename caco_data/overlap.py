@@ -1,0 +1,105 @@
+"""Which patches intersect: exact, across UTM zones and the antimeridian, one by one and fast."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.grid import patch_corners, patch_origin, to_utm, unwrap
+from caco_data.types import PATCH_M
+
+#: Patches whose centres are further apart than their diagonal (3,733 m) cannot intersect, whatever
+#: their zones; the rest covers the snapping, and the flattening of the earth.
+CELL_M = 3_900.0
+_EARTH_M = 6_378_137.0
+#: Keys of cells in space, row by row: more than the cells along the earth's diameter.
+_SIDE = 4_096
+_NEIGHBOURS = [
+    (x * _SIDE + y) * _SIDE + z for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)
+]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch as the test wants it."""
+
+    epsg: int
+    """UTM zone."""
+    left_m: int
+    """Left edge, metres."""
+    top_m: int
+    """Upper edge, metres."""
+    longitude: float
+    """Of the point, degrees."""
+    latitude: float
+    """Of the point, degrees."""
+    key: int
+    """The cell in space it lies in."""
+
+
+def patches(longitude: Floats, latitude: Floats, epsg: NDArray[np.int32]) -> list[Patch]:
+    """Patches around points (N,), degrees."""
+    left, top = patch_origin(*to_utm(longitude, latitude, epsg))
+    lon, lat = np.radians(longitude), np.radians(latitude)
+    # A lattice in space has neither an antimeridian nor poles.
+    space = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    x, y, z = np.floor(space * (_EARTH_M / CELL_M)).astype(np.int64) + _SIDE // 2
+    key = (x * _SIDE + y) * _SIDE + z
+    columns = (epsg, left, top, longitude, latitude, key)
+    return [Patch(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+@dataclass
+class PlacedPatches:
+    """Patches that keep clear of each other."""
+
+    _cells: defaultdict[int, list[Patch]] = field(default_factory=lambda: defaultdict(list))
+
+    def place_first(self, candidates: Iterable[Patch]) -> int | None:
+        """Add the first candidate that intersects none of the placed ones.
+
+        Returns
+        -------
+        int or None
+            Its position, None when all intersect.
+        """
+        for position, patch in enumerate(candidates):
+            if self._is_clear(patch):
+                self._cells[patch.key].append(patch)
+                return position
+        return None
+
+    def _is_clear(self, patch: Patch) -> bool:
+        for step in _NEIGHBOURS:
+            for other in self._cells.get(patch.key + step, ()):
+                if intersect(patch, other):
+                    return False
+        return True
+
+
+def intersect(one: Patch, other: Patch) -> bool:
+    """Whether two patches share more than an edge."""
+    if one.epsg == other.epsg:
+        return abs(one.left_m - other.left_m) < PATCH_M and abs(one.top_m - other.top_m) < PATCH_M
+    # Quadrilaterals in degrees: their sides bend by less than a metre between the corners.
+    longitudes, latitudes = patch_corners(
+        np.array([one.longitude, other.longitude]),
+        np.array([one.latitude, other.latitude]),
+        np.array([one.epsg, other.epsg]),
+    )
+    longitudes = unwrap(longitudes, longitudes[0, 0])
+    return not (_separated(longitudes, latitudes) or _separated(longitudes[::-1], latitudes[::-1]))
+
+
+def _separated(longitudes: Floats, latitudes: Floats) -> bool:
+    """Whether a side of the first of two convex, clockwise polygons (2, 4) parts them."""
+    x, y = longitudes[0], latitudes[0]
+    east, north = np.roll(x, -1) - x, np.roll(y, -1) - y
+    outside = (longitudes[1][:, None] - x) * north - (latitudes[1][:, None] - y) * east
+    return bool((outside <= 0).all(axis=0).any())
