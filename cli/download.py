@@ -248,7 +248,7 @@ def command(
     from caco_data.download import ClusterSettings, DownloadSettings, download
     from caco_data.errors import IncompleteError, Interrupted
     from caco_data.fetch import FetchSettings
-    from caco_data.locations import read_locations
+    from caco_data.location_files import read_locations
     from caco_data.retry import RetryPolicy
     from caco_data.scenes import SceneSettings
 

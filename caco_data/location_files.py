@@ -1,0 +1,268 @@
+"""The locations table as a file: GeoParquet, GeoJSON, GeoPackage or CSV, by the name's suffix.
+
+The metadata travel in the file (Parquet schema, GeoJSON member, GeoPackage layer metadata), for CSV
+in a file of the same name with `.json` behind it. Tables of other hands are read as well, down to
+bare points.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from caco_data.draw import LATITUDE_MAX, LATITUDE_MIN
+from caco_data.errors import InputError
+from caco_data.geoparquet import array_of, decode_points, encode_points, geo_header, is_plain
+from caco_data.grid import UTM_NORTH, UTM_SOUTH, utm_epsg
+from caco_data.locations import LocationTable
+
+#: Name of our metadata in every format.
+KEY = "caco_data"
+
+_REMEDY = "Give points, and if there is a location_id, a different one each"
+
+
+def write_locations(
+    locations: LocationTable, path: str | os.PathLike[str], overwrite: bool = False
+) -> None:
+    """Write a table under its name all at once.
+
+    Parameters
+    ----------
+    locations : LocationTable
+        What to write.
+    path : path
+        `.parquet`, `.geojson`, `.gpkg` or `.csv`.
+    overwrite : bool
+        Replace a file that holds something else; one that holds the same is always replaced.
+
+    Raises
+    ------
+    InputError
+        When the suffix is another, the folder is missing, or the file holds something else.
+    """
+    where = Path(path)
+    write = writer_of(where)
+    if not where.parent.is_dir():
+        raise InputError("No such folder", str(where.parent), "Make it first")
+    if where.exists() and not overwrite and not _holds(where, locations):
+        raise InputError(
+            "The file exists and holds other locations", str(path),
+            "Add --overwrite to replace it, or choose another name",
+        )  # fmt: skip
+    # The suffix stays: GDAL looks at it.
+    temporary = where.with_name(f".{where.stem}.{os.getpid()}.tmp{where.suffix}")
+    try:
+        write(locations, temporary)
+        if where.suffix.lower() == ".csv":
+            sidecar(temporary).replace(sidecar(where))
+        temporary.replace(where)
+    finally:
+        temporary.unlink(missing_ok=True)
+        sidecar(temporary).unlink(missing_ok=True)
+
+
+def writer_of(path: Path) -> Callable[[LocationTable, Path], None]:
+    """Function that writes the format of a name's suffix; InputError for other suffixes."""
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise InputError(
+            f"No format for locations has the suffix {path.suffix!r}", str(path),
+            f"Use {', '.join(_WRITERS)}",
+        )  # fmt: skip
+    return writer
+
+
+def sidecar(path: Path) -> Path:
+    """Where the metadata of a CSV file lie."""
+    return path.with_name(path.name + ".json")
+
+
+def _holds(path: Path, locations: LocationTable) -> bool:
+    try:
+        there = read_locations(path)
+    except InputError:
+        return False
+    columns = ("location_id", "longitude", "latitude")
+    return there.metadata == locations.metadata and all(
+        np.array_equal(getattr(there, name), getattr(locations, name)) for name in columns
+    )
+
+
+def _write_parquet(locations: LocationTable, path: Path) -> None:
+    longitude, latitude = locations.longitude, locations.latitude
+    box = (
+        float(longitude.min()), float(latitude.min()),
+        float(longitude.max()), float(latitude.max()),
+    )  # fmt: skip
+    metadata = {
+        "geo": geo_header("WKB", "Point", box),
+        KEY: json.dumps(locations.metadata),
+    }
+    pq.write_table(locations.table.replace_schema_metadata(metadata), path, compression="zstd")
+
+
+def _write_geojson(locations: LocationTable, path: Path) -> None:
+    """A feature a line; our metadata are a foreign member of the collection (RFC 7946, 6.1)."""
+    rows = locations.table.drop_columns(["geometry"]).to_pylist()
+    points = zip(locations.longitude.tolist(), locations.latitude.tolist(), strict=True)
+    with path.open("w", encoding="utf-8") as file:
+        metadata = json.dumps(locations.metadata, ensure_ascii=False)
+        file.write(f'{{"type": "FeatureCollection", "{KEY}": {metadata}, "features": [\n')
+        for number, (row, point) in enumerate(zip(rows, points, strict=True)):
+            feature = {
+                "type": "Feature",
+                "properties": row,
+                "geometry": {"type": "Point", "coordinates": point},
+            }
+            file.write((",\n" if number else "") + json.dumps(feature, ensure_ascii=False))
+        file.write("\n]}\n")
+
+
+def _write_gpkg(locations: LocationTable, path: Path) -> None:
+    import geopandas as gpd
+
+    table = locations.table
+    frame = gpd.GeoDataFrame(
+        table.drop_columns(["geometry"]).to_pandas(),
+        geometry=gpd.points_from_xy(locations.longitude, locations.latitude),
+        crs=4326,
+    )
+    metadata = {KEY: json.dumps(locations.metadata)}
+    frame.to_file(path, driver="GPKG", layer="locations", layer_metadata=metadata)
+
+
+def _write_csv(locations: LocationTable, path: Path) -> None:
+    names = [name for name in locations.table.column_names if name != "geometry"]
+    columns = [locations.table[name].to_pylist() for name in names]
+    columns += [locations.longitude.tolist(), locations.latitude.tolist()]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, "longitude", "latitude"])
+        writer.writerows(zip(*columns, strict=True))
+    sidecar(path).write_text(json.dumps(locations.metadata, indent=1), encoding="utf-8")
+
+
+_WRITERS: dict[str, Callable[[LocationTable, Path], None]] = {
+    ".parquet": _write_parquet,
+    ".geojson": _write_geojson,
+    ".gpkg": _write_gpkg,
+    ".csv": _write_csv,
+}
+
+
+def read_locations(path: str | os.PathLike[str]) -> LocationTable:
+    """Read a locations table: one that we wrote, or anyone's file of points.
+
+    Parameters
+    ----------
+    path : path
+        Any vector file of points with a CRS, or a CSV with `longitude` and `latitude` in degrees.
+        Without a column `location_id` the rows are numbered; without `utm_epsg` it is computed.
+
+    Returns
+    -------
+    LocationTable
+        Ordered by `location_id`. Other columns are kept as they are.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or unreadable, holds anything but points, repeats a location_id,
+        or has a point where there is no UTM zone.
+    """
+    where = Path(path)
+    table = _read_table(where)
+    try:
+        return _normalised(table, _read_metadata(where))
+    except (ValueError, KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = error.what if isinstance(error, InputError) else str(error)
+        raise InputError(f"These locations cannot be used: {reason}", str(path), _REMEDY) from error
+
+
+def _read_table(path: Path) -> pa.Table:
+    if path.suffix.lower() == ".parquet" and path.exists():
+        try:
+            file = pq.ParquetFile(path)
+            if is_plain(file.schema_arrow):
+                return file.read()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"Cannot read the locations: {error}", str(path), _REMEDY) from error
+    from caco_data.vectors import read_vectors
+
+    frame = read_vectors(path, "locations")
+    if frame.geometry.name != "geometry":
+        frame = frame.rename_geometry("geometry")
+    return pa.table(frame.to_arrow(index=False, geometry_encoding="WKB"))
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    """Our metadata in a file; empty when there are none."""
+    suffix = path.suffix.lower()
+    found: Any = None
+    if suffix == ".parquet":
+        found = (pq.read_schema(path).metadata or {}).get(KEY.encode())
+    elif suffix == ".csv" and sidecar(path).exists():
+        found = sidecar(path).read_bytes()
+    elif suffix == ".gpkg":
+        from pyogrio import read_info  # type: ignore[import-untyped]
+
+        found = (read_info(path)["layer_metadata"] or {}).get(KEY)
+    elif suffix in (".geojson", ".json"):
+        found = json.dumps(json.loads(path.read_bytes()).get(KEY, {}))
+    metadata = json.loads(found) if found else {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _normalised(table: pa.Table, metadata: dict[str, Any]) -> LocationTable:
+    longitude, latitude = decode_points(table["geometry"])
+    if not longitude.size:
+        raise ValueError("there is none")
+    inside = (np.abs(longitude) <= 180) & (latitude >= LATITUDE_MIN) & (latitude <= LATITUDE_MAX)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        raise ValueError(
+            f"row {row} lies at longitude {longitude[row]:g}, latitude {latitude[row]:g}, where "
+            "there is no UTM zone"
+        )
+    number = _integers(table, "location_id", np.arange(longitude.size)).astype(np.int64)
+    if number.min() < 0 or np.unique(number).size != number.size:
+        raise ValueError("a location_id is negative or comes twice")
+    zone = _integers(table, "utm_epsg", utm_epsg(longitude, latitude)).astype(np.int32)
+    valid = (zone % 100 >= 1) & (zone % 100 <= 60)
+    if not (valid & np.isin(zone - zone % 100, (UTM_NORTH, UTM_SOUTH))).all():
+        raise ValueError("a utm_epsg is not in 32601..32660 or 32701..32760")
+    order = np.argsort(number, kind="stable")
+    own = {
+        "location_id": array_of(number),
+        "utm_epsg": array_of(zone),
+        "geometry": encode_points(longitude, latitude),
+    }
+    columns = {name: table[name] for name in table.column_names}
+    merged = pa.table({"location_id": own["location_id"], **columns, **own})
+    if (order != np.arange(order.size)).any():
+        merged = merged.take(array_of(order))
+    return LocationTable(
+        number[order], longitude[order], latitude[order], zone[order], metadata, merged
+    )
+
+
+def _integers(table: pa.Table, name: str, default: NDArray[Any]) -> NDArray[Any]:
+    """A column of whole numbers, or the default where there is none."""
+    if name not in table.column_names:
+        return default
+    if table[name].null_count:
+        raise ValueError(f"a {name} is missing")
+    values = np.array(table[name].to_pylist())
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"the column {name} does not hold whole numbers")
+    return values
