@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class BatchReader:
         self.steps = locations // (rows // 2)
         """Batches in an epoch; the rest of the locations waits for another order."""
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_step: int = 0) -> Generator[Batch, None, None]:
         """Read an epoch's batches from a step on.
 
         Raises

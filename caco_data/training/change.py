@@ -145,7 +145,8 @@ class ChangeEstimator:
         """(2L,): whether a row has been measured."""
         self.probability = torch.zeros(locations, dtype=torch.float32, device=device)
         """(L,): of having changed, by the last fit."""
-        self.mixture: Mixture | None = None
+        self.threshold = float("inf")
+        """Ratio from which on a location counts as changed, by the last fit."""
         self._kind = mixture
         self._told = False
 
@@ -153,6 +154,11 @@ class ChangeEstimator:
     def changed(self) -> Tensor:
         """Labels, (L,) bool; before the first fit nothing has changed."""
         return self.probability > 0.5
+
+    @property
+    def changed_share(self) -> float:
+        """Share of the locations labelled changed."""
+        return float(self.changed.float().mean())
 
     @torch.no_grad()
     def update(self, rows: Tensor, anchor: Tensor, key: Tensor) -> None:
@@ -189,10 +195,12 @@ class ChangeEstimator:
         """Label the locations anew; nothing is changed where there is no telling."""
         ratios = self.ratios()
         finite = np.isfinite(ratios)
-        self.mixture = fit_mixture(ratios, self._kind)
+        mixture = fit_mixture(ratios, self._kind)
         probability = np.zeros(len(ratios), dtype=np.float32)
-        if self.mixture is not None:
-            probability[finite] = self.mixture.probability(ratios[finite])
+        self.threshold = float("inf")
+        if mixture is not None:
+            probability[finite] = mixture.probability(ratios[finite])
+            self.threshold = mixture.threshold
         if not (probability > 0.5).any() and not self._told:
             self._told = True
             _log.warning(
@@ -207,6 +215,7 @@ class ChangeEstimator:
             "distances": self.distances,
             "seen": self.seen,
             "probability": self.probability,
+            "threshold": torch.tensor(self.threshold, dtype=torch.float64),
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -214,6 +223,7 @@ class ChangeEstimator:
         self.distances.copy_(state["distances"])
         self.seen.copy_(state["seen"])
         self.probability.copy_(state["probability"])
+        self.threshold = float(state["threshold"])
 
 
 def auroc(score: NDArray[np.float64], changed: NDArray[np.bool_]) -> float:

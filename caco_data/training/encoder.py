@@ -8,8 +8,9 @@ travel to torchvision, timm and torchgeo unchanged.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -131,8 +132,7 @@ ENCODERS = {
 }
 
 
-@dataclass(frozen=True)
-class Embeddings:
+class Embeddings(NamedTuple):
     """What one step compares; every vector has length one."""
 
     queries: Tensor
@@ -193,13 +193,13 @@ class MoCo(nn.Module):
         self.register_buffer("queue", normalize(queue, dim=2))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, views: Tensor, with_anchor: bool) -> Embeddings:
+    def forward(self, views: Sequence[Tensor], with_anchor: bool) -> Embeddings:
         """Move the key network towards the query network, then embed a batch.
 
         Parameters
         ----------
-        views : Tensor, shape (4, N, C, H, W)
-            The query image and the key views 0, 1, 2.
+        views : sequence of four Tensors, shape (N, C, H, W)
+            The query images and the key views 0, 1, 2.
         with_anchor : bool
             Whether the change estimate needs the query image's key embedding.
         """

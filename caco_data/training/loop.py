@@ -1,0 +1,224 @@
+"""The training loop: reads top to bottom.
+
+In a step the host never waits for the device. What the host must know (losses, accuracies) gathers
+on the device and is fetched every `log_every` steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
+
+from caco_data.dataset import open_dataset
+from caco_data.errors import CacoDataError, InputError
+from caco_data.training.batches import Batch, BatchReader
+from caco_data.training.change import ChangeEstimator, auroc
+from caco_data.training.checkpoint import State, keep_checkpoint, load_checkpoint, write_checkpoint
+from caco_data.training.contrast import Scores
+from caco_data.training.encoder import HEADS
+from caco_data.training.learner import Learner, learning_rate
+from caco_data.training.run import Progress, RunFolder, read_truth
+from caco_data.training.settings import TrainSettings
+
+_log = logging.getLogger(__name__)
+
+
+def train(
+    settings: TrainSettings, show: Callable[[Progress], None] | None = None
+) -> Progress | None:
+    """Train an encoder, or go on with it.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        What to train.
+    show : callable, optional
+        Gets each report: every `log_every` steps and at the end of every epoch.
+
+    Returns
+    -------
+    Progress or None
+        The last report; None when the run to go on with was already finished.
+
+    Raises
+    ------
+    InputError
+        For settings, data or a run folder that cannot be used.
+    DatasetError
+        When a tile cannot be read.
+    CacoDataError
+        When the loss is no longer finite; the state is saved.
+    KeyboardInterrupt
+        After SIGINT or SIGTERM; the state is saved.
+    """
+    settings.check()
+    fabric = _open_device(settings)
+    dataset = open_dataset(settings.data)
+    stacks = dataset.stacks()
+    pinned = fabric.device.type == "cuda"
+    reader = BatchReader(stacks, settings.batch_size, settings.seed, settings.workers, pinned)
+    steps = reader.steps * settings.epochs
+    if settings.max_steps is not None:
+        steps = min(steps, settings.max_steps)
+    truth = read_truth(dataset, stacks.location_ids)
+    folder = RunFolder(settings, dataset)
+
+    learner = Learner(settings, stacks, fabric)
+    step = 0
+    if (state := load_checkpoint(folder.storage, folder.fixed, fabric.device)) is not None:
+        learner.load_state_dict(state)
+        step = state["step"]
+        _log.info("Going on from step %d of %d.", step, steps)
+
+    def state_now() -> State:
+        return {"step": step, "settings": folder.fixed, **learner.state_dict()}
+
+    estimator = learner.estimator
+    meter = _Meter(settings.batch_size)
+    progress = None
+    with _until_asked_to_stop() as stop, folder.recording(step) as record:
+        while step < steps and not stop.is_set():
+            epoch, first = divmod(step, reader.steps)
+            with closing(reader.epoch(epoch, first)) as batches:
+                for batch in batches:
+                    lr = learning_rate(settings, step, steps)
+                    meter.add(batch, learner.learn(batch, step, lr))
+                    step += 1
+                    over = step == steps or step % reader.steps == 0
+                    pause = over or stop.is_set()
+                    if not pause and step % settings.log_every:
+                        continue
+
+                    values, bad = meter.fetch()
+                    if bad is not None:
+                        path = write_checkpoint(folder.storage, "not-finite", state_now())
+                        raise _not_finite(stacks.location_ids[bad], step, path)
+                    if over and estimator is not None:
+                        estimator.fit()
+                    progress = Progress(
+                        epoch=epoch + 1,
+                        epochs=settings.epochs,
+                        step=step,
+                        steps=steps,
+                        loss=float(values[:HEADS].sum()),
+                        head_loss=tuple(values[:HEADS].tolist()),
+                        accuracy=tuple(values[HEADS:].tolist()),
+                        lr=lr,
+                        changed_share=estimator.changed_share if estimator is not None else None,
+                        auroc=_auroc(estimator, truth) if over else None,
+                        rows_per_s=meter.rate(),
+                    )
+                    record(progress)
+                    if show is not None:
+                        show(progress)
+                    if pause:
+                        keep_checkpoint(folder.storage, state_now())
+                        break
+    if step < steps:
+        _log.warning("Saved at step %d of %d: go on with --resume.", step, steps)
+        raise KeyboardInterrupt
+
+    folder.save_encoder(learner.moco.encoder, stacks.bands, stacks.dtype == np.uint8)
+    if estimator is not None:
+        folder.save_change(stacks.location_ids, estimator)
+    folder.draw(estimator)
+    return progress
+
+
+class _Meter:
+    """Gathers losses and accuracies on the device, and times the steps between two fetches."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._values: list[Tensor] = []
+        self._batches: list[NDArray[np.int64]] = []
+        self._steps = 0
+        self._since = time.perf_counter()
+
+    def add(self, batch: Batch, scores: Scores) -> None:
+        """Take in a step."""
+        self._values.append(torch.cat([scores.loss.detach(), scores.accuracy]))
+        self._batches.append(batch.locations)
+
+    def fetch(self) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+        """Means (6,) of losses and accuracies by head; locations of the first bad batch, if any."""
+        values = (
+            torch.stack(self._values).double().cpu().numpy()
+        )  # (steps, 6): waits for the device
+        broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        bad = self._batches[broken[0]] if len(broken) else None
+        self._steps = len(self._batches)
+        self._values, self._batches = [], []
+        return values.mean(axis=0), bad
+
+    def rate(self) -> float:
+        """Rows a second between the last two fetches."""
+        now = time.perf_counter()
+        rate = self._steps * self._rows / (now - self._since)
+        self._since = now
+        return rate
+
+
+def _auroc(estimator: ChangeEstimator | None, truth: NDArray[np.bool_] | None) -> float | None:
+    if estimator is None or truth is None:
+        return None
+    return auroc(estimator.ratios(), truth)
+
+
+def _not_finite(location_ids: NDArray[np.int64], step: int, path: str) -> CacoDataError:
+    ids = ", ".join(str(i) for i in location_ids.tolist())
+    return CacoDataError(
+        f"The loss is not finite at or before step {step}, in the batch of locations {ids}",
+        f"state saved in {path}",
+        "Look at these locations, or start anew with a lower --lr; --resume goes on from the last "
+        "good epoch",
+    )
+
+
+def _open_device(settings: TrainSettings) -> Fabric:
+    on_gpu = settings.device == "cuda"
+    if on_gpu and not torch.cuda.is_available():
+        raise InputError(
+            "PyTorch finds no CUDA device",
+            "--device cuda",
+            "To train on the processor use --device cpu",
+        )
+    halves = settings.precision == "bf16" or (settings.precision == "auto" and on_gpu)
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if halves else "32-true"
+    return Fabric(accelerator=settings.device, devices=1, precision=precision)
+
+
+@contextmanager
+def _until_asked_to_stop() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event, so that no step is cut in two.
+
+    A second SIGINT interrupts at once. Signals reach the main thread only: elsewhere nothing is
+    changed.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
