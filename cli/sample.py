@@ -113,7 +113,7 @@ def command(
     took = time.perf_counter() - began
     write_locations(locations, out, overwrite)
     if map_path is not None:
-        from caco_data.report import draw_map
+        from caco_data.location_map import draw_map
 
         draw_map(locations, map_path)
     quiet = click.get_current_context().find_root().params.get("quiet", False)

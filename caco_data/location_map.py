@@ -1,0 +1,128 @@
+"""The map of a locations table: for eyes, not for parsing."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.draw import SampleSettings
+from caco_data.land import load_land
+from caco_data.locations import LocationTable
+from caco_data.region import DEGREE_M
+
+#: Longer side of a map in pixels, and the side of the squares in which locations are counted.
+_MAP_PX, _SQUARE_PX, _DPI = 2400, 6, 200
+#: From so many locations in a square on, squares are coloured by their number.
+_CROWDED = 10
+_SEA, _LAND, _DOT = "#f3f7fa", "#dcdcd4", "#6a1b7a"
+
+
+def draw_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
+    """Draw where locations lie, over land: the world, or the part of it that they cover.
+
+    Parameters
+    ----------
+    locations : LocationTable
+        One row at least.
+    path : path
+        PNG to write.
+
+    Raises
+    ------
+    InputError
+        When the land file that the locations were drawn with cannot be read.
+    """
+    from matplotlib.colors import ListedColormap, LogNorm
+    from matplotlib.figure import Figure
+
+    settings = locations.metadata.get("settings", {})
+    longitude = locations.longitude
+    if np.ptp(longitude % 360.0) < np.ptp(longitude):  # across the antimeridian
+        longitude = longitude % 360.0
+    west, east, south, north = _map_box(longitude, locations.latitude)
+    # A degree of longitude is shorter than one of latitude: true in the middle of the map.
+    aspect = 1.0 if east - west > 180 else 1 / np.cos(np.radians((south + north) / 2))
+    height_deg = (north - south) * aspect
+    scale = _MAP_PX / max(east - west, 1.4 * height_deg)  # pixels a degree
+    width_px, height_px = round((east - west) * scale), round(height_deg * scale)
+
+    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    x = west + (np.arange(width_px) + 0.5) * (east - west) / width_px
+    y = north - (np.arange(height_px) + 0.5) * (north - south) / height_px
+    land = load_land(settings.get("land"))
+    image = np.stack([land.contains(x, np.full(x.size, row)) for row in y])
+    axes.imshow(
+        image, extent=(west, east, south, north), cmap=ListedColormap([_SEA, _LAND]),
+        interpolation="antialiased",
+    )  # fmt: skip
+
+    size = (_SQUARE_PX * 72 / _DPI) ** 2
+    count, x_edges, y_edges = np.histogram2d(
+        longitude,
+        locations.latitude,
+        (width_px // _SQUARE_PX, height_px // _SQUARE_PX),
+        ((west, east), (south, north)),
+    )
+    if count.max() < _CROWDED:
+        axes.scatter(longitude, locations.latitude, s=size, color=_DOT, alpha=0.8, linewidths=0)
+    else:
+        column, row = np.nonzero(count)
+        order = np.argsort(count[column, row])  # the fullest squares on top
+        column, row = column[order], row[order]
+        dots = axes.scatter(
+            (x_edges[:-1] + x_edges[1:])[column] / 2, (y_edges[:-1] + y_edges[1:])[row] / 2,
+            c=count[column, row], norm=LogNorm(1, count.max()), cmap="plasma_r", s=1.4 * size,
+            linewidths=0,
+        )  # fmt: skip
+        bar = figure.colorbar(dots, ax=axes, fraction=0.02, pad=0.01, format="{x:g}")
+        side_km = float(y_edges[1] - y_edges[0]) * DEGREE_M / 1000
+        bar.set_label(f"locations per dot ({side_km:.0f} km high)", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+    axes.set_aspect(aspect)
+    axes.set_xlim(west, east)
+    axes.set_ylim(south, north)
+    axes.set_xlabel("longitude, degrees", fontsize=8)
+    axes.set_ylabel("latitude, degrees", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.grid(alpha=0.2, linewidth=0.4, color="#31506b")
+    axes.set_title(_map_title(locations), fontsize=10, loc="left")
+    notices = locations.metadata.get("notices", [])
+    axes.annotate(
+        "\n".join(notices), (1, 0), xytext=(0, -17), xycoords="axes fraction",
+        textcoords="offset points", fontsize=4.5, ha="right", va="top", color="#666666",
+    )  # fmt: skip
+    figure.savefig(path, bbox_inches="tight")
+
+
+def _map_box(
+    longitude: NDArray[np.float64], latitude: NDArray[np.float64]
+) -> tuple[float, float, float, float]:
+    """West, east, south and north of the map, degrees: the world, or the points and a margin."""
+    if np.ptp(longitude) > 120:
+        return -180.0, 180.0, min(-60.0, latitude.min() - 1), max(80.0, latitude.max() + 1)
+    margin = 0.05 * max(np.ptp(longitude), np.ptp(latitude), 0.5)
+    south, north = latitude.min() - margin, latitude.max() + margin
+    west, east = longitude.min() - margin, longitude.max() + margin
+    # Neither a tower nor a ribbon.
+    shrink = np.cos(np.radians((south + north) / 2))
+    wider = max(0.0, (north - south) / shrink / 1.2 - (east - west)) / 2
+    higher = max(0.0, (east - west) * shrink / 2.5 - (north - south)) / 2
+    return west - wider, east + wider, south - higher, north + higher
+
+
+def _map_title(locations: LocationTable) -> str:
+    title = f"{len(locations):,} locations"
+    if "settings" not in locations.metadata:
+        return title
+    choices = SampleSettings(seed=locations.metadata["seed"], **locations.metadata["settings"])
+    if choices.strategy == "uniform":
+        title += " uniformly on land"
+    else:
+        title += f" around the {choices.top_cities:,} most populous cities"
+        title += f", sigma {choices.sigma_m / 1000:g} km"
+    title += ", no overlap" if choices.no_overlap else ""
+    title += f", within {os.path.basename(choices.within)}" if choices.within else ""
+    return f"{title}, seed {choices.seed}"
