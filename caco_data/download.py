@@ -24,6 +24,7 @@ from typing import Any
 from caco_data.dataset import read_description
 from caco_data.errors import InputError
 from caco_data.fetch import Counts, FetchSettings, Outcome, fetch_location
+from caco_data.location_files import geoparquet_table
 from caco_data.locations import LocationTable, extend
 from caco_data.retry import Pacer, RetryPolicy
 from caco_data.sources.base import ImageSource, SourceSettings
@@ -231,7 +232,7 @@ def _outcomes(
             location_of[futures[-1].key] = location.location_id
         return futures
 
-    running = as_completed(hand_out(cluster.concurrency))
+    running = as_completed(hand_out(cluster.concurrency), loop=client.loop)
     for future in running:
         running.update(hand_out(1))
         location_id = location_of.pop(future.key)
@@ -280,6 +281,10 @@ def download(
     RefusedError
         When the service refuses the user; everything finished is kept.
     """
+    if settings.fill and not locations.metadata:
+        raise InputError(
+            "Only locations of 'caco-data sample' can be drawn further", "--fill", "Leave it out"
+        )
     storage = open_storage(out)
     wanted = len(locations.location_id)
     workspace = Workspace(
@@ -310,7 +315,7 @@ def download(
                 break
             locations = extend(locations.metadata, len(locations.location_id) + missing)
             workspace.extend(locations.location_id.tolist())
-    workspace.finish(locations.table)
+    workspace.finish(geoparquet_table(locations))
     return progress
 
 

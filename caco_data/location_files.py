@@ -98,7 +98,8 @@ def _holds(path: Path, locations: LocationTable) -> bool:
     )
 
 
-def _write_parquet(locations: LocationTable, path: Path) -> None:
+def geoparquet_table(locations: LocationTable) -> pa.Table:
+    """Table whose schema metadata make a Parquet file of it GeoParquet, our own metadata in it."""
     longitude, latitude = locations.longitude, locations.latitude
     box = (
         float(longitude.min()), float(latitude.min()),
@@ -108,7 +109,11 @@ def _write_parquet(locations: LocationTable, path: Path) -> None:
         "geo": geo_header("WKB", "Point", box),
         KEY: json.dumps(locations.metadata),
     }
-    pq.write_table(locations.table.replace_schema_metadata(metadata), path, compression="zstd")
+    return locations.table.replace_schema_metadata(metadata)
+
+
+def _write_parquet(locations: LocationTable, path: Path) -> None:
+    pq.write_table(geoparquet_table(locations), path, compression="zstd")
 
 
 def _write_geojson(locations: LocationTable, path: Path) -> None:
