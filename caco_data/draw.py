@@ -311,13 +311,19 @@ def _check_hope(settings: SampleSettings, attempt: int, proposed: int, accepted:
     rare = proposed >= CLEAR_AFTER and accepted < MIN_ACCEPTED * proposed
     if attempt < MAX_ATTEMPTS and not rare:
         return
-    limits = [f"--within {settings.within}"] if settings.within else []
-    limits += ["--no-overlap"] if settings.no_overlap else []
-    limits += [f"--land {settings.land}"] if settings.land else []
-    limits += [f"--cities {settings.cities}"] if settings.cities else []
+    limits, remedies = [f"--strategy {settings.strategy}"], []
+    for option, value in (("cities", settings.cities), ("land", settings.land)):
+        limits += [f"--{option} {value}"] if value else []
+    if settings.strategy != "uniform":
+        remedies += ["raise --sigma-km", "raise --top-cities"]
+    if settings.within is not None:
+        limits += [f"--within {settings.within}"]
+        remedies += ["enlarge the region"]
+    if settings.no_overlap:
+        limits += ["--no-overlap"]
+        remedies += ["ask for fewer locations", "leave out --no-overlap"]
+    remedy = " or ".join(remedies or ["give other land"])
     raise InputError(
-        f"{accepted} of {proposed:,} draws could be used: land is too rare where they fall",
-        ", ".join(limits) or f"--strategy {settings.strategy}",
-        "Enlarge the region, raise --sigma-km or --top-cities, ask for fewer locations, or leave "
-        "out --no-overlap",
-    )
+        f"No room found: {accepted:,} of the last {proposed:,} draws could be used",
+        ", ".join(limits), remedy[0].upper() + remedy[1:],
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,11 @@ def parse_region(text: str) -> Region:
     """
     match = _BOX.fullmatch(text)
     if match is None:
+        if not Path(text).exists():
+            raise InputError(
+                "Neither a file nor a box", f"--within {text}",
+                "Give a file of polygons, or minlon,minlat,maxlon,maxlat in degrees",
+            )  # fmt: skip
         return _region_of_file(text)
     west, south, east, north = (float(number) for number in match.groups())
     if not (abs(west) <= 180 and abs(east) <= 180 and -90 <= south < north <= 90 and west != east):

@@ -37,13 +37,13 @@ def read_vectors(path: str | os.PathLike[str], what: str) -> gpd.GeoDataFrame:
     """
     where = Path(path)
     if not where.exists():
-        raise InputError(f"No such {what} file", str(path))
+        raise InputError(f"No such {what} file", str(path), "Check the path")
     try:
         frame = _read(where)
     except InputError:
         raise
     except Exception as error:  # pyogrio, pyarrow and pandas each have their own
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).split(";")[0].rstrip(".")
         raise InputError(
             f"Cannot read the {what} file: {reason}",
             str(path),
