@@ -1,8 +1,10 @@
 """The patch's pixel grid: which UTM zone, and where exactly its pixels lie.
 
-The origin is snapped to multiples of 60 m, so that the 20 m and 60 m pixels of Sentinel-2 (whose
-MGRS tiles start at multiples of 60 m) fall exactly on the grid: one nearest-neighbour request at
-10 m carries every band, and `[::2]`, `[::6]` recover the native values.
+The origin is snapped to multiples of 60 m, so that the 20 m and 60 m pixels of Sentinel-2 fall
+exactly on the grid: one nearest-neighbour request at 10 m carries every band, and `[::2]`,
+`[::6]` recover the native values. Northings count from the equator for this: MGRS tiles start at
+multiples of 60 m from it, which south of it, with the false northing of 10,000 km, are numbers like
+9,500,020 (seen in every southern product; 10,000,000 is no multiple of 60).
 """
 
 from __future__ import annotations
@@ -81,23 +83,29 @@ def to_lonlat(
     return unwrap(longitude + turn, 0.0), np.asarray(latitude, dtype=np.float64)
 
 
+def false_northing_m(epsg: ArrayLike) -> NDArray[np.int64]:
+    """Northing of the equator in UTM zones, metres."""
+    return np.where(np.asarray(epsg) > UTM_SOUTH, 10_000_000, 0)
+
+
 def patch_origin(
-    easting: ArrayLike, northing: ArrayLike
+    easting: ArrayLike, northing: ArrayLike, epsg: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Left and top edge, in whole metres, of the patches around UTM points.
 
     The patch's centre is within 30 m of the point on each axis, because of the snapping.
     """
     half = PATCH_M / 2
+    equator = false_northing_m(epsg)
     left = np.round((np.asarray(easting) - half) / SNAP_M).astype(np.int64) * SNAP_M
-    top = np.round((np.asarray(northing) + half) / SNAP_M).astype(np.int64) * SNAP_M
-    return left, top
+    top = np.round((np.asarray(northing) - equator + half) / SNAP_M).astype(np.int64) * SNAP_M
+    return left, top + equator
 
 
 def patch_grid(location: Location) -> Grid:
     """Grid of a location's patch."""
     easting, northing = to_utm(location.longitude, location.latitude, location.utm_epsg)
-    left, top = patch_origin(easting, northing)
+    left, top = patch_origin(easting, northing, location.utm_epsg)
     return Grid(epsg=location.utm_epsg, left_m=int(left), top_m=int(top))
 
 
@@ -120,7 +128,7 @@ def patch_corners(
         and may so pass the antimeridian.
     """
     lon = np.atleast_1d(np.asarray(longitude, dtype=np.float64))
-    left, top = patch_origin(*to_utm(lon, np.atleast_1d(latitude), epsg))
+    left, top = patch_origin(*to_utm(lon, np.atleast_1d(latitude), epsg), epsg)
     x = np.stack([left, left + PATCH_M, left + PATCH_M, left], axis=-1)
     y = np.stack([top, top, top - PATCH_M, top - PATCH_M], axis=-1)
     lons, lats = to_lonlat(x, y, np.asarray(epsg)[..., None])

@@ -45,7 +45,7 @@ class Patch:
 
 def patches(longitude: Floats, latitude: Floats, epsg: NDArray[np.int32]) -> list[Patch]:
     """Patches around points (N,), degrees."""
-    left, top = patch_origin(*to_utm(longitude, latitude, epsg))
+    left, top = patch_origin(*to_utm(longitude, latitude, epsg), epsg)
     lon, lat = np.radians(longitude), np.radians(latitude)
     # A lattice in space has neither an antimeridian nor poles.
     space = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])

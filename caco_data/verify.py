@@ -25,7 +25,7 @@ from caco_data.dataset import (
     read_table,
 )
 from caco_data.errors import DatasetError
-from caco_data.grid import SNAP_M
+from caco_data.grid import SNAP_M, false_northing_m
 from caco_data.shards import (
     EXTRA_MEMBERS,
     INDEX_SCHEMA,
@@ -123,12 +123,13 @@ def check_entry(entry: Entry, rows: list[Row], settings: dict[str, Any]) -> None
         for suffix, prefix in {"": "", **EXTRA_MEMBERS}.items():
             if row[prefix + "offset"] != offsets.get(f"{row['period']}{suffix}"):
                 raise ValueError("an offset in index.parquet is not that of the member")
-        a, b, left, d, e, top = row["transform"]
-        if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or left % SNAP_M or top % SNAP_M:
-            raise ValueError(f"transform {row['transform']} is not on the {SNAP_M} m grid")
-        zone = row["crs"].removeprefix("EPSG:")
-        if not (zone.isdigit() and int(zone) // 100 in (326, 327) and 1 <= int(zone) % 100 <= 60):
+        code = row["crs"].removeprefix("EPSG:")
+        if not (code.isdigit() and int(code) // 100 in (326, 327) and 1 <= int(code) % 100 <= 60):
             raise ValueError(f"{row['crs']} is not a UTM zone")
+        a, b, left, d, e, top = row["transform"]
+        north = top - false_northing_m(int(code))
+        if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or left % SNAP_M or north % SNAP_M:
+            raise ValueError(f"transform {row['transform']} is not on the {SNAP_M} m grid")
 
 
 def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n: None) -> Verdict:
