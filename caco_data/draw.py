@@ -33,12 +33,12 @@ LATITUDE_MIN, LATITUDE_MAX = -80.0, 84.0
 
 #: Rows drawn at once: few enough for the processor's caches.
 CHUNK_ROWS = 16_384
-#: Rows of a block of random numbers.
-BLOCK_ROWS = 512
+#: Rows drawn at once where they depend on those before them.
+BLOCK_ROWS = 1_024
+#: Rows that the generator skips: for fewer, drawing their numbers in vain is faster.
+SKIP_ROWS = 256
 #: A city farther than this many sigma from the region is left out: 1 draw in 66 million.
 REACH_SIGMA = 6.0
-#: Attempts of a row that are made together where rows depend on those before them.
-_AHEAD = 8
 #: A row that fails so often makes the draw fail ...
 MAX_ATTEMPTS = 50_000
 #: ... and so does a chunk of rows of which fewer are accepted, once it is clear.
@@ -171,15 +171,20 @@ def random_words(seed: int, rows: Integers, attempts: Integers) -> NDArray[np.ui
     -------
     ndarray of uint64, shape (N, 4)
     """
-    key = np.array([seed, 0], dtype=np.uint64)
-    # Blocks of neighbouring rows, by one number: 2**40 blocks of rows are beyond any n.
-    block, place = np.unique(attempts << 40 | rows // BLOCK_ROWS, return_inverse=True)
-    words = np.empty((block.size, BLOCK_ROWS, 4), dtype=np.uint64)
-    for number, code in enumerate(block.tolist()):
-        attempt, first = code >> 40, code % 2**40 * BLOCK_ROWS
-        generator = Philox(key=key, counter=np.array([first, attempt, 0, 0], dtype=np.uint64))
-        words[number] = generator.random_raw(BLOCK_ROWS * 4).reshape(-1, 4)
-    return words[place, rows % BLOCK_ROWS]
+    generator = Philox(key=np.array([seed, 0], dtype=np.uint64), counter=0)
+    pair = attempts << 40 | rows  # 2**40 rows are beyond any n
+    order = np.argsort(pair, kind="stable")
+    pair = pair[order]
+    words = np.empty((pair.size, 4), dtype=np.uint64)
+    position = 0
+    for run in np.split(np.arange(pair.size), np.flatnonzero(np.diff(pair) > SKIP_ROWS) + 1):
+        first, last = int(pair[run[0]]), int(pair[run[-1]])
+        counter = (first >> 40 << 64) + first % 2**40
+        generator.advance(counter - position)
+        position = counter + last - first + 1
+        drawn = generator.random_raw(4 * (last - first + 1)).reshape(-1, 4)
+        words[order[run]] = drawn[pair[run] - first]
+    return words
 
 
 def _propose(
@@ -259,34 +264,36 @@ def _settle_apart(settings: SampleSettings, world: World, n: int) -> Draws:
     """Row after row, the first draw that stands and keeps clear of the rows before."""
     placed = PlacedPatches()
     settled = np.empty(n, dtype=DRAW)
+    ahead = 1  # attempts of a row that are made together with those of the whole block
     for first in range(0, n, BLOCK_ROWS):
         rows = np.arange(first, min(first + BLOCK_ROWS, n))
-        draws, start = _standing(settings, world, rows, 0, _AHEAD)
+        draws, start = _standing(settings, world, rows, 0, ahead)
         candidates = _patches(draws)
+        alone = 0
         for i, row in enumerate(rows.tolist()):
-            mine = slice(start[i], start[i + 1])
-            settled[row : row + 1] = _first_apart(
-                settings, world, row, placed, draws[mine], candidates[mine]
-            )
+            k = placed.place_first(candidates[start[i] : start[i + 1]])
+            if k is not None:
+                settled[row] = draws[start[i] + k]
+            else:
+                alone += 1
+                settled[row] = _draw_alone(settings, world, row, ahead, placed)
+        if alone > len(rows) // 100:
+            ahead = min(2 * ahead, 64)
     return settled
 
 
-def _first_apart(
-    settings: SampleSettings,
-    world: World,
-    row: int,
-    placed: PlacedPatches,
-    draws: Draws,
-    candidates: list[Patch],
+def _draw_alone(
+    settings: SampleSettings, world: World, row: int, attempt: int, placed: PlacedPatches
 ) -> Draws:
-    """Place a row's first draw that keeps clear; the first `_AHEAD` attempts are given."""
-    attempt = _AHEAD
-    while (k := placed.place_first(candidates)) is None:
+    """A row's first draw, from an attempt on, that stands and keeps clear; shape ()."""
+    while True:
         _check_hope(settings, attempt, attempt, 0)
-        draws, _ = _standing(settings, world, np.array([row]), attempt, attempt + 64)
-        candidates = _patches(draws)
-        attempt += 64
-    return draws[k : k + 1]
+        ahead = min(max(attempt, 8), 64)
+        draws, _ = _standing(settings, world, np.array([row]), attempt, attempt + ahead)
+        k = placed.place_first(_patches(draws))
+        if k is not None:
+            return np.asarray(draws[k])
+        attempt += ahead
 
 
 def _standing(

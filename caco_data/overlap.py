@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,7 @@ _NEIGHBOURS = [
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """A patch as the test wants it."""
 
     epsg: int
@@ -52,7 +52,8 @@ def patches(longitude: Floats, latitude: Floats, epsg: NDArray[np.int32]) -> lis
     x, y, z = np.floor(space * (_EARTH_M / CELL_M)).astype(np.int64) + _SIDE // 2
     key = (x * _SIDE + y) * _SIDE + z
     columns = (epsg, left, top, longitude, latitude, key)
-    return [Patch(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    lists = [column.tolist() for column in columns]
+    return [Patch._make(row) for row in zip(*lists, strict=True)]
 
 
 @dataclass
