@@ -94,9 +94,9 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
 
 def _add_commands() -> None:
     """Attach the commands; each module imports what is heavy inside its command's body."""
-    from . import download, info, report, sample, verify
+    from . import download, info, report, sample, train, verify
 
-    for module in (sample, download, verify, info, report):
+    for module in (sample, download, train, verify, info, report):
         main.add_command(module.command)
 
 

@@ -47,10 +47,10 @@ class Mixture:
     def probability(self, ratios: NDArray[np.float64]) -> NDArray[np.float64]:
         """Posterior of the changed component, (n,).
 
-        Between the means it rises with the ratio; beyond them it stays, so that a very small
-        ratio is never taken for a change (which unequal variances would do).
+        Held where it would fall with the ratio, so that neither a very small ratio is taken for a
+        change nor a very large one for none (which unequal variances would do).
         """
-        x = np.clip(_scale(ratios, self.kind), *self.means)[:, None]
+        x = np.clip(_scale(ratios, self.kind), *self._rising)[:, None]
         deviations = np.array(self.deviations)
         z = (x - np.array(self.means)) / deviations
         log_density = np.log(self.weights) - np.log(deviations) - z**2 / 2  # (n, 2)
@@ -59,12 +59,32 @@ class Mixture:
         return posterior
 
     @property
+    def _rising(self) -> tuple[float, float]:
+        """Where the posterior rises with the ratio, from the lower mean on."""
+        (low, high), (precision_low, precision_high) = self.means, (s**-2 for s in self.deviations)
+        top = high + 10 * self.deviations[1]
+        if (
+            precision_high > precision_low
+        ):  # the changed component is the narrower one: beyond this it thins out
+            top = min(
+                top,
+                (high * precision_high - low * precision_low) / (precision_high - precision_low),
+            )
+        return low, top
+
+    @property
     def threshold(self) -> float:
-        """The ratio at which the posterior crosses one half; infinite when it never does."""
-        grid = np.linspace(*self.means, 10_001)
+        """The ratio at which the posterior crosses one half."""
+        grid = np.linspace(*self._rising, 10_001)
         ratios = np.exp(grid) if self.kind == "log" else grid
-        above = np.flatnonzero(self.probability(ratios) > 0.5)
-        return float(ratios[above[0]]) if len(above) else float("inf")
+        return float(ratios[np.argmax(self.probability(ratios) > 0.5)])
+
+    @property
+    def separates(self) -> bool:
+        """Whether each component wins somewhere, the unchanged one at its own mean."""
+        ends = np.array(self._rising)
+        low, high = self.probability(np.exp(ends) if self.kind == "log" else ends)
+        return bool(low <= 0.5 < high)
 
 
 def _scale(ratios: NDArray[np.float64], kind: MixtureKind) -> NDArray[np.float64]:
@@ -84,7 +104,7 @@ def fit_mixture(ratios: NDArray[np.float64], kind: MixtureKind = "log") -> Mixtu
     Returns
     -------
     Mixture or None
-        None where too few ratios are finite or all are the same.
+        None where too few ratios are finite, all are the same, or one component covers the other.
     """
     x = _scale(ratios[np.isfinite(ratios)].astype(np.float64), kind)
     if len(x) < MIN_LOCATIONS:
@@ -106,12 +126,13 @@ def fit_mixture(ratios: NDArray[np.float64], kind: MixtureKind = "log") -> Mixtu
     means = model.means_[order, 0] * spread + center
     deviations = np.sqrt(model.covariances_[order, 0, 0]) * spread
     weights = model.weights_[order]
-    return Mixture(
+    mixture = Mixture(
         kind,
         (float(weights[0]), float(weights[1])),
         (float(means[0]), float(means[1])),
         (float(deviations[0]), float(deviations[1])),
     )
+    return mixture if mixture.separates else None
 
 
 class ChangeEstimator:

@@ -146,4 +146,4 @@ def _make_model(settings: TrainSettings, bands: int) -> MoCo:
 def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
     """A tenth of the initial rate from 60 % of the steps on, a hundredth from 80 %."""
     drops = sum(step >= math.ceil(share * steps) for share in (0.6, 0.8))
-    return settings.lr * 0.1**drops
+    return settings.lr / 10.0**drops

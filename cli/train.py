@@ -1,0 +1,184 @@
+"""`caco-data train`: change-aware contrastive pretraining."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import COUNT
+from .progress import duration
+
+if TYPE_CHECKING:
+    from caco_data.training.run import Progress
+
+_EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")
+
+
+def _require_extra() -> None:
+    """Say how to install what only training needs, before anything is begun."""
+    from caco_data.errors import InputError
+
+    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"Training needs packages that are not installed: {', '.join(missing)}",
+            "extra [train]",
+            "Run: pip install 'caco-data[train]'",
+        )
+
+
+class _Show:
+    """A bar on a terminal, a line a report elsewhere, on stderr."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._began: tuple[float, int] | None = None
+        self._bar: Any = None
+        if sys.stderr.isatty() and not quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(unit="step", dynamic_ncols=True)
+
+    def __call__(self, now: Progress) -> None:
+        """Show a report."""
+        accuracy = "/".join(f"{x:.0%}" for x in now.accuracy)
+        parts = [f"loss {now.loss:.3f}", f"found {accuracy}"]
+        if now.changed_share is not None:
+            parts.append(f"changed {now.changed_share:.0%}")
+        if now.auroc is not None:
+            parts.append(f"AUROC {now.auroc:.3f}")
+        parts.append(f"{now.rows_per_s:.1f} rows/s")
+        text = ", ".join(parts)
+        if self._bar is not None:
+            self._bar.total = now.steps
+            self._bar.update(now.step - self._bar.n)
+            self._bar.set_postfix_str(text)
+        elif not self._quiet:
+            left = duration(self._left_s(now))
+            click.echo(
+                f"epoch {now.epoch} of {now.epochs}, step {now.step} of {now.steps}: {text}, "
+                f"{left} left",
+                err=True,
+            )
+
+    def _left_s(self, now: Progress) -> float | None:
+        """Seconds left, by the pace since the first report, whose start-up is not typical."""
+        if self._began is None:
+            self._began = time.monotonic(), now.step
+            return None
+        begun, first = self._began
+        return (time.monotonic() - begun) / (now.step - first) * (now.steps - now.step)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+@click.command("train")
+@click.option("--data", default="dataset", show_default=True, help="Folder of the data set.")
+@click.option("--out", default="run", show_default=True, help="Folder of the run.")
+@click.option(
+    "--method",
+    type=click.Choice(["caco", "teco", "seco"]),
+    default="caco",
+    show_default=True,
+    help="Negatives of the other years: where changed, always, never.",
+)
+@click.option(
+    "--framework", type=click.Choice(["moco"]), default="moco", show_default=True,
+    help="How views are contrasted.",
+)  # fmt: skip
+@click.option(
+    "--encoder",
+    type=click.Choice(["resnet18", "resnet50"]),
+    default="resnet18",
+    show_default=True,
+    help="What is trained.",
+)
+@click.option(
+    "--epochs", type=COUNT, default=200, show_default=True, help="Times each location is seen."
+)
+@click.option("--max-steps", type=COUNT, help="End after so many steps.")
+@click.option(
+    "--batch-size", type=COUNT, default=256, show_default=True, help="Rows; two a location."
+)
+@click.option(
+    "--queue-size", type=COUNT, default=16384, show_default=True,
+    help="Keys kept as negatives; a multiple of the batch.",
+)  # fmt: skip
+@click.option(
+    "--lr",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=0.03,
+    show_default=True,
+    help="Learning rate; a tenth of it from 60 % of the steps on, a hundredth from 80 %.",
+)
+@click.option(
+    "--key-momentum", type=click.FloatRange(0, 1), default=0.999, show_default=True,
+    help="Share of the key network that stays at each step; less for short runs.",
+)  # fmt: skip
+@click.option(
+    "--mixture",
+    type=click.Choice(["log", "raw"]),
+    default="log",
+    show_default=True,
+    help="Fit change labels to log ratios, or to raw ones as in the paper.",
+)
+@click.option(
+    "--crop-size", type=COUNT, default=224, show_default=True, help="Side of a view, pixels."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "bf16", "32"]),
+    default="auto",
+    show_default=True,
+    help="auto is bf16 on CUDA and 32 on the processor.",
+)
+@click.option(
+    "--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True,
+    help="Where to train.",
+)  # fmt: skip
+@click.option(
+    "--devices", type=click.IntRange(1, 1), default=1, show_default=True,
+    help="GPUs to train on; one, so far.",
+)  # fmt: skip
+@click.option("--workers", type=COUNT, default=4, show_default=True, help="Reader threads.")
+@click.option(
+    "--log-every", type=COUNT, default=10, show_default=True, help="Steps between two reports."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, or begin it.")
+def command(devices: int, **options: Any) -> None:
+    """Train an encoder on a data set.
+
+    Leaves metrics, checkpoints, encoder.safetensors (torchvision's names), change.parquet and
+    pictures in --out.
+
+    \b
+    caco-data train --data dataset --out run
+    caco-data train --device cpu --batch-size 32 --queue-size 512 --crop-size 112 --epochs 10
+    caco-data train --resume
+    """
+    _require_extra()
+    from caco_data.training.loop import train
+    from caco_data.training.settings import TrainSettings
+
+    quiet = bool(click.get_current_context().find_root().params.get("quiet"))
+    show = _Show(quiet)
+    settings = TrainSettings(**options)
+    try:
+        last = train(settings, show)
+    finally:
+        show.close()
+    if last is None:
+        click.echo(f"{settings.out}: the run was already finished")
+        return
+    summary = f"{settings.out}: {last.step} steps, loss {last.loss:.3f}"
+    if last.auroc is not None:
+        summary += f", AUROC of the change estimate against the truth {last.auroc:.3f}"
+    click.echo(summary)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from caco_data.training.encoder import ENCODERS, HEADS, MoCo
+
+torch.set_num_threads(1)
+
+
+def small_model(queue_size: int = 8, key_momentum: float = 0.9) -> MoCo:
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    return MoCo(nn.Linear(5, 6), 6, 4, queue_size, key_momentum, generator)
+
+
+#: torchvision's counts (its documentation, "num_params") less `fc`: 512 or 2048 x 1000 + 1000.
+@pytest.mark.parametrize(
+    ("name", "features", "parameters", "entries"),
+    [
+        ("resnet18", 512, 11_689_512 - 513_000, 120),
+        ("resnet50", 2048, 25_557_032 - 2_049_000, 318),
+    ],
+)
+def test_resnet_is_torchvisions(name: str, features: int, parameters: int, entries: int) -> None:
+    encoder = ENCODERS[name](3)
+    assert encoder.features == features
+    assert sum(p.numel() for p in encoder.parameters()) == parameters
+    state = encoder.state_dict()
+    assert len(state) == entries
+    assert list(state)[:6] == [
+        "conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var",
+        "bn1.num_batches_tracked",
+    ]  # fmt: skip
+    assert state["layer2.0.downsample.0.weight"].shape[2:] == (1, 1)
+    assert state["layer4.1.conv2.weight"].shape[2:] == (3, 3)
+    assert ("layer1.0.downsample.0.weight" in state) == (name == "resnet50")
+    assert ("layer1.0.conv3.weight" in state) == (name == "resnet50")
+    # Stride on the 3 x 3 convolution ("V1.5").
+    assert encoder.get_submodule("layer2.0").get_submodule(
+        "conv1" if name == "resnet18" else "conv2"
+    ).stride == (2, 2)
+
+
+def test_initialisation_is_he_by_fan_out() -> None:
+    torch.manual_seed(0)
+    weight = ENCODERS["resnet18"](3).get_parameter("layer3.1.conv1.weight")
+    assert float(weight.detach().std()) == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("bands", [1, 4, 12])
+def test_any_number_of_bands(bands: int) -> None:
+    features = ENCODERS["resnet18"](bands)(torch.rand(2, bands, 32, 32))
+    assert features.shape == (2, 512)
+    assert features.isfinite().all()
+
+
+def test_embeddings_have_length_one_and_keys_no_gradient() -> None:
+    model = small_model()
+    views = torch.rand(4, 6, 5)
+    out = model(list(views), with_anchor=True)
+    assert out.queries.shape == (HEADS, 6, 4)
+    assert out.keys.shape == (HEADS, HEADS, 6, 4)
+    assert out.anchor is not None
+    for x in (out.queries, out.keys, out.anchor):
+        torch.testing.assert_close(x.norm(dim=-1), torch.ones(x.shape[:-1]))
+    assert out.queries.requires_grad
+    assert not out.keys.requires_grad
+    assert not out.anchor.requires_grad
+    assert model(list(views), with_anchor=False).anchor is None
+
+
+def test_key_view_j_under_head_i() -> None:
+    model = small_model(key_momentum=1.0)
+    views = torch.rand(4, 6, 5)
+    keys = model(list(views), with_anchor=False).keys
+    for i in range(HEADS):
+        for j in range(HEADS):
+            expected = model.key_heads[i](model.key_encoder(views[1 + j]))
+            torch.testing.assert_close(keys[i, j], expected / expected.norm(dim=1, keepdim=True))
+
+
+def test_key_network_follows_by_its_momentum() -> None:
+    model = small_model(key_momentum=0.9)
+    before = [p.clone() for p in (*model.key_encoder.parameters(), *model.key_heads.parameters())]
+    with torch.no_grad():
+        for p in (*model.encoder.parameters(), *model.heads.parameters()):
+            p.add_(1)
+    model(list(torch.rand(4, 2, 5)), with_anchor=False)
+    after = (*model.key_encoder.parameters(), *model.key_heads.parameters())
+    for old, new in zip(before, after, strict=True):
+        torch.testing.assert_close(new, old + 0.1)
+        assert not new.requires_grad
+
+
+def keys_of(*rows: float) -> Tensor:
+    """Keys (3, 3, N, 4) that say their row, head and view."""
+    keys = torch.zeros(HEADS, HEADS, len(rows), 4)
+    keys[..., 0] = torch.tensor(rows)
+    keys[..., 1] = torch.arange(3.0)[:, None, None]
+    keys[..., 2] = torch.arange(3.0)[None, :, None]
+    return keys
+
+
+def test_queue_wraps_and_goes_on_alternating() -> None:
+    model = small_model(queue_size=8)
+    for first in (0.0, 6.0, 12.0):
+        model.enqueue(keys_of(*(first + i for i in range(6))))
+    # 18 rows through 8 places: the last eight are 10..17, row r in place r mod 8.
+    for head in range(HEADS):
+        rows, heads, views, _ = model.queue[head].T
+        assert rows.tolist() == [16, 17, 10, 11, 12, 13, 14, 15]
+        assert set(heads.tolist()) == set(views.tolist()) == {head}
+    assert int(model.pointer) == 18 % 8
+
+
+def test_queue_starts_with_random_directions() -> None:
+    queue = small_model().queue
+    torch.testing.assert_close(queue.norm(dim=2), torch.ones(3, 8))
+    assert len({tuple(row) for row in queue.flatten(0, 1).tolist()}) == 24
+
+
+def test_queue_and_pointer_are_saved() -> None:
+    assert {"queue", "pointer"} <= small_model().state_dict().keys()
