@@ -93,6 +93,8 @@ def _from_table(table: pa.Table, where: str) -> Cities:
     missing = [name for name in ("name", "population") if name not in table.column_names]
     if missing:
         raise InputError(f"The city file has no column {missing[0]}", where, _REMEDY)
+    if not table.num_rows:
+        raise InputError("The city file holds nothing", where, _REMEDY)
     try:
         longitude, latitude = decode_points(table["geometry"])
         population = _integers(table, "population")

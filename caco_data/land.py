@@ -72,7 +72,8 @@ class LandMask:
         ndarray of bool, shape (N,)
         """
         lon = (np.atleast_1d(np.asarray(longitude, dtype=np.float64)) + 180.0) % 360.0 - 180.0
-        lat = np.atleast_1d(np.asarray(latitude, dtype=np.float64))
+        # The rounding of the cell's number: a hair below a parallel counts as on it, like its cell.
+        lat = (np.atleast_1d(np.asarray(latitude, dtype=np.float64)) + 90.0) - 90.0
         cell = self._column(lon) % self.status.shape[1] + self._row(lat) * self.status.shape[1]
         point, edge = self._edges(cell)
         after = edge + self.step[edge]

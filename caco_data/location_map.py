@@ -55,7 +55,7 @@ def draw_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
     land = load_land(settings.get("land"))
     image = np.stack([land.contains(x, np.full(x.size, row)) for row in y])
     axes.imshow(
-        image, extent=(west, east, south, north), cmap=ListedColormap([_SEA, _LAND]),
+        image, extent=(west, east, south, north), cmap=ListedColormap([_SEA, _LAND]), vmin=0, vmax=1,
         interpolation="antialiased",
     )  # fmt: skip
 

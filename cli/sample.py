@@ -108,6 +108,8 @@ def command(
     writer_of(Path(out))  # a wrong suffix shows before the draw
     if map_path is not None and Path(map_path).suffix.lower() != ".png":
         raise click.BadParameter(f"{map_path!r} does not end in .png", param_hint="--map")
+    if map_path is not None and not Path(map_path).parent.is_dir():
+        raise click.BadParameter(f"no such folder: {Path(map_path).parent}", param_hint="--map")
     began = time.perf_counter()
     locations = sample(settings, n)
     took = time.perf_counter() - began
