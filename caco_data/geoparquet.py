@@ -35,14 +35,12 @@ def array_of(values: NDArray[Any]) -> pa.Array:
     )
 
 
-def repeat_words(words: NDArray[np.object_], rows: NDArray[np.int64]) -> pa.Array:
-    """Column of strings (N,): word `rows[i]` of `words` in row i."""
+def words_of(words: NDArray[np.object_]) -> pa.Array:
+    """Column of strings (N,)."""
     encoded = [word.encode() for word in words]
-    lengths = np.array([len(word) for word in encoded], dtype=np.int64)[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    data = b"".join([encoded[row] for row in rows.tolist()])
+    offsets = np.cumsum([0, *(len(word) for word in encoded)], dtype=np.int32)
     return pa.Array.from_buffers(
-        pa.string(), rows.size, [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+        pa.string(), len(encoded), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
     )
 
 

@@ -21,7 +21,7 @@ from caco_data import __version__, cities, land
 from caco_data.cities import Cities, load_cities
 from caco_data.draw import REACH_SIGMA, SampleSettings, World, draw
 from caco_data.errors import InputError
-from caco_data.geoparquet import array_of, encode_points, repeat_words
+from caco_data.geoparquet import array_of, encode_points, words_of
 from caco_data.grid import utm_epsg
 from caco_data.land import load_land
 from caco_data.region import Region, parse_region
@@ -147,9 +147,10 @@ def _city_columns(
         types = {"city": pa.string(), "country": pa.string(), "city_population": pa.int64(),
                  "city_distance_m": pa.float64()}  # fmt: skip
         return {name: pa.nulls(city.size, kind) for name, kind in types.items()}
+    rows = array_of(city.copy())
     return {
-        "city": repeat_words(table.name, city),
-        "country": repeat_words(table.country, city),
+        "city": words_of(table.name).take(rows),
+        "country": words_of(table.country).take(rows),
         "city_population": array_of(table.population[city]),
         "city_distance_m": array_of(distance_m.copy()),
     }
