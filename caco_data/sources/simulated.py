@@ -1,0 +1,129 @@
+"""An embedded, deterministic Sentinel-2 archive: for demos, tests and benchmarks.
+
+Its land follows the real coast and the real cities; plants grow by latitude and season, crops
+rotate, clouds pass with their shadows, and some places change for good, more often near cities. It
+knows what changed (`truth`). It is held against real statistics by `tests/test_simulated.py`.
+
+A pixel is a function of the seed, the UTM zone, its absolute coordinates and the scene: grids that
+overlap agree. Needs numpy, pyarrow and pyproj only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.errors import PermanentError
+from caco_data.sources.base import Truth
+from caco_data.sources.simulation.catalogue import (
+    EPOCH,
+    nodata,
+    scenes_over,
+    tile_of,
+    touches,
+)
+from caco_data.sources.simulation.cover import Cover
+from caco_data.sources.simulation.ground import Ground, make_ground
+from caco_data.sources.simulation.noise import mix
+from caco_data.sources.simulation.render import View, band, look_of, scenery, scl
+from caco_data.types import BAND_PIXEL_M, SCL_BAND, Footprint, Grid, Period, Scene
+
+#: Places kept, about 10 MB each: every tile of a location wants the same one.
+PLACES = 16
+
+
+@dataclass(frozen=True)
+class SimulatedSettings:
+    """Which simulated world."""
+
+    seed: int = 0
+    """Of everything: where villages lie, what changes, which days are cloudy."""
+    name: str = "simulated"
+    collection: str = "simulated Sentinel-2 L2A (caco-data)"
+
+    def open(self) -> SimulatedSource:
+        """Open the archive."""
+        return SimulatedSource(self)
+
+
+class SimulatedSource:
+    """The archive; its methods may be called from many threads."""
+
+    def __init__(self, settings: SimulatedSettings) -> None:
+        self._seed = settings.seed
+        self._lock = threading.Lock()
+        self._places: OrderedDict[Grid, Ground] = OrderedDict()
+
+    def list_scenes(self, footprint: Footprint, start: datetime, end: datetime) -> list[Scene]:
+        """List the scenes that touch a footprint; see `ImageSource.list_scenes`."""
+        longitude = float(np.mean(footprint.longitudes))
+        latitude = float(np.mean(footprint.latitudes))
+        high = np.ptp(footprint.latitudes) / 2
+        wide = np.ptp(footprint.longitudes) / 2 * np.cos(np.radians(latitude))
+        half_m = float(max(high, wide)) * 111_320 + 100
+        scenes = scenes_over(self._seed, longitude, latitude, half_m, start, end)
+        return [scene for scene in scenes if touches(scene.footprint, footprint)]
+
+    def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
+        """Read a scene on a grid in its CRS; see `ImageSource.read_tile`.
+
+        Raises
+        ------
+        PermanentError
+            For an unknown band, or a grid in another CRS or off the 60 m lattice.
+        """
+        for name in bands:
+            if name not in BAND_PIXEL_M and name != SCL_BAND:
+                raise PermanentError(f"No band '{name}'", scene.image_id)
+        if grid.epsg != scene.epsg:
+            raise PermanentError(f"The scene is in EPSG:{scene.epsg}", scene.image_id)
+        ground = self._place(grid)
+        view = self._view(scene)
+        seen = scenery(ground, view)
+        tile = np.stack(
+            [
+                scl(ground, view, seen) if name == SCL_BAND else band(ground, view, seen, name)
+                for name in bands
+            ]
+        )
+        missing = nodata(scene, grid)
+        if missing is not None:
+            tile[:, missing] = 0
+        return tile
+
+    def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
+        """What changed for good between the middles of two periods; see `TruthSource`."""
+        ground = self._place(grid)
+        first, last = (look_of(ground, _days(p.start + (p.end - p.start) / 2)).cover
+                       for p in (early, late))  # fmt: skip
+        counts = np.bincount(first.ravel(), minlength=len(Cover))
+        return Truth(float(np.mean(first != last)), Cover(int(counts.argmax())).name.lower())
+
+    def _view(self, scene: Scene) -> View:
+        day = int(_days(scene.acquired))
+        # The weather of a pass is one, over all the tiles it is cut into.
+        key = int(mix(self._seed, scene.epsg, day)) >> 1
+        return View(key, day, tile_of(scene).centre[1], scene.cloud_pct / 100)
+
+    def _place(self, grid: Grid) -> Ground:
+        with self._lock:
+            ground = self._places.get(grid)
+            if ground is not None:
+                self._places.move_to_end(grid)
+                return ground
+        ground = make_ground(grid, self._seed)
+        with self._lock:
+            self._places[grid] = ground
+            if len(self._places) > PLACES:
+                self._places.popitem(last=False)
+        return ground
+
+
+def _days(when: datetime) -> float:
+    return (when - EPOCH).total_seconds() / 86_400

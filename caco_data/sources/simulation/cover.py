@@ -1,0 +1,23 @@
+"""Land cover classes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Cover(IntEnum):
+    """Land cover, after EuroSAT's classes."""
+
+    SEA = 0
+    LAKE = 1
+    RIVER = 2
+    FOREST = 3
+    PASTURE = 4
+    ANNUAL_CROP = 5
+    PERMANENT_CROP = 6
+    HERBACEOUS = 7
+    BARE = 8
+    RESIDENTIAL = 9
+    INDUSTRIAL = 10
+    HIGHWAY = 11
+    SOLAR_PARK = 12

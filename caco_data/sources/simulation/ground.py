@@ -1,0 +1,306 @@
+"""The ground of a grid: its land cover before and after what changes, and how each pixel looks.
+
+Slow to make and independent of time, so it is made once a place (`simulated` keeps some).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.types import Grid
+
+from .changes import REACH_PX, events, taken
+from .cover import Cover
+from .frame import Frame, Mask, frame_of
+from .noise import Field, uniform
+from .patchwork import Parcels, line_distance, parcels
+from .settlement import sea, towns, urbanity
+from .spectra import Material, Plants
+
+Classes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pixels of some land cover look; arrays of shape (H, W)."""
+
+    cover: Classes
+    """`Cover`."""
+    material: Classes
+    """`Material` of the ground under the plants."""
+    plants: Classes
+    """`Plants`: what grows, and when."""
+    brightness: Field
+    """Factor on the material's reflectance."""
+    density: Field
+    """Factor on the cover of plants."""
+    tone: Field
+    """Factor on the plants' reflectance."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A place; fields of shape (H, W)."""
+
+    frame: Frame
+    before: Look
+    """Until `change_day`."""
+    after: Look | None
+    """From `change_day` on; None where nothing ever changes."""
+    change_day: Field
+    """Days from 2015-07-01; infinite where nothing changes."""
+    slope_east: Field
+    """Rise over run towards the east."""
+    slope_south: Field
+    """Rise over run towards the south."""
+    phase: Field
+    """0..1, a draw a parcel: how early its crop is."""
+    rotation: Field
+    """0..1, another one: which crop it bears in odd years."""
+    grain: Field
+    """Fine texture, unit variance."""
+    patches: Field
+    """Coarser texture, unit variance."""
+
+
+def make_ground(grid: Grid, seed: int) -> Ground:
+    """Make the ground of a grid; a pixel is the same in every grid that holds it."""
+    frame = frame_of(grid, seed)
+    layers = _Layers(frame)
+    places = towns(grid, frame, REACH_PX)
+    urban = urbanity(places, *frame.coordinates())
+    cover = _cover(layers, urban, sea(grid, frame))
+    later, change_day = cover.copy(), np.full(cover.shape, np.inf, dtype=np.float32)
+    bend = frame.fractal(62, (24, 9))
+    for event in events(frame, places):
+        where = taken(event, frame, bend) & np.isinf(change_day)
+        where &= (cover != event.becomes) & ~np.isin(cover, (Cover.SEA, Cover.RIVER, Cover.LAKE))
+        later[where] = event.becomes
+        change_day[where] = event.day
+    slope_east, slope_south = _slopes(frame)
+    after = _look(layers, later) if np.isfinite(change_day).any() else None
+    return Ground(
+        frame, _look(layers, cover), after, change_day, slope_east, slope_south, uniform(layers.fields.ids, 1),
+        uniform(layers.fields.ids, 2), layers.grain, layers.patches,
+    )  # fmt: skip
+
+
+def _slopes(frame: Frame) -> tuple[Field, Field]:
+    """Rise over run of hills, steep in some regions and flat in others."""
+    wide = frame.grown(1)
+    rugged = np.clip(0.35 + 0.9 * wide.noise(72, 4000), 0.05, 1.6)
+    height = rugged * (10 * wide.fractal(71, (400, 150, 60, 26, 12), 0.5))  # pixels
+    east = (height[1:-1, 2:] - height[1:-1, :-2]) / 2
+    south = (height[2:, 1:-1] - height[:-2, 1:-1]) / 2
+    return east, south
+
+
+class _Layers:
+    """The fields from which land cover and its look are made."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.fields: Parcels = parcels(frame, 51, 170, (9, 38), 3.2)
+        self.blocks: Parcels = parcels(frame, 52, 110, (7, 13), 2.4)
+        self.estates: Parcels = parcels(frame, 53, 150, (22, 46), 1.9)
+        self.grain: Field = frame.fractal(81, (2, 3), 0.8)
+        self.speck: Field = frame.white(82) * np.float32(1.7)
+        self.patches: Field = frame.fractal(83, (48, 20, 8), 0.75)
+        self.region: Field = frame.fractal(84, (2600, 900, 330), 0.7)
+        latitude = np.abs(frame.coordinates()[1]) * (10 / 110_900)  # (H, 1), degrees
+        belt = np.exp(-(((latitude - 24) / 9) ** 2))
+        self.dryness: Field = np.clip(
+            0.12 + 0.75 * belt + 0.22 * frame.fractal(85, (9000, 3000), 0.6), 0, 1
+        ).astype(np.float32)
+        self.latitude: Field = latitude.astype(np.float32)
+
+
+def _cover(layers: _Layers, urban: Field, at_sea: NDArray[np.bool_]) -> Classes:
+    """Land cover before anything changes."""
+    frame, dry, ids = layers.frame, layers.dryness, layers.fields.ids
+    shape = urban.shape
+    use = uniform(ids, 3)
+    cover = np.full(shape, Cover.PASTURE, dtype=np.uint8)
+    cover[use > 0.3] = Cover.ANNUAL_CROP
+    cover[use > 0.86] = Cover.PERMANENT_CROP
+    cover[(use > 0.94) | (use < 0.05)] = Cover.HERBACEOUS
+    # Woods: where the land is not good for fields, with ragged edges; some whole parcels too.
+    cold = np.clip((layers.latitude - 50) / 12, 0, 1)
+    woods = layers.region + 0.45 * layers.patches + 0.9 * cold - 1.3 * dry
+    cover[woods + 0.35 * (uniform(ids, 4) - 0.5) > 0.12] = Cover.FOREST
+    wild = frame.fractal(86, (1500, 500, 120, 40), 0.65) + 1.9 * dry
+    cover[(wild > 1.15) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
+    cover[wild > 1.9] = Cover.BARE
+    cover[frame.fractal(87, (500, 160, 40), 0.5) - 1.1 * dry > 2.0] = Cover.LAKE
+    _draw_rivers(cover, layers)
+    developed = urban + 0.16 * frame.fractal(88, (90, 36, 14), 0.7)
+    town = developed > 0.3
+    works = frame.fractal(89, (150, 60), 0.6) + 0.4 * (uniform(layers.estates.ids, 1) - 0.5)
+    cover[town & (cover != Cover.RIVER)] = Cover.RESIDENTIAL
+    cover[town & (works > 1.0) & (cover != Cover.RIVER)] = Cover.INDUSTRIAL
+    park = (uniform(layers.estates.ids, 2) > 0.93) & (urban > 0.3)
+    cover[park & (cover == Cover.RESIDENTIAL)] = Cover.PASTURE
+    wide = frame.grown(1)
+    for salt, scale in ((91, 700), (92, 330)):
+        road = line_distance(wide.noise(salt, scale) + 0.06 * wide.noise(salt + 10, 90))
+        reach = 1.35 if scale == 700 else 0.75
+        cover[(road < reach) & (urban > 0.02)] = Cover.HIGHWAY
+    cover[at_sea] = Cover.SEA
+    return cover
+
+
+def _draw_rivers(cover: Classes, layers: _Layers) -> None:
+    wide = layers.frame.grown(1)
+    course = wide.noise(93, 900) + 0.22 * wide.noise(94, 110) + 0.05 * wide.noise(95, 34)
+    width = 2.6 + 2.2 * layers.frame.noise(96, 1500)
+    river = line_distance(course) < np.clip(width, 0.7, 7) * (layers.dryness < 0.62)
+    cover[river] = Cover.RIVER
+
+
+def _look(layers: _Layers, cover: Classes) -> Look:
+    """How each pixel of a land cover looks."""
+    shape = cover.shape
+    ids, dry = layers.fields.ids, layers.dryness
+    soil = np.where(uniform(ids, 5) + 0.8 * dry > 0.75, Material.LIGHT_SOIL, Material.DARK_SOIL)
+    soil = np.where(dry > 0.72, Material.SAND, soil).astype(np.uint8)
+    look = Look(
+        cover, soil, np.zeros(shape, dtype=np.uint8),
+        (1 + 0.16 * (uniform(ids, 6) - 0.5) + 0.035 * layers.patches + 0.03 * layers.grain),
+        (1 - 0.75 * np.clip(dry - 0.2, 0, 1)) * (1 + 0.05 * layers.patches + 0.02 * layers.grain),
+        (1 + 0.18 * (uniform(ids, 7) - 0.5) + 0.03 * layers.patches + 0.025 * layers.grain),
+    )  # fmt: skip
+    for kind, paint in _PAINTERS.items():
+        where = cover == kind
+        if where.any():
+            paint(look, where, layers)
+    return look
+
+
+def _paint_water(look: Look, where: Mask, layers: _Layers) -> None:
+    look.material[where] = Material.DEEP_WATER
+    turbid = where & (layers.patches * 0.35 + layers.region > 0.2)
+    look.material[turbid | (look.cover == Cover.RIVER)] = Material.TURBID_WATER
+    look.brightness[where] = (1 + 0.1 * layers.region + 0.05 * layers.patches)[where]
+    look.density[where] = 0
+
+
+def _paint_forest(look: Look, where: Mask, layers: _Layers) -> None:
+    conifers = where & (
+        layers.patches + 1.2 * layers.region + (layers.latitude - 50) / 12 > 0.15
+    ) & (layers.latitude > 18)  # fmt: skip
+    look.plants[where] = Plants.BROADLEAF
+    look.plants[conifers] = Plants.CONIFER
+    look.material[where] = Material.LITTER
+    look.tone[where] = (0.97 + 0.05 * layers.patches + 0.07 * layers.grain)[where]
+
+
+def _paint_fields(look: Look, where: Mask, layers: _Layers) -> None:
+    crop = uniform(layers.fields.ids, 8)
+    kinds = np.array([Plants.WINTER_CROP, Plants.SUMMER_CROP, Plants.EARLY_CROP, Plants.FALLOW])
+    look.plants[where] = kinds[np.digitize(crop, (0.42, 0.76, 0.9))][where]
+    rows = 0.03 * np.sin(layers.fields.across * 2.1)  # tracks of the machines
+    look.brightness[where] += rows[where]
+    hedge = where & (layers.fields.edge_px < 0.8) & (crop > 0.35)
+    look.plants[hedge] = Plants.MEADOW
+    track = where & (layers.fields.edge_px < 0.7) & (crop < 0.14)
+    look.plants[track] = Plants.FALLOW
+    look.material[track] = Material.LIGHT_SOIL
+
+
+def _paint_grass(look: Look, where: Mask, layers: _Layers) -> None:
+    look.plants[where] = Plants.MEADOW
+    hedge = where & (layers.fields.edge_px < 0.9)
+    look.plants[hedge] = Plants.BROADLEAF
+
+
+def _paint_orchard(look: Look, where: Mask, layers: _Layers) -> None:
+    look.plants[where] = Plants.ORCHARD
+    rows = np.sin(layers.fields.along * (2 * np.pi / 3.3))
+    look.density[where] *= (1 + 0.3 * rows + 0.1 * layers.speck)[where]
+
+
+def _paint_shrub(look: Look, where: Mask, layers: _Layers) -> None:
+    look.plants[where] = Plants.SHRUB
+    look.density[where] *= (1 + 0.22 * layers.patches + 0.1 * layers.grain)[where]
+
+
+def _paint_bare(look: Look, where: Mask, layers: _Layers) -> None:
+    look.plants[where] = Plants.FALLOW
+    look.density[where] *= 0.25
+    look.brightness[where] *= (1.02 + 0.1 * layers.patches + 0.04 * layers.grain)[where]
+
+
+def _paint_residential(look: Look, where: Mask, layers: _Layers) -> None:
+    blocks = layers.blocks
+    lot = uniform(blocks.ids, (blocks.across / 2.2).astype(np.int64),
+                  (blocks.along / 2.2).astype(np.int64))  # fmt: skip
+    roofs = np.array(
+        [Material.RED_ROOF, Material.CONCRETE, Material.DARK_ROOF, Material.WHITE_ROOF]
+    )
+    roof = where & (lot > 0.48)
+    look.plants[where] = Plants.GARDEN
+    look.material[where] = Material.DARK_SOIL
+    look.density[where] = (0.85 + 0.22 * layers.speck)[where]
+    style = np.clip(lot * 1.1 + 0.35 * (uniform(blocks.ids, 1) - 0.5) - 0.1, 0, 1)
+    look.material[roof] = roofs[np.digitize(style, (0.74, 0.88, 0.975))][roof]
+    look.density[roof] = (0.28 + 0.2 * layers.speck)[roof]
+    look.brightness[where] = (0.95 + 0.16 * layers.speck + 0.25 * (lot - 0.6))[where]
+    street = where & (blocks.edge_px < 0.75)
+    look.material[street] = Material.ASPHALT
+    look.density[street] = 0.22
+    look.brightness[street] = 1.12
+
+
+def _paint_industrial(look: Look, where: Mask, layers: _Layers) -> None:
+    estates = layers.estates
+    hall = uniform(estates.ids, (estates.across / 13).astype(np.int64),
+                   (estates.along / 11).astype(np.int64))  # fmt: skip
+    gap = np.minimum(estates.across % 13, estates.along % 11)
+    built = where & (hall > 0.4) & (gap > 2.2) & (estates.edge_px > 2.5)
+    look.material[where] = np.where(hall > 0.7, Material.CONCRETE, Material.ASPHALT)[where]
+    look.brightness[where] = (1.0 + 0.1 * layers.speck + 0.08 * layers.patches)[where]
+    look.plants[where] = Plants.GARDEN
+    look.density[where] = 0.15
+    roofs = np.array([Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF])
+    look.material[built] = roofs[np.digitize(hall, (0.55, 0.8))][built]
+    look.brightness[built] = (0.75 + 0.6 * np.abs(hall * 7 % 1) + 0.03 * layers.speck)[built]
+    look.density[built] = 0
+    verge = where & (estates.edge_px < 1.2)
+    look.material[verge] = Material.ASPHALT
+    look.density[verge] = 0.3
+
+
+def _paint_highway(look: Look, where: Mask, layers: _Layers) -> None:
+    look.material[where] = Material.ASPHALT
+    look.plants[where] = Plants.GARDEN
+    look.density[where] = 0.1
+    look.brightness[where] = (1.25 + 0.05 * layers.speck)[where]
+
+
+def _paint_solar(look: Look, where: Mask, layers: _Layers) -> None:
+    look.material[where] = Material.SOLAR_PANEL
+    look.plants[where] = Plants.MEADOW
+    rows = np.sin(layers.estates.across * (2 * np.pi / 2.7))
+    look.density[where] = (0.22 + 0.14 * rows)[where]
+    look.brightness[where] = (1.0 + 0.12 * rows)[where]
+
+
+_PAINTERS: dict[Cover, Callable[[Look, Mask, _Layers], None]] = {
+    Cover.SEA: _paint_water,
+    Cover.LAKE: _paint_water,
+    Cover.RIVER: _paint_water,
+    Cover.FOREST: _paint_forest,
+    Cover.ANNUAL_CROP: _paint_fields,
+    Cover.PASTURE: _paint_grass,
+    Cover.PERMANENT_CROP: _paint_orchard,
+    Cover.HERBACEOUS: _paint_shrub,
+    Cover.BARE: _paint_bare,
+    Cover.RESIDENTIAL: _paint_residential,
+    Cover.INDUSTRIAL: _paint_industrial,
+    Cover.HIGHWAY: _paint_highway,
+    Cover.SOLAR_PARK: _paint_solar,
+}

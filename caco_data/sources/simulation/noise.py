@@ -1,0 +1,95 @@
+"""Random fields over absolute pixel coordinates: a place has the same value in any grid."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Field = NDArray[np.float32]
+Whole = NDArray[np.int64]
+
+_A, _B, _C = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def mix(*values: object) -> NDArray[np.uint64]:
+    """Hash integers, arrays of them broadcast together, to 64 bits (splitmix64's finaliser)."""
+    state = np.zeros((), dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for value in values:
+            x = state + np.asarray(value).astype(np.int64).astype(np.uint64) + _A
+            x = (x ^ (x >> np.uint64(30))) * _B
+            x = (x ^ (x >> np.uint64(27))) * _C
+            state = x ^ (x >> np.uint64(31))
+    return np.asarray(state)
+
+
+def uniform(*values: object) -> Field:
+    """Hash integers to 0..1."""
+    return ((mix(*values) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)).astype(
+        np.float32
+    )
+
+
+@lru_cache(maxsize=512)
+def _weights(first: int, count: int, scale: int) -> tuple[int, Field]:
+    """First lattice node and cubic B-spline weights (count, nodes) of pixels along one axis."""
+    position = (np.arange(first, first + count) + 0.5) / scale
+    node = np.floor(position).astype(np.int64)
+    f = position - node
+    start = int(node[0]) - 1
+    weights = np.zeros((count, int(node[-1]) - start + 3), dtype=np.float32)
+    rows = np.arange(count)
+    spline = ((1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3)
+    for k, weight in enumerate(spline):
+        weights[rows, node - start - 1 + k] = weight / 6
+    weights.flags.writeable = False
+    return start, weights
+
+
+def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) -> Field:
+    """Smooth noise, mean 0 and about unit variance, whose features are `scale` pixels wide.
+
+    Parameters
+    ----------
+    seed : int
+        Of the field.
+    x0, y0 : int
+        Absolute coordinates of the upper left pixel; y grows downwards.
+    width, height : int
+        Pixels.
+    scale : int
+        Lattice spacing, pixels.
+    """
+    xs, wx = _weights(x0, width, scale)
+    ys, wy = _weights(y0, height, scale)
+    nodes_x = np.arange(xs, xs + wx.shape[1])
+    nodes_y = np.arange(ys, ys + wy.shape[1])
+    lattice = uniform(seed, scale, nodes_y[:, None], nodes_x[None, :]) - np.float32(0.5)
+    # A cubic B-spline keeps 0.23 of the lattice's variance (1/12) in two dimensions.
+    return np.asarray((wy @ lattice @ wx.T) * np.float32(7.2), dtype=np.float32)
+
+
+def fractal(
+    seed: int, x0: int, y0: int, width: int, height: int, scales: tuple[int, ...], gain: float
+) -> Field:
+    """Sum of smooth noises, each weighted `gain` of the one before, scaled to unit variance."""
+    total = np.zeros((height, width), dtype=np.float32)
+    weight, power = 1.0, 0.0
+    for i, scale in enumerate(scales):
+        total += np.float32(weight) * smooth(int(mix(seed, i)) >> 1, x0, y0, width, height, scale)
+        power += weight**2
+        weight *= gain
+    return total / np.float32(power**0.5)
+
+
+def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
+    """Independent noise a pixel, uniform in -1..1."""
+    x = np.arange(x0, x0 + width)
+    y = np.arange(y0, y0 + height)
+    rows, columns = mix(seed, y)[:, None], mix(seed, 7, x)[None, :]
+    bits = (rows ^ columns) * _B
+    bits ^= bits >> np.uint64(29)
+    bits *= _C
+    return (bits >> np.uint64(40)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)

@@ -1,0 +1,143 @@
+"""Reflectance of materials and plants in the L2A bands, and how plants grow over the year."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.types import ALL_BANDS
+
+from .noise import Field
+
+
+class Material(IntEnum):
+    """What lies on the ground."""
+
+    DARK_SOIL = 0
+    LIGHT_SOIL = 1
+    SAND = 2
+    DEEP_WATER = 3
+    TURBID_WATER = 4
+    ASPHALT = 5
+    CONCRETE = 6
+    RED_ROOF = 7
+    WHITE_ROOF = 8
+    DARK_ROOF = 9
+    SOLAR_PANEL = 10
+    LITTER = 11
+
+
+# fmt: off
+#: DN by material, bands as in ALL_BANDS:
+#: B1 B2 B3 B4 B5 B6 B7 B8 B8A B9 B11 B12
+_MATERIALS = {
+    Material.DARK_SOIL:    (420, 500, 720, 930, 1120, 1270, 1400, 1520, 1650, 1700, 2250, 1950),
+    Material.LIGHT_SOIL:   (700, 880, 1260, 1660, 1880, 2020, 2150, 2280, 2400, 2450, 3200, 2800),
+    Material.SAND:         (1150, 1450, 2100, 2800, 3100, 3200, 3300, 3450, 3550, 3600, 4400, 4000),
+    Material.DEEP_WATER:   (330, 290, 250, 150, 120, 95, 85, 75, 65, 60, 35, 25),
+    Material.TURBID_WATER: (480, 520, 680, 520, 430, 260, 240, 200, 150, 90, 60, 40),
+    Material.ASPHALT:      (560, 640, 760, 820, 890, 950, 1000, 1060, 1110, 1120, 1270, 1170),
+    Material.CONCRETE:     (1050, 1250, 1480, 1640, 1740, 1800, 1850, 1950, 2000, 2000, 2200, 2050),
+    Material.RED_ROOF:     (560, 640, 900, 1400, 1650, 1760, 1850, 1950, 2050, 2050, 2400, 2200),
+    Material.WHITE_ROOF:   (2300, 2700, 3000, 3150, 3200, 3250, 3250, 3350, 3400, 3300, 3000, 2750),
+    Material.DARK_ROOF:    (400, 450, 520, 560, 610, 650, 680, 720, 770, 780, 880, 830),
+    Material.SOLAR_PANEL:  (330, 400, 400, 370, 420, 520, 580, 640, 700, 700, 950, 850),
+    Material.LITTER:       (320, 400, 600, 700, 950, 1300, 1450, 1600, 1750, 1750, 2000, 1400),
+}
+#: Full canopies: crops and grass, conifers, broadleaves.
+_CROP =    (200, 240, 500, 260, 850, 2600, 3250, 3450, 3600, 3450, 1650, 750)
+_CONIFER = (150, 170, 310, 180, 500, 1500, 1850, 2000, 2100, 2050, 950, 430)
+_BROADLEAF = (180, 200, 400, 210, 680, 2150, 2700, 2900, 3050, 2900, 1350, 600)
+SNOW =     (8300, 8400, 8400, 8200, 8100, 7900, 7700, 7500, 7300, 6400, 900, 700)
+CLOUD =    (8200, 7900, 7700, 7700, 7800, 7900, 7950, 8000, 8050, 5200, 4600, 3700)
+# fmt: on
+
+
+class Plants(IntEnum):
+    """What grows, by its course over the year."""
+
+    NONE = 0
+    CONIFER = 1
+    BROADLEAF = 2
+    MEADOW = 3
+    WINTER_CROP = 4
+    SUMMER_CROP = 5
+    EARLY_CROP = 6
+    FALLOW = 7
+    ORCHARD = 8
+    SHRUB = 9
+    GARDEN = 10
+
+
+#: Least and greatest cover of the ground, 0..1.
+_COVER = {
+    Plants.NONE: (0.0, 0.0),
+    Plants.CONIFER: (0.88, 0.95),
+    Plants.BROADLEAF: (0.25, 0.97),
+    Plants.MEADOW: (0.45, 0.9),
+    Plants.WINTER_CROP: (0.06, 0.95),
+    Plants.SUMMER_CROP: (0.04, 0.93),
+    Plants.EARLY_CROP: (0.06, 0.9),
+    Plants.FALLOW: (0.05, 0.35),
+    Plants.ORCHARD: (0.25, 0.55),
+    Plants.SHRUB: (0.3, 0.62),
+    Plants.GARDEN: (0.35, 0.62),
+}
+#: Days of the year (northern) of greening and of browning or harvest, and how fast each goes.
+_COURSE = {
+    Plants.CONIFER: (100, 300, 30, 30),
+    Plants.BROADLEAF: (118, 298, 9, 12),
+    Plants.MEADOW: (85, 310, 18, 25),
+    Plants.WINTER_CROP: (78, 188, 14, 5),
+    Plants.SUMMER_CROP: (160, 262, 10, 6),
+    Plants.EARLY_CROP: (60, 172, 12, 5),
+    Plants.FALLOW: (95, 170, 20, 20),
+    Plants.ORCHARD: (105, 300, 15, 18),
+    Plants.SHRUB: (95, 185, 20, 30),
+    Plants.GARDEN: (105, 300, 18, 20),
+}
+
+DAYS = 366
+
+
+@lru_cache(maxsize=1)
+def growth() -> tuple[Field, Field]:
+    """Plant cover by kind and day of the northern year, (kinds, 366): temperate and tropical."""
+    day = np.arange(DAYS, dtype=np.float64)
+    temperate = np.zeros((len(Plants), DAYS), dtype=np.float32)
+    tropical = np.zeros_like(temperate)
+    for kind, (up, down, rise, fall) in _COURSE.items():
+        low, high = _COVER[kind]
+        course = 1 / (1 + np.exp(-(day - up) / rise)) - 1 / (1 + np.exp(-(day - down) / fall))
+        temperate[kind] = low + (high - low) * course
+        # Two seasons of rain rather than a summer: crops twice a year, woods always green.
+        twice = 0.5 - 0.5 * np.cos(4 * np.pi * (day - 40) / DAYS)
+        steady = kind in (Plants.CONIFER, Plants.BROADLEAF, Plants.ORCHARD, Plants.GARDEN)
+        tropical[kind] = high if steady else low + (high - low) * (0.25 + 0.75 * twice)
+    return temperate, tropical
+
+
+def _table(kinds: type[IntEnum], rows: dict[object, tuple[int, ...]]) -> Field:
+    table = np.zeros((len(ALL_BANDS), len(kinds)), dtype=np.float32)
+    for kind, row in rows.items():
+        table[:, int(kind)] = row  # type: ignore[call-overload]
+    return table
+
+
+MATERIALS: Field = _table(Material, dict(_MATERIALS))
+"""(12, materials), DN."""
+CANOPIES: Field = _table(
+    Plants,
+    {
+        kind: _CONIFER if kind is Plants.CONIFER
+        else _BROADLEAF if kind in (Plants.BROADLEAF, Plants.GARDEN, Plants.ORCHARD)
+        else _CROP
+        for kind in Plants
+    },
+)  # fmt: skip
+"""(12, plants), DN of a full canopy."""
+
+Levels = NDArray[np.float32]

@@ -1,0 +1,75 @@
+"""How cloudy a scene is, and where its clouds and haze are."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+from .noise import Field, fractal, mix, smooth, uniform
+
+_NORMAL = NormalDist()
+
+
+def season(latitude: float, day_of_year: float) -> float:
+    """Cosine of the season: 1 in the middle of the hemisphere's summer, -1 in its winter."""
+    phase = math.cos(2 * math.pi * (day_of_year - 197) / 365.25)
+    return phase if latitude >= 0 else -phase
+
+
+def day_of_year(day: int) -> float:
+    """Day of the year, 0..365, of a day counted from 2015-07-01."""
+    return (day + 181) % 365.25
+
+
+def _bias(latitude: float, day: int) -> float:
+    """Climate: how much cloudier than half the sky the mean scene is, in standard deviations."""
+    summer = season(latitude, day_of_year(day))
+    tropics = math.exp(-((latitude / 12) ** 2))
+    dry_belt = math.exp(-(((abs(latitude) - 24) / 8) ** 2))
+    storm_belt = math.exp(-(((abs(latitude) - 58) / 18) ** 2))
+    return (
+        -0.15
+        + tropics * (0.45 + 0.45 * summer)
+        - dry_belt * (0.95 - 0.25 * summer)
+        + storm_belt * (0.35 - 0.35 * summer)
+    )
+
+
+def scene_cover(seed: int, longitude: float, latitude: float, day: int) -> float:
+    """Share of clouds over a scene, 0..1: many are clear, many overcast, fewer between."""
+    x, y = int(longitude * 10), int(-latitude * 10)
+    front = float(smooth(int(mix(seed, 11, day)) >> 1, x, y, 1, 1, 40)[0, 0])
+    local = float(uniform(seed, 12, day, x, y)) * 2 - 1
+    return _NORMAL.cdf(1.7 * front + 0.5 * local + _bias(latitude, day))
+
+
+def scene_cloud_pct(seed: int, longitude: float, latitude: float, day: int) -> float:
+    """CLOUDY_PIXEL_PERCENTAGE of a scene, 0..100."""
+    return 100.0 * scene_cover(seed, longitude, latitude, day)
+
+
+CLOUD_SCALES = (1024, 320, 100, 40, 16, 6)
+
+
+def cloud_thickness(seed: int, cover: float, x0: int, y0: int, width: int, height: int) -> Field:
+    """Optical thickness of clouds, 0 where the sky is clear.
+
+    The threshold is set so that about `cover` of a whole scene is cloudy; a patch is smaller than
+    a cloud field, so in a clear scene some patches are cloudy, and the reverse.
+    """
+    cut = _NORMAL.inv_cdf(1 - min(max(cover, 1e-4), 1 - 1e-4))
+    base = fractal(seed, x0, y0, width, height, CLOUD_SCALES[:2], 0.7)
+    if float(base.max()) < (cut - 0.9) * 1.15:  # no finer scale can lift it over the threshold
+        return np.zeros((height, width), dtype=np.float32)
+    fine = fractal(seed + 1, x0, y0, width, height, CLOUD_SCALES[2:], 0.62)
+    field = base * np.float32(0.88) + fine * np.float32(0.475)
+    return np.maximum(field - np.float32(cut), 0)
+
+
+def haze(seed: int, x0: int, y0: int, width: int, height: int) -> Field:
+    """Path radiance added to red, DN: a level for the scene, and a slow drift over the patch."""
+    level = float(uniform(seed, 21)) ** 2
+    drift = smooth(int(mix(seed, 22)) >> 1, x0, y0, width, height, 512)
+    return np.asarray(30 + 220 * level * (1 + 0.18 * drift), dtype=np.float32)
