@@ -19,6 +19,8 @@ FOLDER = "checkpoints"
 #: The newest, and the one before in case the disk damages it.
 KEPT = 2
 
+_KEYS = {"format", "step", "settings", "model", "optimizer"}
+
 State = dict[str, Any]
 
 
@@ -67,7 +69,7 @@ def load_checkpoint(
         except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
             _log.warning("Damaged checkpoint passed over: %s", path)
             continue
-        if not isinstance(state, dict) or state.get("format") != FORMAT:
+        if not isinstance(state, dict) or not state.keys() >= _KEYS or state["format"] != FORMAT:
             raise InputError(
                 "Not a checkpoint of caco-data", path, "Remove it, or choose another --out"
             )
