@@ -278,7 +278,7 @@ def load_land(path: str | os.PathLike[str] | None = None) -> LandMask:
     Parameters
     ----------
     path : path, optional
-        Any vector file of polygons with a CRS; it is cut on the fly (some seconds for Natural
+        Any vector file of polygons with a CRS; it is cut on the fly (20 s for Natural
         Earth 1:10m). Default: the bundled Natural Earth 1:10m land.
 
     Returns
