@@ -29,7 +29,7 @@ from caco_data.sources.simulation.catalogue import (
     touches,
 )
 from caco_data.sources.simulation.cover import Cover
-from caco_data.sources.simulation.ground import Ground, make_ground
+from caco_data.sources.simulation.ground import MARGIN_PX, Ground, make_ground
 from caco_data.sources.simulation.noise import mix
 from caco_data.sources.simulation.render import View, band, look_of, scenery, scl
 from caco_data.types import BAND_PIXEL_M, SCL_BAND, Footprint, Grid, Period, Scene
@@ -100,8 +100,12 @@ class SimulatedSource:
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
         """What changed for good between the middles of two periods; see `TruthSource`."""
         ground = self._place(grid)
-        first, last = (look_of(ground, _days(p.start + (p.end - p.start) / 2)).cover
-                       for p in (early, late))  # fmt: skip
+        inner = slice(MARGIN_PX, -MARGIN_PX)
+        first, last = (
+            look_of(ground, _days(period.start + (period.end - period.start) / 2)).cover
+            for period in (early, late)
+        )
+        first, last = first[inner, inner], last[inner, inner]
         counts = np.bincount(first.ravel(), minlength=len(Cover))
         return Truth(float(np.mean(first != last)), Cover(int(counts.argmax())).name.lower())
 

@@ -23,6 +23,9 @@ from .spectra import Material, Plants
 
 Classes = NDArray[np.uint8]
 
+#: Pixels around the grid that the optics blur into it.
+MARGIN_PX = 1
+
 
 @dataclass(frozen=True)
 class Look:
@@ -44,7 +47,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Ground:
-    """A place; fields of shape (H, W)."""
+    """A place; fields of shape (H, W), a margin of `MARGIN_PX` about the grid included."""
 
     frame: Frame
     before: Look
@@ -69,7 +72,7 @@ class Ground:
 
 def make_ground(grid: Grid, seed: int) -> Ground:
     """Make the ground of a grid; a pixel is the same in every grid that holds it."""
-    frame = frame_of(grid, seed)
+    frame = frame_of(grid, seed).grown(MARGIN_PX)
     layers = _Layers(frame)
     places = towns(grid, frame, REACH_PX)
     urban = urbanity(places, *frame.coordinates())
@@ -84,9 +87,17 @@ def make_ground(grid: Grid, seed: int) -> Ground:
     slope_east, slope_south = _slopes(frame)
     after = _look(layers, later) if np.isfinite(change_day).any() else None
     return Ground(
-        frame, _look(layers, cover), after, change_day, slope_east, slope_south, uniform(layers.fields.ids, 1),
-        uniform(layers.fields.ids, 2), layers.grain, layers.patches,
-    )  # fmt: skip
+        frame,
+        _look(layers, cover),
+        after,
+        change_day,
+        slope_east,
+        slope_south,
+        phase=uniform(layers.fields.ids, 1),
+        rotation=uniform(layers.fields.ids, 2),
+        grain=layers.grain,
+        patches=layers.patches,
+    )
 
 
 def _slopes(frame: Frame) -> tuple[Field, Field]:
@@ -131,14 +142,14 @@ def _cover(layers: _Layers, urban: Field, at_sea: NDArray[np.bool_]) -> Classes:
     # Woods: where the land is not good for fields, with ragged edges; some whole parcels too.
     cold = np.clip((layers.latitude - 50) / 12, 0, 1)
     woods = layers.region + 0.45 * layers.patches + 0.9 * cold - 1.3 * dry
-    cover[woods + 0.35 * (uniform(ids, 4) - 0.5) > 0.12] = Cover.FOREST
+    cover[woods + 0.35 * (uniform(ids, 4) - 0.5) > 0.62] = Cover.FOREST
     wild = frame.fractal(86, (1500, 500, 120, 40), 0.65) + 1.9 * dry
     cover[(wild > 1.15) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
     cover[wild > 1.9] = Cover.BARE
     cover[frame.fractal(87, (500, 160, 40), 0.5) - 1.1 * dry > 2.0] = Cover.LAKE
     _draw_rivers(cover, layers)
     developed = urban + 0.16 * frame.fractal(88, (90, 36, 14), 0.7)
-    town = developed > 0.3
+    town = developed > 0.36
     works = frame.fractal(89, (150, 60), 0.6) + 0.4 * (uniform(layers.estates.ids, 1) - 0.5)
     cover[town & (cover != Cover.RIVER)] = Cover.RESIDENTIAL
     cover[town & (works > 1.0) & (cover != Cover.RIVER)] = Cover.INDUSTRIAL
@@ -236,23 +247,25 @@ def _paint_bare(look: Look, where: Mask, layers: _Layers) -> None:
 
 def _paint_residential(look: Look, where: Mask, layers: _Layers) -> None:
     blocks = layers.blocks
-    lot = uniform(blocks.ids, (blocks.across / 2.2).astype(np.int64),
-                  (blocks.along / 2.2).astype(np.int64))  # fmt: skip
+    lot = uniform(blocks.ids, (blocks.across / 2.4).astype(np.int64),
+                  (blocks.along / 2.4).astype(np.int64))  # fmt: skip
+    dense = np.clip(0.38 + 0.1 * layers.patches - 0.3 * (uniform(blocks.ids, 1) - 0.5), 0.1, 0.8)
+    roof = where & (lot < dense)
+    style = uniform(blocks.ids, 2) + 0.5 * (lot / dense - 0.5)
     roofs = np.array(
         [Material.RED_ROOF, Material.CONCRETE, Material.DARK_ROOF, Material.WHITE_ROOF]
     )
-    roof = where & (lot > 0.48)
     look.plants[where] = Plants.GARDEN
     look.material[where] = Material.DARK_SOIL
-    look.density[where] = (0.85 + 0.22 * layers.speck)[where]
-    style = np.clip(lot * 1.1 + 0.35 * (uniform(blocks.ids, 1) - 0.5) - 0.1, 0, 1)
-    look.material[roof] = roofs[np.digitize(style, (0.74, 0.88, 0.975))][roof]
-    look.density[roof] = (0.28 + 0.2 * layers.speck)[roof]
-    look.brightness[where] = (0.95 + 0.16 * layers.speck + 0.25 * (lot - 0.6))[where]
-    street = where & (blocks.edge_px < 0.75)
-    look.material[street] = Material.ASPHALT
-    look.density[street] = 0.22
-    look.brightness[street] = 1.12
+    look.density[where] = (1.0 + 0.12 * layers.speck)[where]
+    look.brightness[where] = (1.0 + 0.05 * layers.speck)[where]
+    look.material[roof] = roofs[np.digitize(style, (0.42, 0.86, 1.2))][roof]
+    look.density[roof] = 0.2
+    look.brightness[roof] = (0.8 + 0.5 * (lot / dense) + 0.06 * layers.speck)[roof]
+    street = where & (blocks.edge_px < 0.8)
+    look.material[street] = Material.CONCRETE
+    look.density[street] = 0.12
+    look.brightness[street] = 0.82
 
 
 def _paint_industrial(look: Look, where: Mask, layers: _Layers) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from caco_data.types import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
 
 from .cover import Cover
-from .ground import Ground, Look
+from .ground import MARGIN_PX, Ground, Look
 from .noise import Field, mix, smooth, white
 from .spectra import CANOPIES, CLOUD, DAYS, MATERIALS, SNOW, growth
 from .weather import cloud_thickness, day_of_year, haze, season
@@ -134,7 +134,7 @@ def _plants(ground: Ground, look: Look, view: View) -> Field:
     if view.latitude < 0:
         year += view.northern_day < 183  # the southern season runs over new year
     # Sowing shifts by up to three weeks a parcel, and by the year's weather.
-    weather = 9 * math.sin(2.4 * year + view.key * 0)
+    weather = 9 * math.sin(2.4 * year)
     kinds = look.plants
     if int(year) % 2:  # crops rotate: what stood here last year stands next door
         swap = (ground.rotation > 0.45) & (kinds >= 4) & (kinds <= 7)
@@ -153,12 +153,12 @@ def _snow(ground: Ground, look: Look, view: View, light: Field) -> Field:
     """Cover of snow, 0..1: in the cold season of high latitudes, less in woods and towns."""
     winter = -season(view.latitude, day_of_year(view.day))
     spell = float(smooth(int(mix(view.key, 5)) >> 1, 0, 0, 1, 1, 3)[0, 0])
-    depth = (abs(view.latitude) - 57) / 10 + 1.6 * winter - 0.9 + 0.5 * spell
+    depth = (abs(view.latitude) - 58) / 9 + 1.9 * winter - 1.75 + 0.5 * spell
     if depth <= 0:
         return np.zeros(light.shape, dtype=np.float32)
     bare = np.isin(look.cover, (Cover.SEA, Cover.RIVER, Cover.HIGHWAY))
     thin = np.isin(look.cover, (Cover.FOREST, Cover.RESIDENTIAL, Cover.INDUSTRIAL))
-    cover = np.clip(depth + 0.25 * ground.patches, 0, 1) * np.where(thin, 0.3, 1.0)
+    cover = np.clip(3 * depth + 0.12 * ground.patches, 0, 0.97) * np.where(thin, 0.12, 0.8)
     return np.where(bare, 0, cover).astype(np.float32)
 
 
@@ -189,10 +189,17 @@ def band(ground: Ground, view: View, seen: Scenery, name: str) -> NDArray[np.uin
     dn += seen.haze * np.float32(_HAZE[name])
     if seen.cloud.max() > 0:
         dn += (np.float32(CLOUD[row]) * (0.75 + 0.25 * seen.cloud) - dn) * seen.cloud
+    dn = _blurred(dn)
     side = BAND_PIXEL_M[name] // PIXEL_M
-    noise = white(int(mix(view.key, 31, row)) >> 1, *ground.frame.box)
+    noise = white(int(mix(view.key, 31, row)) >> 1, *ground.frame.grown(-MARGIN_PX).box)
     dn += noise * (np.float32(_NOISE_DN) + np.float32(0.006) * dn)
     return coarsen(np.clip(dn, 1, 16_000), side).astype(np.uint16)
+
+
+def _blurred(values: Field) -> Field:
+    """Point spread of the optics, about a pixel wide; takes the margin off."""
+    wide = np.float32(0.64) * values[1:-1] + np.float32(0.18) * (values[:-2] + values[2:])
+    return np.float32(0.64) * wide[:, 1:-1] + np.float32(0.18) * (wide[:, :-2] + wide[:, 2:])
 
 
 def coarsen(values: Field, side: int) -> Field:
@@ -218,5 +225,6 @@ def scl(ground: Ground, view: View, seen: Scenery) -> NDArray[np.uint16]:
     classes[seen.cloud > 0.6] = CLOUD_HIGH
     bright = (seen.look.material == 8) & (seen.look.brightness > 1.25) & (seen.look.density == 0)
     classes[bright & (seen.cloud < 0.12)] = CLOUD_MEDIUM
-    corner = classes[::2, ::2].astype(np.uint16)
+    m = MARGIN_PX
+    corner = classes[m:-m:2, m:-m:2].astype(np.uint16)
     return corner.repeat(2, axis=0).repeat(2, axis=1)
