@@ -1,4 +1,9 @@
-"""Random fields over absolute pixel coordinates: a place has the same value in any grid."""
+"""Random fields over absolute pixel coordinates: a place has the same value in any grid.
+
+To the last bit, so that grids that overlap agree exactly. Matrix products round by the order of
+their sums, which depends on the shapes; here lattice values and weights are whole numbers, small
+enough that every sum is exact in float64.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,9 @@ from numpy.typing import NDArray
 
 Field = NDArray[np.float32]
 Whole = NDArray[np.int64]
+
+#: Lattice values have 16 bits, weights 18: two weights and a value, summed, stay under 2**53.
+_VALUE_BITS, _WEIGHT_BITS = 16, 18
 
 _A, _B, _C = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -33,17 +41,17 @@ def uniform(*values: object) -> Field:
 
 
 @lru_cache(maxsize=512)
-def _weights(first: int, count: int, scale: int) -> tuple[int, Field]:
+def _weights(first: int, count: int, scale: int) -> tuple[int, NDArray[np.float64]]:
     """First lattice node and cubic B-spline weights (count, nodes) of pixels along one axis."""
     position = (np.arange(first, first + count) + 0.5) / scale
     node = np.floor(position).astype(np.int64)
     f = position - node
     start = int(node[0]) - 1
-    weights = np.zeros((count, int(node[-1]) - start + 3), dtype=np.float32)
+    weights = np.zeros((count, int(node[-1]) - start + 3))
     rows = np.arange(count)
     spline = ((1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3)
     for k, weight in enumerate(spline):
-        weights[rows, node - start - 1 + k] = weight / 6
+        weights[rows, node - start - 1 + k] = np.round(weight / 6 * (1 << _WEIGHT_BITS))
     weights.flags.writeable = False
     return start, weights
 
@@ -66,9 +74,11 @@ def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) 
     ys, wy = _weights(y0, height, scale)
     nodes_x = np.arange(xs, xs + wx.shape[1])
     nodes_y = np.arange(ys, ys + wy.shape[1])
-    lattice = uniform(seed, scale, nodes_y[:, None], nodes_x[None, :]) - np.float32(0.5)
+    bits = mix(seed, scale, nodes_y[:, None], nodes_x[None, :]) >> np.uint64(64 - _VALUE_BITS)
+    lattice = bits.astype(np.float64) - (1 << (_VALUE_BITS - 1))
     # A cubic B-spline keeps 0.23 of the lattice's variance (1/12) in two dimensions.
-    return np.asarray((wy @ lattice @ wx.T) * np.float32(7.2), dtype=np.float32)
+    unit = 7.2 / (1 << (_VALUE_BITS + 2 * _WEIGHT_BITS))
+    return np.asarray((wy @ lattice @ wx.T) * unit, dtype=np.float32)
 
 
 def fractal(
