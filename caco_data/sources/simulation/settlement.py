@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from caco_data.cities import load_cities
+from caco_data.cities import Cities, load_cities
 from caco_data.grid import false_northing_m, to_lonlat, to_utm
 from caco_data.land import rings_near
 from caco_data.types import PIXEL_M, Grid
@@ -15,7 +16,9 @@ from caco_data.types import PIXEL_M, Grid
 from .frame import Frame, Mask
 from .noise import Field, mix, uniform
 
+#: How far the shore strays from the map's line, pixels.
 SHORE_PX = 24
+RING_STEP_DEG = 0.02
 
 
 def sea(grid: Grid, frame: Frame) -> Mask:
@@ -28,19 +31,9 @@ def sea(grid: Grid, frame: Frame) -> Mask:
     lon = lon[0] + (lon - lon[0] + 180) % 360 - 180
     rings = rings_near(float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max()))
     land = np.zeros((wide.height, wide.width), dtype=np.int32)
-    rows = np.arange(wide.height) + 0.5
     for ring in rings:
-        east, up = to_utm(ring[:, 0], ring[:, 1], grid.epsg)
-        px, py = east / PIXEL_M - wide.x0, (north - up) / PIXEL_M - wide.y0
-        for k in range(len(px) - 1):
-            low, high = sorted((py[k], py[k + 1]))
-            inside = np.flatnonzero((rows >= low) & (rows < high))
-            if inside.size:
-                f = (rows[inside] - py[k]) / (py[k + 1] - py[k])
-                column = np.ceil(px[k] + f * (px[k + 1] - px[k]) - 0.5)
-                column = np.clip(column, 0, wide.width).astype(np.int64)
-                keep = column < wide.width
-                np.add.at(land, (inside[keep], column[keep]), 1)
+        east, up = to_utm(*_densified(ring).T, grid.epsg)
+        _cross(land, east / PIXEL_M - wide.x0, (north - up) / PIXEL_M - wide.y0)
     is_sea = land.cumsum(axis=1) % 2 == 0
     if is_sea.all() or not is_sea.any():
         return np.full((frame.height, frame.width), bool(is_sea[0, 0]))
@@ -52,12 +45,39 @@ def sea(grid: Grid, frame: Frame) -> Mask:
     return np.asarray(is_sea[i, j])
 
 
+def _densified(ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ring with vertices at least every `RING_STEP_DEG`: parallels are curved in UTM."""
+    pieces = np.ceil(np.abs(np.diff(ring, axis=0)).max(axis=1) / RING_STEP_DEG)
+    where = np.concatenate([[0], np.cumsum(np.maximum(pieces, 1))])
+    at = np.arange(where[-1] + 1)
+    return np.stack([np.interp(at, where, ring[:, k]) for k in (0, 1)], axis=1)
+
+
+def _cross(land: NDArray[np.int32], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    """Count, at the first pixel east of them, the crossings of a ring with the rows' middles."""
+    height, width = land.shape
+    top, bottom = np.minimum(y[:-1], y[1:]), np.maximum(y[:-1], y[1:])
+    west = np.minimum(x[:-1], x[1:])
+    for k in np.flatnonzero((bottom >= 0) & (top < height) & (west < width)):
+        # Half-open, so that a vertex on a row's middle counts once.
+        rows = np.arange(max(np.ceil(top[k] - 0.5), 0), min(np.ceil(bottom[k] - 0.5), height))
+        f = (rows + 0.5 - y[k]) / (y[k + 1] - y[k])
+        column = np.maximum(np.ceil(x[k] + f * (x[k + 1] - x[k]) - 0.5), 0)
+        seen = column < width
+        np.add.at(land, (rows[seen].astype(np.int64), column[seen].astype(np.int64)), 1)
+
+
 #: Radius in metres of a town of 20,000 people, and how it grows with population.
 TOWN_M, TOWN_GROWTH = 1100.0, 0.42
 #: Nothing of a town is felt beyond this many radii.
 TOWN_REACH = 2.4
 #: Spacing of invented villages, and their radii, pixels.
 VILLAGE_CELL_PX, VILLAGE_PX = 420, (9.0, 35.0)
+
+
+@lru_cache(maxsize=1)
+def _cities() -> Cities:
+    return load_cities()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +95,7 @@ def towns(grid: Grid, frame: Frame, margin_px: int) -> list[Town]:
     longitude, latitude = to_lonlat(
         (grid.left_m + grid.right_m) / 2, (grid.top_m + grid.bottom_m) / 2, grid.epsg
     )
-    cities = load_cities()
+    cities = _cities()
     # Degrees enough for the largest city (a reach of 40 km) and the margin.
     near = np.abs(cities.latitude - latitude) < 0.6
     turn = np.abs((cities.longitude - longitude + 180.0) % 360.0 - 180.0)
