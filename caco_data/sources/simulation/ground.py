@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.types import Grid
+from caco_data.types import PIXEL_M, Grid
 
 from .changes import REACH_PX, events, taken
 from .cover import Cover
@@ -20,6 +21,8 @@ from .noise import Field, uniform
 from .patchwork import Parcels, line_distance, parcels
 from .settlement import sea, towns, urbanity
 from .spectra import Material, Plants
+
+METRES_A_DEGREE = 110_900.0
 
 Classes = NDArray[np.uint8]
 
@@ -93,8 +96,8 @@ def make_ground(grid: Grid, seed: int) -> Ground:
         change_day,
         slope_east,
         slope_south,
-        phase=uniform(layers.fields.ids, 1),
-        rotation=uniform(layers.fields.ids, 2),
+        phase=layers.fields.draw(1),
+        rotation=layers.fields.draw(2),
         grain=layers.grain,
         patches=layers.patches,
     )
@@ -103,38 +106,54 @@ def make_ground(grid: Grid, seed: int) -> Ground:
 def _slopes(frame: Frame) -> tuple[Field, Field]:
     """Rise over run of hills, steep in some regions and flat in others."""
     wide = frame.grown(1)
-    rugged = np.clip(0.35 + 0.9 * wide.noise(72, 4000), 0.05, 1.6)
-    height = rugged * (10 * wide.fractal(71, (400, 150, 60, 26, 12), 0.5))  # pixels
+    rugged = np.clip(0.75 + 1.2 * wide.noise(72, 4000), 0.08, 2.6)
+    height = rugged * (45 * wide.fractal(71, (400, 150, 60, 26, 12), 0.5))  # pixels
     east = (height[1:-1, 2:] - height[1:-1, :-2]) / 2
     south = (height[2:, 1:-1] - height[:-2, 1:-1]) / 2
     return east, south
 
 
 class _Layers:
-    """The fields from which land cover and its look are made."""
+    """The fields from which land cover and its look are made, each made when it is asked for."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        self.fields: Parcels = parcels(frame, 51, 170, (9, 38), 3.2)
-        self.blocks: Parcels = parcels(frame, 52, 110, (7, 13), 2.4)
-        self.estates: Parcels = parcels(frame, 53, 150, (22, 46), 1.9)
-        self.grain: Field = frame.fractal(81, (2, 3), 0.8)
-        self.speck: Field = frame.white(82) * np.float32(1.7)
-        self.patches: Field = frame.fractal(83, (48, 20, 8), 0.75)
-        self.region: Field = frame.fractal(84, (2600, 900, 330), 0.7)
-        latitude = np.abs(frame.coordinates()[1]) * (10 / 110_900)  # (H, 1), degrees
-        belt = np.exp(-(((latitude - 24) / 9) ** 2))
-        self.dryness: Field = np.clip(
-            0.12 + 0.75 * belt + 0.22 * frame.fractal(85, (9000, 3000), 0.6), 0, 1
-        ).astype(np.float32)
-        self.latitude: Field = latitude.astype(np.float32)
+        self.fields = parcels(frame, 51, 170, (9, 38), 3.2)
+        self.grain = frame.fractal(81, (2, 3), 0.8)
+        """Fine texture, unit variance."""
+        self.patches = frame.fractal(83, (48, 20, 8), 0.75)
+        """Coarser texture, unit variance."""
+        self.region = frame.fractal(84, (2600, 900, 330), 0.7)
+        """Kilometres-wide variation, unit variance."""
+        degrees = np.abs(frame.coordinates()[1]) * (PIXEL_M / METRES_A_DEGREE)  # (H, 1)
+        self.latitude: Field = degrees.astype(np.float32)
+        """Distance from the equator, degrees, (H, 1)."""
+        belt = np.exp(-(((self.latitude - 24) / 9) ** 2))
+        dryness = 0.12 + 0.75 * belt + 0.22 * frame.fractal(85, (9000, 3000), 0.6)
+        self.dryness: Field = np.clip(dryness, 0, 1).astype(np.float32)
+        """0 humid, 1 desert."""
+
+    @cached_property
+    def blocks(self) -> Parcels:
+        """Blocks of houses between streets."""
+        return parcels(self.frame, 52, 110, (7, 13), 2.4)
+
+    @cached_property
+    def estates(self) -> Parcels:
+        """Industrial estates, parks, solar parks."""
+        return parcels(self.frame, 53, 150, (22, 46), 1.9)
+
+    @cached_property
+    def speck(self) -> Field:
+        """Noise of unit variance, independent a pixel."""
+        return self.frame.white(82) * np.float32(1.7)
 
 
 def _cover(layers: _Layers, urban: Field, at_sea: NDArray[np.bool_]) -> Classes:
     """Land cover before anything changes."""
-    frame, dry, ids = layers.frame, layers.dryness, layers.fields.ids
+    frame, dry = layers.frame, layers.dryness
     shape = urban.shape
-    use = uniform(ids, 3)
+    use = layers.fields.draw(3)
     cover = np.full(shape, Cover.PASTURE, dtype=np.uint8)
     cover[use > 0.3] = Cover.ANNUAL_CROP
     cover[use > 0.86] = Cover.PERMANENT_CROP
@@ -142,7 +161,7 @@ def _cover(layers: _Layers, urban: Field, at_sea: NDArray[np.bool_]) -> Classes:
     # Woods: where the land is not good for fields, with ragged edges; some whole parcels too.
     cold = np.clip((layers.latitude - 50) / 12, 0, 1)
     woods = layers.region + 0.45 * layers.patches + 0.9 * cold - 1.3 * dry
-    cover[woods + 0.35 * (uniform(ids, 4) - 0.5) > 0.62] = Cover.FOREST
+    cover[woods + 0.35 * (layers.fields.draw(4) - 0.5) > 0.62] = Cover.FOREST
     wild = frame.fractal(86, (1500, 500, 120, 40), 0.65) + 1.9 * dry
     cover[(wild > 1.15) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
     cover[wild > 1.9] = Cover.BARE
@@ -150,11 +169,13 @@ def _cover(layers: _Layers, urban: Field, at_sea: NDArray[np.bool_]) -> Classes:
     _draw_rivers(cover, layers)
     developed = urban + 0.16 * frame.fractal(88, (90, 36, 14), 0.7)
     town = developed > 0.36
-    works = frame.fractal(89, (150, 60), 0.6) + 0.4 * (uniform(layers.estates.ids, 1) - 0.5)
-    cover[town & (cover != Cover.RIVER)] = Cover.RESIDENTIAL
-    cover[town & (works > 1.0) & (cover != Cover.RIVER)] = Cover.INDUSTRIAL
-    park = (uniform(layers.estates.ids, 2) > 0.93) & (urban > 0.3)
-    cover[park & (cover == Cover.RESIDENTIAL)] = Cover.PASTURE
+    town &= cover != Cover.RIVER
+    if town.any():
+        works = frame.fractal(89, (150, 60), 0.6) + 0.4 * (layers.estates.draw(1) - 0.5)
+        park = (layers.estates.draw(2) > 0.93) & (urban > 0.3)
+        cover[town] = Cover.RESIDENTIAL
+        cover[town & park] = Cover.PASTURE
+        cover[town & (works > 1.0)] = Cover.INDUSTRIAL
     wide = frame.grown(1)
     for salt, scale in ((91, 700), (92, 330)):
         road = line_distance(wide.noise(salt, scale) + 0.06 * wide.noise(salt + 10, 90))
@@ -176,13 +197,15 @@ def _look(layers: _Layers, cover: Classes) -> Look:
     """How each pixel of a land cover looks."""
     shape = cover.shape
     ids, dry = layers.fields.ids, layers.dryness
-    soil = np.where(uniform(ids, 5) + 0.8 * dry > 0.75, Material.LIGHT_SOIL, Material.DARK_SOIL)
+    soil = np.where(
+        layers.fields.draw(5) + 0.8 * dry > 0.75, Material.LIGHT_SOIL, Material.DARK_SOIL
+    )
     soil = np.where(dry > 0.72, Material.SAND, soil).astype(np.uint8)
     look = Look(
         cover, soil, np.zeros(shape, dtype=np.uint8),
-        (1 + 0.16 * (uniform(ids, 6) - 0.5) + 0.035 * layers.patches + 0.03 * layers.grain),
+        (1 + 0.16 * (layers.fields.draw(6) - 0.5) + 0.035 * layers.patches + 0.03 * layers.grain),
         (1 - 0.75 * np.clip(dry - 0.2, 0, 1)) * (1 + 0.05 * layers.patches + 0.02 * layers.grain),
-        (1 + 0.18 * (uniform(ids, 7) - 0.5) + 0.03 * layers.patches + 0.025 * layers.grain),
+        (1 + 0.18 * (layers.fields.draw(7) - 0.5) + 0.03 * layers.patches + 0.025 * layers.grain),
     )  # fmt: skip
     for kind, paint in _PAINTERS.items():
         where = cover == kind
@@ -210,7 +233,7 @@ def _paint_forest(look: Look, where: Mask, layers: _Layers) -> None:
 
 
 def _paint_fields(look: Look, where: Mask, layers: _Layers) -> None:
-    crop = uniform(layers.fields.ids, 8)
+    crop = layers.fields.draw(8)
     kinds = np.array([Plants.WINTER_CROP, Plants.SUMMER_CROP, Plants.EARLY_CROP, Plants.FALLOW])
     look.plants[where] = kinds[np.digitize(crop, (0.42, 0.76, 0.9))][where]
     rows = 0.03 * np.sin(layers.fields.across * 2.1)  # tracks of the machines
@@ -249,9 +272,9 @@ def _paint_residential(look: Look, where: Mask, layers: _Layers) -> None:
     blocks = layers.blocks
     lot = uniform(blocks.ids, (blocks.across / 2.4).astype(np.int64),
                   (blocks.along / 2.4).astype(np.int64))  # fmt: skip
-    dense = np.clip(0.38 + 0.1 * layers.patches - 0.3 * (uniform(blocks.ids, 1) - 0.5), 0.1, 0.8)
+    dense = np.clip(0.38 + 0.1 * layers.patches - 0.3 * (blocks.draw(1) - 0.5), 0.1, 0.8)
     roof = where & (lot < dense)
-    style = uniform(blocks.ids, 2) + 0.5 * (lot / dense - 0.5)
+    style = blocks.draw(2) + 0.5 * (lot / dense - 0.5)
     roofs = np.array(
         [Material.RED_ROOF, Material.CONCRETE, Material.DARK_ROOF, Material.WHITE_ROOF]
     )

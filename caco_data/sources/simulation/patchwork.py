@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from .frame import Frame, Ids
 from .noise import Field, mix, uniform
 
 
-@dataclass(frozen=True)
 class Parcels:
-    """A patchwork of rectangles, each region of it turned its own way."""
+    """A patchwork of rectangles, each region of it turned its own way; fields of shape (H, W)."""
 
-    ids: Ids
-    """(H, W), a hash a parcel."""
-    edge_px: Field
-    """(H, W), distance in pixels to the nearest edge of the parcel."""
-    across: Field
-    """(H, W), pixels from the parcel's left edge."""
-    along: Field
-    """(H, W), pixels from its upper edge."""
+    def __init__(self, ids: Ids, edge_px: Field, across: Field, along: Field) -> None:
+        self.ids = ids
+        """A hash a parcel."""
+        self.edge_px = edge_px
+        """Distance in pixels to the nearest edge of the parcel."""
+        self.across = across
+        """Pixels from the parcel's left edge."""
+        self.along = along
+        """Pixels from its upper edge."""
+        self._words: dict[int, Ids] = {}
+
+    def draw(self, number: int) -> Field:
+        """Give a uniform draw a parcel, 0..1: four of 16 bits from each hash."""
+        word, part = divmod(number, 4)
+        if word not in self._words:
+            self._words[word] = mix(self.ids, word)
+        bits = (self._words[word] >> np.uint64(16 * part)).astype(np.uint16)
+        return bits.astype(np.float32) / np.float32(1 << 16)
 
 
 def parcels(
@@ -43,29 +50,32 @@ def parcels(
     """
     x, y = frame.coordinates()
     cell_x, cell_y = (x // region_px).astype(np.int64), (y // region_px).astype(np.int64)
-    best = np.full((frame.height, frame.width), np.inf, dtype=np.float32)
-    region = np.zeros(best.shape, dtype=np.uint64)
-    for i in range(-1, 2):
-        for j in range(-1, 2):
-            key = mix(frame.seed, salt, cell_y + i, cell_x + j)
-            sx = (cell_x + j + uniform(key, 1)) * region_px - x
-            sy = (cell_y + i + uniform(key, 2)) * region_px - y
-            distance = (sx * sx + sy * sy).astype(np.float32)
-            nearer = distance < best
-            best[nearer] = distance[nearer]
-            region[nearer] = np.broadcast_to(key, best.shape)[nearer]
-    names, where = np.unique(region, return_inverse=True)
+    columns = np.arange(cell_x[0, 0] - 1, cell_x[0, -1] + 2)
+    rows = np.arange(cell_y[0, 0] - 1, cell_y[-1, 0] + 2)
+    seeds = mix(frame.seed, salt, rows[:, None], columns[None, :])
+    seed_x = ((columns + uniform(seeds, 1)) * region_px).ravel()
+    seed_y = ((rows[:, None] + uniform(seeds, 2)) * region_px).ravel()
+    # Each pixel belongs to the nearest of the jittered seeds of its own and the next cells.
+    home = (cell_y - rows[0]) * len(columns) + (cell_x - columns[0])  # (H, W)
+    nearest, best = home, np.full(home.shape, np.inf, dtype=np.float32)
+    for step in (i * len(columns) + j for i in (-1, 0, 1) for j in (-1, 0, 1)):
+        other = home + step
+        distance = ((seed_x[other] - x) ** 2 + (seed_y[other] - y) ** 2).astype(np.float32)
+        nearer = distance < best
+        nearest, best = np.where(nearer, other, nearest), np.where(nearer, distance, best)
+    names = seeds.ravel()
     angle = uniform(names, 3) * np.pi
     width = width_px[0] + (width_px[1] - width_px[0]) * uniform(names, 4) ** 2
     length = width * (1 + (aspect - 1) * uniform(names, 5))
     cos, sin = np.cos(angle), np.sin(angle)
 
     def of(values: Field) -> Field:
-        return values[where].reshape(best.shape)
+        return values[nearest]
 
     u = (x * of(cos) + y * of(sin)) / of(width)
     strip = np.floor(u)
-    slip = uniform(region, 6, strip.astype(np.int64))
+    region = names[nearest]
+    slip = uniform(region, strip.astype(np.int64))
     v = (y * of(cos) - x * of(sin)) / of(length) + slip
     row = np.floor(v)
     ids = mix(region, strip.astype(np.int64), row.astype(np.int64))

@@ -114,6 +114,11 @@ def scenery(ground: Ground, view: View) -> Scenery:
     facing += ground.slope_south * np.float32(math.cos(azimuth))
     light = 1 + facing * np.float32(1 / math.tan(elevation))
     np.clip(light, 0.25, 1.7, out=light)
+    # Dew, drought and angle of view differ from date to date, a field and a tuft at a time.
+    x0, y0, width, height = ground.frame.box
+    wet = smooth(int(mix(view.key, 6)) >> 1, x0, y0, width, height, 48)
+    wet += smooth(int(mix(view.key, 7)) >> 1, x0, y0, width, height, 5)
+    light *= 1 + np.float32(0.035) * wet
     cloud, shadow = _clouds(ground, view, elevation, azimuth)
     frame = ground.frame
     return Scenery(

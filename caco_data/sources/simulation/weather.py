@@ -72,4 +72,4 @@ def haze(seed: int, x0: int, y0: int, width: int, height: int) -> Field:
     """Path radiance added to red, DN: a level for the scene, and a slow drift over the patch."""
     level = float(uniform(seed, 21)) ** 2
     drift = smooth(int(mix(seed, 22)) >> 1, x0, y0, width, height, 512)
-    return np.asarray(30 + 220 * level * (1 + 0.18 * drift), dtype=np.float32)
+    return np.asarray(10 + 240 * level * (1 + 0.18 * drift), dtype=np.float32)
