@@ -64,7 +64,7 @@ def train(
         After SIGINT or SIGTERM; the state is saved.
     """
     settings.check()
-    fabric = _open_device(settings)
+    fabric = open_device(settings)
     dataset = open_dataset(settings.data)
     stacks = dataset.stacks()
     pinned = fabric.device.type == "cuda"
@@ -187,7 +187,8 @@ def _not_finite(location_ids: NDArray[np.int64], step: int, path: str) -> CacoDa
     )
 
 
-def _open_device(settings: TrainSettings) -> Fabric:
+def open_device(settings: TrainSettings) -> Fabric:
+    """Device and precision; InputError where there is no such device."""
     on_gpu = settings.device == "cuda"
     if on_gpu and not torch.cuda.is_available():
         raise InputError(
