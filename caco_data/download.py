@@ -32,7 +32,8 @@ from caco_data.storage import open_storage
 from caco_data.types import Location, Rejection
 from caco_data.workspace import Workspace
 
-log = logging.getLogger(__name__)
+#: Worker processes of a local cluster, when nothing else is said: one a core, but no more.
+MAX_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ClusterSettings:
     requests_per_second: float | None = None
     """Most requests started a second over all workers; None for no cap."""
     workers: int | None = None
-    """Worker processes of the local cluster; None for one a core, at most 8."""
+    """Worker processes of the local cluster; None for one a core, at most `MAX_WORKERS`."""
     scheduler: str | None = None
     """Address of an existing Dask scheduler, used instead of a local cluster."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -162,6 +163,8 @@ def _cluster(settings: ClusterSettings) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
+    # Its comings and goings are nobody's news; what matters comes back as exceptions.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if settings.scheduler:
         try:
             client = Client(settings.scheduler, timeout="10s", set_as_default=False)
@@ -172,7 +175,8 @@ def _cluster(settings: ClusterSettings) -> Iterator[Any]:
         with client:
             yield client
         return
-    workers = settings.workers or min(os.cpu_count() or 1, 8)
+    workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
+    workers = min(workers, settings.concurrency)
     # Workers inherit "ignore ^C" from this moment: the interrupt is ours to handle, and a worker
     # that dies of it would print its traceback over our message.
     in_main = threading.current_thread() is threading.main_thread()
@@ -188,7 +192,7 @@ def _cluster(settings: ClusterSettings) -> Iterator[Any]:
     ):
         try:
             cluster = LocalCluster(
-                n_workers=min(workers, settings.concurrency),
+                n_workers=workers,
                 threads_per_worker=-(-settings.concurrency // workers),
                 processes=True,
                 host="127.0.0.1",
@@ -202,9 +206,11 @@ def _cluster(settings: ClusterSettings) -> Iterator[Any]:
         try:
             yield client
         finally:
+            # Whatever the workers still do is not wanted any more: they are not waited for.
             with suppress(TimeoutError, OSError):
                 client.close(timeout=1)
-            cluster.close(timeout=2)
+            with suppress(TimeoutError, OSError):
+                cluster.close(timeout=2)
 
 
 def _outcomes(
