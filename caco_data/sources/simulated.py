@@ -23,9 +23,11 @@ from caco_data.errors import PermanentError
 from caco_data.sources.base import Truth
 from caco_data.sources.simulation.catalogue import (
     EPOCH,
+    Take,
+    centre,
+    find,
     nodata,
     scenes_over,
-    tile_of,
     touches,
 )
 from caco_data.sources.simulation.cover import Cover
@@ -76,15 +78,16 @@ class SimulatedSource:
         Raises
         ------
         PermanentError
-            For an unknown band, or a grid in another CRS or off the 60 m lattice.
+            For an unknown scene or band, or a grid in another CRS or off the 60 m lattice.
         """
         for name in bands:
             if name not in BAND_PIXEL_M and name != SCL_BAND:
                 raise PermanentError(f"No band '{name}'", scene.image_id)
         if grid.epsg != scene.epsg:
             raise PermanentError(f"The scene is in EPSG:{scene.epsg}", scene.image_id)
+        take = find(self._seed, scene.image_id)
         ground = self._place(grid)
-        view = self._view(scene)
+        view = self._view(take)
         seen = scenery(ground, view)
         tile = np.stack(
             [
@@ -92,7 +95,7 @@ class SimulatedSource:
                 for name in bands
             ]
         )
-        missing = nodata(scene, grid)
+        missing = nodata(take, grid)
         if missing is not None:
             tile[:, missing] = 0
         return tile
@@ -109,11 +112,12 @@ class SimulatedSource:
         counts = np.bincount(first.ravel(), minlength=len(Cover))
         return Truth(float(np.mean(first != last)), Cover(int(counts.argmax())).name.lower())
 
-    def _view(self, scene: Scene) -> View:
+    def _view(self, take: Take) -> View:
+        scene = take.scene
         day = int(_days(scene.acquired))
         # The weather of a pass is one, over all the tiles it is cut into.
         key = int(mix(self._seed, scene.epsg, day)) >> 1
-        return View(key, day, tile_of(scene).centre[1], scene.cloud_pct / 100)
+        return View(key, day, centre(take.tile)[1], scene.cloud_pct / 100)
 
     def _place(self, grid: Grid) -> Ground:
         with self._lock:

@@ -6,6 +6,7 @@ neighbouring swaths overlap more the further from the equator. All of it follows
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
-from caco_data.grid import false_northing_m, to_lonlat, to_utm, unwrap
-from caco_data.types import Footprint, Grid, Scene
+from caco_data.grid import (
+    UTM_NORTH,
+    UTM_SOUTH,
+    false_northing_m,
+    to_lonlat,
+    to_utm,
+    unwrap,
+    utm_epsg,
+)
+from caco_data.types import PIXEL_M, Footprint, Grid, Scene
 
+from .climate import cloud_pct
 from .noise import uniform
-from .weather import scene_cloud_pct
 
 TILE_M = 109_800
 SQUARE_M = 100_000
@@ -37,6 +46,7 @@ TRACK_SLOPE = 0.22
 
 EPOCH = datetime(2015, 7, 1, tzinfo=UTC)
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+_STAMP = "%Y%m%dT%H%M%S"
 _BANDS = "CDEFGHJKLMNPQRSTUVWX"
 
 #: First day and number of the processing baselines (Copernicus, "Processing baseline").
@@ -71,22 +81,23 @@ class MgrsTile:
         """Northing of the upper edge: on the 60 m lattice from the equator."""
         return -(-self.row * SQUARE_M // SNAP_M) * SNAP_M + int(false_northing_m(self.epsg))
 
-    @property
-    def name(self) -> str:
-        """MGRS name, `31TCF`."""
-        zone = self.epsg % 100
-        latitude = float(self.centre[1])
-        band = _BANDS[int(np.clip((latitude + 80) // 8, 0, len(_BANDS) - 1))]
-        column = _LETTERS[(zone - 1) % 3 * 8 + (self.column - 1) % 8]
-        row = _LETTERS[:20][(self.row - 1 + 5 * (1 - zone % 2)) % 20]
-        return f"{zone:02d}{band}{column}{row}"
 
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Longitude and latitude of the middle, degrees."""
-        half = TILE_M / 2
-        longitude, latitude = to_lonlat(self.left_m + half, self.top_m - half, self.epsg)
-        return float(longitude), float(latitude)
+@lru_cache(maxsize=4096)
+def centre(tile: MgrsTile) -> tuple[float, float]:
+    """Longitude and latitude of a tile's middle, degrees."""
+    half = TILE_M / 2
+    longitude, latitude = to_lonlat(tile.left_m + half, tile.top_m - half, tile.epsg)
+    return float(longitude), float(latitude)
+
+
+@lru_cache(maxsize=4096)
+def mgrs_name(tile: MgrsTile) -> str:
+    """MGRS name of a tile, `31TCF`."""
+    zone = tile.epsg % 100
+    band = _BANDS[int(np.clip((centre(tile)[1] + 80) // 8, 0, len(_BANDS) - 1))]
+    column = _LETTERS[(zone - 1) % 3 * 8 + (tile.column - 1) % 8]
+    row = _LETTERS[:20][(tile.row - 1 + 5 * (1 - zone % 2)) % 20]
+    return f"{zone:02d}{band}{column}{row}"
 
 
 @lru_cache(maxsize=4096)
@@ -101,28 +112,33 @@ def outline(tile: MgrsTile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def tiles_over(longitude: float, latitude: float, half_m: float) -> list[MgrsTile]:
     """Tiles that touch the square of `2 * half_m` around a point, in its zone and its neighbours.
 
-    A tile belongs to a zone when its middle lies within the zone's six degrees or a little beyond.
+    Every zone that comes near has its own tiles, so that near a border both zones' are listed.
     """
-    zone = int((longitude + 180.0) // 6) % 60 + 1
+    near = TILE_M / METRES_A_DEGREE
+    lon = longitude + np.array([-1, 0, 1]) * near / np.cos(np.radians(latitude))
+    lat = np.clip(latitude + np.array([-1, 0, 1]) * near, -LATITUDE_MAX, LATITUDE_MAX)
     found = []
-    for hemisphere in {600 if latitude >= 0 else 700}:
-        for z in ((zone - 2) % 60 + 1, zone, zone % 60 + 1):
-            epsg = 32000 + hemisphere + z
-            easting, northing = to_utm(longitude, latitude, epsg)
-            north = float(northing) - int(false_northing_m(epsg))
-            columns = _touched(float(easting) - half_m, float(easting) + half_m)
-            rows = _touched(-north - half_m, -north + half_m)
-            for column in columns:
-                for row in rows:
-                    tile = MgrsTile(epsg, column, -row)
-                    centre = tile.centre
-                    middle = 6.0 * z - 183.0
-                    reach = 3.0 + 0.55 * SQUARE_M / (
-                        METRES_A_DEGREE * np.cos(np.radians(centre[1]))
-                    )
-                    if 1 <= column <= 8 and abs(float(unwrap(centre[0], middle)) - middle) <= reach:
-                        found.append(tile)
+    for epsg in np.unique(utm_epsg(lon[:, None], lat[None, :])).tolist():
+        easting, northing = to_utm(longitude, latitude, epsg)
+        north = float(northing) - int(false_northing_m(epsg))
+        for column in _touched(float(easting) - half_m, float(easting) + half_m):
+            for row in _touched(-north - half_m, -north + half_m):
+                tile = MgrsTile(epsg, column, -row)
+                if _exists(tile):
+                    found.append(tile)
     return found
+
+
+@lru_cache(maxsize=8192)
+def _exists(tile: MgrsTile) -> bool:
+    """Whether some of a tile's 100 km square lies in its zone, with the exceptions of MGRS."""
+    if not 1 <= tile.column <= 8:
+        return False
+    inside = np.array([0.01, 0.5, 0.99]) * SQUARE_M
+    x = tile.column * SQUARE_M + inside
+    y = tile.row * SQUARE_M - inside + int(false_northing_m(tile.epsg))
+    longitude, latitude = to_lonlat(x[:, None], y[None, :], tile.epsg)
+    return bool((utm_epsg(longitude, latitude) == tile.epsg).any())
 
 
 def _touched(low: float, high: float) -> range:
@@ -145,14 +161,15 @@ def along_track(
     longitude: NDArray[np.float64], latitude: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Longitude at which a point's parallel to the ground tracks crosses the equator, degrees."""
-    return np.asarray(longitude - TRACK_SLOPE * latitude)
+    across: NDArray[np.float64] = longitude - TRACK_SLOPE * latitude
+    return across
 
 
 def orbits_over(tile: MgrsTile) -> list[int]:
     """Relative orbits whose swath touches a tile."""
     longitudes, latitudes = outline(tile)
     across = along_track(longitudes, latitudes)
-    west, east = swath_edges(0, tile.centre[1])
+    west, east = swath_edges(0, centre(tile)[1])
     low, high = across.min() - (east - west) / 2, across.max() + (east - west) / 2
     step = 360.0 / ORBITS
     first, last = int(np.ceil((low + 180) / step)), int(np.floor((high + 180) / step))
@@ -173,10 +190,10 @@ def footprint(tile: MgrsTile, orbit: int) -> Footprint | None:
 
 
 def _edges_near(tile: MgrsTile, orbit: int) -> NDArray[np.float64]:
-    longitude, latitude = tile.centre
-    edges = np.array(swath_edges(orbit, latitude))
+    edges = np.array(swath_edges(orbit, centre(tile)[1]))
     middle = edges.mean()
-    return edges - middle + float(unwrap(middle, longitude - TRACK_SLOPE * latitude))
+    near = along_track(*outline(tile)).mean()
+    return np.asarray(edges - middle + float(unwrap(middle, near)))
 
 
 def _clip(ring: list[tuple[float, float]], edge: float, sign: float) -> list[tuple[float, float]]:
@@ -207,19 +224,12 @@ def scenes_over(
     """List the scenes that may touch the square of `2 * half_m` around a point."""
     if abs(latitude) > LATITUDE_MAX:
         return
-    first_day = (start - EPOCH).days - 1
-    last_day = (end - EPOCH).days + 1
     for tile in tiles_over(longitude, latitude, half_m):
         for orbit in orbits_over(tile):
-            seen = footprint(tile, orbit)
-            if seen is None:
-                continue
-            phase = orbit_phase(orbit)
-            begin = first_day + (phase - first_day) % REVISIT_DAYS
-            for day in range(max(begin, phase), last_day + 1, REVISIT_DAYS):
-                scene = _scene(seed, tile, orbit, day, seen)
-                if start <= scene.acquired < end:
-                    yield scene
+            for year in range(start.year, end.year + 1):
+                for scene in _scenes(seed, tile, orbit, year):
+                    if start <= scene.acquired < end:
+                        yield scene
 
 
 def orbit_phase(orbit: int) -> int:
@@ -227,44 +237,80 @@ def orbit_phase(orbit: int) -> int:
     return orbit * 2 % REVISIT_DAYS
 
 
-@lru_cache(maxsize=65536)
-def _scene(seed: int, tile: MgrsTile, orbit: int, day: int, seen: Footprint) -> Scene:
-    longitude, latitude = tile.centre
+@lru_cache(maxsize=4096)
+def _scenes(seed: int, tile: MgrsTile, orbit: int, year: int) -> tuple[Scene, ...]:
+    """Scenes of a tile that an orbit takes in a year."""
+    seen = footprint(tile, orbit)
+    first = (datetime(year, 1, 1, tzinfo=UTC) - EPOCH).days
+    end = (datetime(year + 1, 1, 1, tzinfo=UTC) - EPOCH).days
+    first = max(first, 0)
+    days = np.arange(first + (orbit_phase(orbit) - first) % REVISIT_DAYS, end, REVISIT_DAYS)
+    if seen is None or not days.size:
+        return ()
+    longitude, latitude = centre(tile)
     # 10:30 mean solar time at the node; a descending pass runs 6.4 km/s southwards.
     hours = (10.5 - (orbit * 360.0 / ORBITS - 180.0) / 15.0) % 24.0
-    seconds = round(hours * 3600 - latitude * METRES_A_DEGREE / 6400)
-    acquired = EPOCH + timedelta(days=day, seconds=seconds)
-    sensed = acquired - timedelta(seconds=acquired.second % 30)
-    made = acquired + timedelta(seconds=7 + int(uniform(seed, day, orbit) * 20))
-    baseline = [number for first, number in BASELINES if first <= acquired][-1]
-    return Scene(
-        f"{sensed:%Y%m%dT%H%M%S}_{made:%Y%m%dT%H%M%S}_T{tile.name}",
-        acquired,
-        round(scene_cloud_pct(seed, longitude, latitude, day), 6),
-        tile.epsg,
-        seen,
-        baseline,
-    )
+    overpass = timedelta(seconds=round(hours * 3600 - latitude * METRES_A_DEGREE / 6400) % 86_400)
+    cloudiness = cloud_pct(seed, longitude, latitude, days).tolist()
+    delays = (7 + uniform(seed, days, orbit) * 20).astype(int).tolist()
+    scenes = []
+    for day, cloudy, delay in zip(days.tolist(), cloudiness, delays, strict=True):
+        acquired = EPOCH + timedelta(days=day) + overpass
+        sensed = acquired - timedelta(seconds=acquired.second % 30)
+        name = (
+            f"{sensed:{_STAMP}}_{acquired + timedelta(seconds=delay):{_STAMP}}_T{mgrs_name(tile)}"
+        )
+        scenes.append(Scene(name, acquired, cloudy, tile.epsg, seen, _baseline(acquired)))
+    return tuple(scenes)
 
 
-@lru_cache(maxsize=65536)
-def _tile_named(name: str, epsg: int, longitude: float, latitude: float) -> MgrsTile:
-    for tile in tiles_over(longitude, latitude, 1000.0):
-        if tile.epsg == epsg and tile.name == name:
-            return tile
-    raise PermanentError("No such scene", name, "List the scenes of this archive")
+def _baseline(acquired: datetime) -> str:
+    return [number for first, number in BASELINES if first <= acquired][-1]
 
 
-def tile_of(scene: Scene) -> MgrsTile:
-    """Tile of a scene.
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Where a scene comes from."""
+
+    scene: Scene
+    tile: MgrsTile
+    orbit: int
+
+
+@lru_cache(maxsize=4096)
+def find(seed: int, image_id: str) -> Take:
+    """Find a scene by its name alone.
 
     Raises
     ------
     PermanentError
-        When the scene is not one of this archive's.
+        When the archive has no such scene.
     """
-    place = scene.footprint
-    return _tile_named(scene.image_id[-5:], scene.epsg, place.longitudes[0], place.latitudes[0])
+    match = re.fullmatch(r"(\d{4})\d{4}T\d{6}_\d{8}T\d{6}_T(\d\d[C-X][A-Z][A-V])", image_id)
+    tile = _tile_named(match[2]) if match else None
+    if match and tile:
+        for orbit in orbits_over(tile):
+            for scene in _scenes(seed, tile, orbit, int(match[1])):
+                if scene.image_id == image_id:
+                    return Take(scene, tile, orbit)
+    raise PermanentError("No such scene", image_id, "Take one from this archive's listing")
+
+
+def _tile_named(name: str) -> MgrsTile | None:
+    zone, band = int(name[:2]), name[2]
+    if not 1 <= zone <= 60 or band not in _BANDS:
+        return None
+    epsg = (UTM_NORTH if band >= "N" else UTM_SOUTH) + zone
+    column = _LETTERS.find(name[3]) - (zone - 1) % 3 * 8 + 1
+    row = _LETTERS.find(name[4]) - 5 * (1 - zone % 2) + 1
+    # Row letters come back every 2,000 km, bands of latitude are half as high.
+    middle = ((_BANDS.index(band) + 0.5) * 8 - 80) * 110.6 / 100
+    row += 20 * round((middle - row) / 20)
+    for candidate in (row, row - 20, row + 20):
+        tile = MgrsTile(epsg, column, candidate)
+        if 1 <= column <= 8 and abs(candidate) < 94 and mgrs_name(tile) == name and _exists(tile):
+            return tile
+    return None
 
 
 def touches(footprint: Footprint, patch: Footprint) -> bool:
@@ -279,32 +325,33 @@ def touches(footprint: Footprint, patch: Footprint) -> bool:
     )
 
 
-def nodata(scene: Scene, grid: Grid) -> NDArray[np.bool_] | None:
+def nodata(take: Take, grid: Grid) -> NDArray[np.bool_] | None:
     """Pixels of a grid that a scene does not show, (H, W); None when it shows all."""
-    tile = tile_of(scene)
-    rows = np.arange(grid.height_px)
-    columns = np.arange(grid.width_px)
-    north = grid.top_m - (rows + 0.5) * grid.pixel_m
-    east = grid.left_m + (columns + 0.5) * grid.pixel_m
+    tile = take.tile
+    north = grid.top_m - (np.arange(grid.height_px) + 0.5) * grid.pixel_m
+    east = grid.left_m + (np.arange(grid.width_px) + 0.5) * grid.pixel_m
     outside = ((north > tile.top_m) | (north < tile.top_m - TILE_M))[:, None] | (
         (east < tile.left_m) | (east > tile.left_m + TILE_M)
     )[None, :]
-    day = (scene.acquired - EPOCH).days
-    orbit = next(
-        k for k in orbits_over(tile)
-        if orbit_phase(k) == day % REVISIT_DAYS and footprint(tile, k) == scene.footprint
-    )  # fmt: skip
-    west, limit = _edges_near(tile, orbit)
+    west, limit = _edges_near(tile, take.orbit)
     corners = to_lonlat(east[[0, -1, 0, -1]], north[[0, 0, -1, -1]], grid.epsg)
     if not _off_swath(*corners, west + 0.01, limit - 0.01, tile).any():
         return outside if outside.any() else None
-    x, y = np.meshgrid(east, north)
+    # The detectors' edge runs along native pixels of 60 m in the coarsest bands.
+    x, y = np.meshgrid(_middles(east), _middles(north))
     return outside | _off_swath(*to_lonlat(x, y, grid.epsg), west, limit, tile)
+
+
+def _middles(positions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Middle of the 60 m block of each 10 m pixel; the grid begins on a block."""
+    side = SNAP_M // PIXEL_M
+    blocks = np.arange(positions.size) // side * side
+    return np.asarray(positions[blocks] + (positions[1] - positions[0]) * (side - 1) / 2)
 
 
 def _off_swath(
     longitude: NDArray[np.float64], latitude: NDArray[np.float64],
     west: float, east: float, tile: MgrsTile,
 ) -> NDArray[np.bool_]:  # fmt: skip
-    across = along_track(unwrap(longitude, tile.centre[0]), latitude)
+    across = along_track(unwrap(longitude, float(outline(tile)[0].mean())), latitude)
     return np.asarray((across < west) | (across > east))

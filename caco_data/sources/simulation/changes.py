@@ -20,7 +20,7 @@ REACH_PX = 2 * CELL_PX
 #: Events happen between these days, counted from 2015-07-01: mid 2016 to the end of 2028.
 FIRST_DAY, LAST_DAY = 366.0, 4930.0
 #: Chance of an event in a cell over all that time, far from towns and at their fringe.
-RARE, FREQUENT = 0.02, 0.22
+RARE, FREQUENT = 0.03, 0.42
 
 #: What becomes of the ground, with cumulated odds, at a town's fringe and elsewhere.
 _NEAR_TOWN = (

@@ -48,7 +48,7 @@ class Frame:
         """Fractal noise of this world."""
         return fractal(_salted(self.seed, salt), *self.box, scales, gain)
 
-    def coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def coordinates(self) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Pixel centres in absolute pixels, (1, W) and (H, 1)."""
         x = np.arange(self.x0, self.x0 + self.width)[None, :] + 0.5
         y = np.arange(self.y0, self.y0 + self.height)[:, None] + 0.5

@@ -88,14 +88,15 @@ def make_ground(grid: Grid, seed: int) -> Ground:
         later[where] = event.becomes
         change_day[where] = event.day
     slope_east, slope_south = _slopes(frame)
+    flat = 1 - 0.8 * np.clip(urban, 0, 1)  # people build where it is level
     after = _look(layers, later) if np.isfinite(change_day).any() else None
     return Ground(
         frame,
         _look(layers, cover),
         after,
         change_day,
-        slope_east,
-        slope_south,
+        slope_east * flat,
+        slope_south * flat,
         phase=layers.fields.draw(1),
         rotation=layers.fields.draw(2),
         grain=layers.grain,
@@ -107,7 +108,7 @@ def _slopes(frame: Frame) -> tuple[Field, Field]:
     """Rise over run of hills, steep in some regions and flat in others."""
     wide = frame.grown(1)
     rugged = np.clip(0.75 + 1.2 * wide.noise(72, 4000), 0.08, 2.6)
-    height = rugged * (45 * wide.fractal(71, (400, 150, 60, 26, 12), 0.5))  # pixels
+    height = rugged * (24 * wide.fractal(71, (400, 150, 60, 26, 12), 0.5))  # pixels
     east = (height[1:-1, 2:] - height[1:-1, :-2]) / 2
     south = (height[2:, 1:-1] - height[:-2, 1:-1]) / 2
     return east, south
@@ -196,7 +197,7 @@ def _draw_rivers(cover: Classes, layers: _Layers) -> None:
 def _look(layers: _Layers, cover: Classes) -> Look:
     """How each pixel of a land cover looks."""
     shape = cover.shape
-    ids, dry = layers.fields.ids, layers.dryness
+    dry = layers.dryness
     soil = np.where(
         layers.fields.draw(5) + 0.8 * dry > 0.75, Material.LIGHT_SOIL, Material.DARK_SOIL
     )
@@ -216,8 +217,7 @@ def _look(layers: _Layers, cover: Classes) -> Look:
 
 def _paint_water(look: Look, where: Mask, layers: _Layers) -> None:
     look.material[where] = Material.DEEP_WATER
-    turbid = where & (layers.patches * 0.35 + layers.region > 0.2)
-    look.material[turbid | (look.cover == Cover.RIVER)] = Material.TURBID_WATER
+    look.material[where & (look.cover == Cover.RIVER)] = Material.TURBID_WATER
     look.brightness[where] = (1 + 0.1 * layers.region + 0.05 * layers.patches)[where]
     look.density[where] = 0
 

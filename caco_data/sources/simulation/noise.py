@@ -17,6 +17,8 @@ Whole = NDArray[np.int64]
 
 #: Lattice values have 16 bits, weights 18: two weights and a value, summed, stay under 2**53.
 _VALUE_BITS, _WEIGHT_BITS = 16, 18
+#: A cubic B-spline keeps 0.23 of the lattice's variance (1/12) in two dimensions.
+_UNIT = 7.2 / (1 << (_VALUE_BITS + 2 * _WEIGHT_BITS))
 
 _A, _B, _C = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -56,6 +58,11 @@ def _weights(first: int, count: int, scale: int) -> tuple[int, NDArray[np.float6
     return start, weights
 
 
+def _lattice(seed: object, scale: int, nodes_x: Whole, nodes_y: Whole) -> NDArray[np.float64]:
+    bits = mix(seed, scale, nodes_y[:, None], nodes_x[None, :]) >> np.uint64(64 - _VALUE_BITS)
+    return bits.astype(np.float64) - (1 << (_VALUE_BITS - 1))
+
+
 def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) -> Field:
     """Smooth noise, mean 0 and about unit variance, whose features are `scale` pixels wide.
 
@@ -74,11 +81,9 @@ def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) 
     ys, wy = _weights(y0, height, scale)
     nodes_x = np.arange(xs, xs + wx.shape[1])
     nodes_y = np.arange(ys, ys + wy.shape[1])
-    bits = mix(seed, scale, nodes_y[:, None], nodes_x[None, :]) >> np.uint64(64 - _VALUE_BITS)
-    lattice = bits.astype(np.float64) - (1 << (_VALUE_BITS - 1))
-    # A cubic B-spline keeps 0.23 of the lattice's variance (1/12) in two dimensions.
-    unit = 7.2 / (1 << (_VALUE_BITS + 2 * _WEIGHT_BITS))
-    return np.asarray((wy @ lattice @ wx.T) * unit, dtype=np.float32)
+    return np.asarray(
+        (wy @ _lattice(seed, scale, nodes_x, nodes_y) @ wx.T) * _UNIT, dtype=np.float32
+    )
 
 
 def fractal(
@@ -103,3 +108,13 @@ def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
     bits ^= bits >> np.uint64(29)
     bits *= _C
     return (bits >> np.uint64(40)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
+
+
+def at(seeds: NDArray[np.uint64], x: int, y: int, scale: int) -> Field:
+    """`smooth` at one pixel, for seeds of any shape."""
+    xs, wx = _weights(x, 1, scale)
+    ys, wy = _weights(y, 1, scale)
+    nodes_x = np.arange(xs, xs + wx.shape[1])
+    nodes_y = np.arange(ys, ys + wy.shape[1])
+    lattice = _lattice(seeds[..., None, None], scale, nodes_x, nodes_y)
+    return np.asarray((lattice * (wy.T * wx)).sum(axis=(-2, -1)) * _UNIT, dtype=np.float32)

@@ -28,7 +28,7 @@ class Parcels:
         if word not in self._words:
             self._words[word] = mix(self.ids, word)
         bits = (self._words[word] >> np.uint64(16 * part)).astype(np.uint16)
-        return bits.astype(np.float32) / np.float32(1 << 16)
+        return np.asarray(bits.astype(np.float32) / np.float32(1 << 16))
 
 
 def parcels(
@@ -70,7 +70,7 @@ def parcels(
     cos, sin = np.cos(angle), np.sin(angle)
 
     def of(values: Field) -> Field:
-        return values[nearest]
+        return np.asarray(values[nearest])
 
     u = (x * of(cos) + y * of(sin)) / of(width)
     strip = np.floor(u)

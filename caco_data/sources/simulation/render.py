@@ -113,7 +113,7 @@ def scenery(ground: Ground, view: View) -> Scenery:
     facing = -(ground.slope_east * np.float32(math.sin(azimuth)))
     facing += ground.slope_south * np.float32(math.cos(azimuth))
     light = 1 + facing * np.float32(1 / math.tan(elevation))
-    np.clip(light, 0.25, 1.7, out=light)
+    np.clip(light, 0.4, 1.6, out=light)
     # Dew, drought and angle of view differ from date to date, a field and a tuft at a time.
     x0, y0, width, height = ground.frame.box
     wet = smooth(int(mix(view.key, 6)) >> 1, x0, y0, width, height, 48)
@@ -151,7 +151,7 @@ def _plants(ground: Ground, look: Look, view: View) -> Field:
     torrid = np.clip((26 - rows) / 14, 0, 1).astype(np.float32)  # (H, 1)
     if torrid.max() > 0:
         seasonal += torrid * (tropical.ravel().take(index) - seasonal)
-    return np.clip(seasonal * look.density, 0, 1)
+    return np.asarray(np.clip(seasonal * look.density, 0, 1))
 
 
 def _snow(ground: Ground, look: Look, view: View, light: Field) -> Field:
@@ -198,22 +198,24 @@ def band(ground: Ground, view: View, seen: Scenery, name: str) -> NDArray[np.uin
     side = BAND_PIXEL_M[name] // PIXEL_M
     noise = white(int(mix(view.key, 31, row)) >> 1, *ground.frame.grown(-MARGIN_PX).box)
     dn += noise * (np.float32(_NOISE_DN) + np.float32(0.006) * dn)
-    return coarsen(np.clip(dn, 1, 16_000), side).astype(np.uint16)
+    return np.rint(coarsen(np.clip(dn, 1, 16_000), side)).astype(np.uint16)
 
 
 def _blurred(values: Field) -> Field:
     """Point spread of the optics, about a pixel wide; takes the margin off."""
-    wide = np.float32(0.64) * values[1:-1] + np.float32(0.18) * (values[:-2] + values[2:])
-    return np.float32(0.64) * wide[:, 1:-1] + np.float32(0.18) * (wide[:, :-2] + wide[:, 2:])
+    middle, side = np.float32(0.64), np.float32(0.18)
+    wide = middle * values[1:-1] + side * (values[:-2] + values[2:])
+    return np.asarray(middle * wide[:, 1:-1] + side * (wide[:, :-2] + wide[:, 2:]))
 
 
 def coarsen(values: Field, side: int) -> Field:
     """Mean over blocks of `side` pixels, repeated; the grid lies on the blocks."""
     if side == 1:
         return values
-    height, width = values.shape
-    blocks = values.reshape(height // side, side, width // side, side).mean(axis=(1, 3))
-    return blocks.repeat(side, axis=0).repeat(side, axis=1)
+    # Strided sums: `mean` would round by the shape, and grids that overlap would not agree.
+    rows = sum((values[k::side] for k in range(1, side)), values[::side])
+    blocks = sum((rows[:, k::side] for k in range(1, side)), rows[:, ::side]) / np.float32(side**2)
+    return np.asarray(blocks.repeat(side, axis=0).repeat(side, axis=1))
 
 
 def scl(ground: Ground, view: View, seen: Scenery) -> NDArray[np.uint16]:

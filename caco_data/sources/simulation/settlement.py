@@ -32,7 +32,8 @@ def sea(grid: Grid, frame: Frame) -> Mask:
     rings = rings_near(float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max()))
     land = np.zeros((wide.height, wide.width), dtype=np.int32)
     for ring in rings:
-        east, up = to_utm(*_densified(ring).T, grid.epsg)
+        line = _densified(ring)
+        east, up = to_utm(line[:, 0], line[:, 1], grid.epsg)
         _cross(land, east / PIXEL_M - wide.x0, (north - up) / PIXEL_M - wide.y0)
     is_sea = land.cumsum(axis=1) % 2 == 0
     if is_sea.all() or not is_sea.any():
@@ -68,7 +69,7 @@ def _cross(land: NDArray[np.int32], x: NDArray[np.float64], y: NDArray[np.float6
 
 
 #: Radius in metres of a town of 20,000 people, and how it grows with population.
-TOWN_M, TOWN_GROWTH = 1100.0, 0.42
+TOWN_M, TOWN_GROWTH = 850.0, 0.4
 #: Nothing of a town is felt beyond this many radii.
 TOWN_REACH = 2.4
 #: Spacing of invented villages, and their radii, pixels.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,14 +122,14 @@ def growth() -> tuple[Field, Field]:
     return temperate, tropical
 
 
-def _table(kinds: type[IntEnum], rows: dict[object, tuple[int, ...]]) -> Field:
+def _table(kinds: type[IntEnum], rows: Mapping[Any, tuple[int, ...]]) -> Field:
     table = np.zeros((len(ALL_BANDS), len(kinds)), dtype=np.float32)
     for kind, row in rows.items():
-        table[:, int(kind)] = row  # type: ignore[call-overload]
+        table[:, int(kind)] = row
     return table
 
 
-MATERIALS: Field = _table(Material, dict(_MATERIALS))
+MATERIALS: Field = _table(Material, _MATERIALS)
 """(12, materials), DN."""
 CANOPIES: Field = _table(
     Plants,

@@ -23,33 +23,6 @@ def day_of_year(day: int) -> float:
     return (day + 181) % 365.25
 
 
-def _bias(latitude: float, day: int) -> float:
-    """Climate: how much cloudier than half the sky the mean scene is, in standard deviations."""
-    summer = season(latitude, day_of_year(day))
-    tropics = math.exp(-((latitude / 12) ** 2))
-    dry_belt = math.exp(-(((abs(latitude) - 24) / 8) ** 2))
-    storm_belt = math.exp(-(((abs(latitude) - 58) / 18) ** 2))
-    return (
-        -0.15
-        + tropics * (0.45 + 0.45 * summer)
-        - dry_belt * (0.95 - 0.25 * summer)
-        + storm_belt * (0.35 - 0.35 * summer)
-    )
-
-
-def scene_cover(seed: int, longitude: float, latitude: float, day: int) -> float:
-    """Share of clouds over a scene, 0..1: many are clear, many overcast, fewer between."""
-    x, y = int(longitude * 10), int(-latitude * 10)
-    front = float(smooth(int(mix(seed, 11, day)) >> 1, x, y, 1, 1, 40)[0, 0])
-    local = float(uniform(seed, 12, day, x, y)) * 2 - 1
-    return _NORMAL.cdf(1.7 * front + 0.5 * local + _bias(latitude, day))
-
-
-def scene_cloud_pct(seed: int, longitude: float, latitude: float, day: int) -> float:
-    """CLOUDY_PIXEL_PERCENTAGE of a scene, 0..100."""
-    return 100.0 * scene_cover(seed, longitude, latitude, day)
-
-
 CLOUD_SCALES = (1024, 320, 100, 40, 16, 6)
 
 
