@@ -42,7 +42,8 @@ $(VENV)/installed-dev: $(VENV)/installed
 DEMO := $(CACO) --config samples/demo.toml
 
 demo: $(VENV)/installed
-	$(DEMO) sample --overwrite
+	@mkdir -p demo
+	$(DEMO) sample
 	$(DEMO) download
 	$(DEMO) train
 	$(DEMO) report
@@ -99,9 +100,8 @@ wheel-test: $(VENV)/installed-dev
 	$(BIN)/python tests/check_wheel.py dist/*.whl
 	$(PYTHON) -m venv build/wheel-venv
 	build/wheel-venv/bin/python -m pip install -q -c constraints.txt dist/*.whl
-	cd build && wheel-venv/bin/caco-data sample --n 100 --out locations.parquet --overwrite
-	cd build && rm -rf dataset && wheel-venv/bin/caco-data download --source simulated \
-	  --locations ../samples/region_locations.geojson --out dataset
+	cd build && wheel-venv/bin/caco-data sample --n 4 --out locations.parquet --overwrite
+	cd build && rm -rf dataset && wheel-venv/bin/caco-data download --source simulated
 	cd build && wheel-venv/bin/caco-data verify dataset
 
 clean:

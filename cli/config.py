@@ -26,15 +26,26 @@ def load(path: str, commands: Iterable[click.Command]) -> dict[str, dict[str, An
         raise InputError(f"Cannot read the settings: {error.strerror}", path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"Not a TOML file: {error}", path) from error
-    known = {command.name: {p.name for p in command.params} for command in commands}
+    known = {command.name: _options(command) for command in commands}
     defaults: dict[str, dict[str, Any]] = {}
     for section, values in content.items():
         if section not in known or not isinstance(values, dict):
             raise InputError(f"No command '{section}'", path, "A section is named as its command")
-        options = {key.replace("-", "_"): value for key, value in values.items()}
-        for name in options.keys() - known[section]:
-            raise InputError(
-                f"'{section}' has no option '{name}'", path, f"See 'caco-data {section} --help'"
-            )
-        defaults[section] = options
+        defaults[section] = {}
+        for key, value in values.items():
+            name = known[section].get(key)
+            if name is None:
+                raise InputError(
+                    f"'{section}' has no option '{key}'", path, f"See 'caco-data {section} --help'"
+                )
+            defaults[section][name] = value
     return defaults
+
+
+def _options(command: click.Command) -> dict[str, str]:
+    """Names of a command's parameters by what a user calls them."""
+    names = {}
+    for parameter in command.params:
+        for option in parameter.opts:
+            names[option.lstrip("-")] = parameter.name or ""
+    return names

@@ -64,7 +64,7 @@ def test_settings_file(run: Run, tmp_path: Path) -> None:
     ("text", "named"),
     [
         ("[smaple]\nn = 1", "smaple"),
-        ("[info]\nno-such = 1", "no_such"),
+        ("[info]\nno-such = 1", "no-such"),
         ("n = 1", "'n'"),
         ("[info", "TOML"),
     ],
