@@ -36,6 +36,17 @@ from caco_data.workspace import Workspace
 MAX_WORKERS = 8
 
 
+#: glibc gives every array of a tile's size back to the system, and Dask makes it keener still; the
+#: page faults of asking for it again took more time than the work.
+_MALLOC = {
+    "MALLOC_TRIM_THRESHOLD_": 1 << 28,
+    "MALLOC_MMAP_THRESHOLD_": 1 << 25,
+    "OMP_NUM_THREADS": 1,
+    "MKL_NUM_THREADS": 1,
+    "OPENBLAS_NUM_THREADS": 1,
+}
+
+
 @dataclass(frozen=True)
 class ClusterSettings:
     """How the work is spread; none of it changes the data set's bytes."""
@@ -158,8 +169,12 @@ def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str,
 
 
 @contextmanager
-def _cluster(settings: ClusterSettings) -> Iterator[Any]:
-    """Connect to the given scheduler, or start a local cluster; yields a Dask client."""
+def _cluster(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
+    """Connect to the given scheduler, or start a local cluster; yields a Dask client.
+
+    Where requests wait, a local worker has the threads to keep its share of `concurrency` in
+    flight; where they compute, more than two would only get in each other's way.
+    """
     import dask
     from distributed import Client, LocalCluster
 
@@ -177,6 +192,7 @@ def _cluster(settings: ClusterSettings) -> Iterator[Any]:
         return
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
     workers = min(workers, settings.concurrency)
+    threads = -(-settings.concurrency // workers)
     # Workers inherit "ignore ^C" from this moment: the interrupt is ours to handle, and a worker
     # that dies of it would print its traceback over our message.
     in_main = threading.current_thread() is threading.main_thread()
@@ -188,12 +204,13 @@ def _cluster(settings: ClusterSettings) -> Iterator[Any]:
             "distributed.worker.memory.spill": False,
             "distributed.scheduler.work-stealing": False,
             "distributed.comm.compression": None,
+            "distributed.nanny.pre-spawn-environ": _MALLOC,
         }
     ):
         try:
             cluster = LocalCluster(
                 n_workers=workers,
-                threads_per_worker=-(-settings.concurrency // workers),
+                threads_per_worker=min(threads, 2) if computes else threads,
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
@@ -311,7 +328,7 @@ def download(
             progress.pending = len(todo)
             on_progress(progress)
             if todo:
-                client = client or stack.enter_context(_cluster(cluster))
+                client = client or stack.enter_context(_cluster(cluster, settings.source.computes))
                 for outcome in _outcomes(client, todo, settings, cluster):
                     workspace.keep(outcome)
                     progress.add(outcome, time.monotonic() - began)

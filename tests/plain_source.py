@@ -56,6 +56,11 @@ class PlainSettings:
     name: str = "plain"
     collection: str = "PLAIN"
 
+    @property
+    def computes(self) -> bool:
+        """Say so."""
+        return False
+
     def open(self) -> PlainSource:
         """Open."""
         return PlainSource(self)

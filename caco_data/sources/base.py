@@ -110,6 +110,11 @@ class SourceSettings(Protocol):
         """The collection the images come from, as recorded in dataset.json."""
         ...
 
+    @property
+    def computes(self) -> bool:
+        """Whether a request keeps a processor busy, rather than waiting for an answer."""
+        ...
+
     def open(self) -> ImageSource:
         """Open the source in this process."""
         ...

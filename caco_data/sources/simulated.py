@@ -49,6 +49,11 @@ class SimulatedSettings:
     name: str = "simulated"
     collection: str = "simulated Sentinel-2 L2A (caco-data)"
 
+    @property
+    def computes(self) -> bool:
+        """See `SourceSettings`."""
+        return True
+
     def open(self) -> SimulatedSource:
         """Open the archive."""
         return SimulatedSource(self)
