@@ -182,7 +182,7 @@ def _cluster(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if settings.scheduler:
         try:
-            client = Client(settings.scheduler, timeout="10s", set_as_default=False)
+            client = Client(settings.scheduler, timeout="5s", set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 f"No Dask scheduler answers: {error}", settings.scheduler, "Check the address"

@@ -67,19 +67,21 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(
 ) -> None:
     out = tmp_path / "dataset"
     rng = random.Random(0)
-    kills = 0
-    while kills < 4:
+
+    def settled() -> int:
+        parts = len(list(out.glob(".work/?????????.tar")))
+        return parts + 4 * len(list(out.glob(".work/??????.parquet")))
+
+    for target in (0, 1, 5, 8):
         process = subprocess.Popen(
             command(table, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        # Most of the first seconds are the cluster's start.
-        time.sleep(rng.uniform(1.5, 6.0))
-        if process.poll() is not None:
-            break
+        while process.poll() is None and settled() < target:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+        assert process.poll() is None, "nothing was left to kill"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
-    assert kills > 0
     done = subprocess.run(
         command(table, out, "--min-complete", "0.5"), capture_output=True, text=True
     )
