@@ -36,8 +36,9 @@ from caco_data.sources.simulation.noise import mix
 from caco_data.sources.simulation.render import View, band, look_of, scenery, scl
 from caco_data.types import BAND_PIXEL_M, SCL_BAND, Footprint, Grid, Period, Scene
 
-#: Places kept, about 10 MB each: every tile of a location wants the same one.
-PLACES = 16
+#: Places kept, about 4 MB each: every tile of a location wants the same one, and as many locations
+#: are under way as a process has requests in flight (40 by default).
+PLACES = 48
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from caco_data.types import PIXEL_M, Grid
 
 from .changes import REACH_PX, events, taken
+from .climate import dryness
 from .cover import Cover
 from .frame import Frame, Mask, frame_of
 from .noise import Field, uniform
@@ -76,10 +77,9 @@ class Ground:
 def make_ground(grid: Grid, seed: int) -> Ground:
     """Make the ground of a grid; a pixel is the same in every grid that holds it."""
     frame = frame_of(grid, seed).grown(MARGIN_PX)
-    layers = _Layers(frame)
     places = towns(grid, frame, REACH_PX)
-    urban = urbanity(places, *frame.coordinates())
-    cover = _cover(layers, urban, sea(grid, frame))
+    layers = _Layers(frame, grid.epsg, urbanity(places, *frame.coordinates()))
+    cover = _cover(layers, sea(grid, frame))
     later, change_day = cover.copy(), np.full(cover.shape, np.inf, dtype=np.float32)
     bend = frame.fractal(62, (24, 9))
     for event in events(frame, places):
@@ -87,16 +87,17 @@ def make_ground(grid: Grid, seed: int) -> Ground:
         where &= (cover != event.becomes) & ~np.isin(cover, (Cover.SEA, Cover.RIVER, Cover.LAKE))
         later[where] = event.becomes
         change_day[where] = event.day
-    slope_east, slope_south = _slopes(frame)
-    flat = 1 - 0.8 * np.clip(urban, 0, 1)  # people build where it is level
+    slope_east, slope_south = _slopes(layers)
+    level = np.isin(cover, (Cover.SEA, Cover.LAKE, Cover.RIVER)) | (later == Cover.LAKE)
+    slope_east[level], slope_south[level] = 0, 0
     after = _look(layers, later) if np.isfinite(change_day).any() else None
     return Ground(
         frame,
         _look(layers, cover),
         after,
         change_day,
-        slope_east * flat,
-        slope_south * flat,
+        slope_east,
+        slope_south,
         phase=layers.fields.draw(1),
         rotation=layers.fields.draw(2),
         grain=layers.grain,
@@ -104,21 +105,13 @@ def make_ground(grid: Grid, seed: int) -> Ground:
     )
 
 
-def _slopes(frame: Frame) -> tuple[Field, Field]:
-    """Rise over run of hills, steep in some regions and flat in others."""
-    wide = frame.grown(1)
-    rugged = np.clip(0.75 + 1.2 * wide.noise(72, 4000), 0.08, 2.6)
-    height = rugged * (24 * wide.fractal(71, (400, 150, 60, 26, 12), 0.5))  # pixels
-    east = (height[1:-1, 2:] - height[1:-1, :-2]) / 2
-    south = (height[2:, 1:-1] - height[:-2, 1:-1]) / 2
-    return east, south
-
-
 class _Layers:
     """The fields from which land cover and its look are made, each made when it is asked for."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, epsg: int, urban: Field) -> None:
         self.frame = frame
+        self.urban = urban
+        """1 and more in the middle of a town, 0 in the open country."""
         self.fields = parcels(frame, 51, 170, (9, 38), 3.2)
         self.grain = frame.fractal(81, (2, 3), 0.8)
         """Fine texture, unit variance."""
@@ -129,10 +122,12 @@ class _Layers:
         degrees = np.abs(frame.coordinates()[1]) * (PIXEL_M / METRES_A_DEGREE)  # (H, 1)
         self.latitude: Field = degrees.astype(np.float32)
         """Distance from the equator, degrees, (H, 1)."""
-        belt = np.exp(-(((self.latitude - 24) / 9) ** 2))
-        dryness = 0.12 + 0.75 * belt + 0.22 * frame.fractal(85, (9000, 3000), 0.6)
-        self.dryness: Field = np.clip(dryness, 0, 1).astype(np.float32)
+        dry = 0.08 + _climate(frame, epsg) + 0.16 * frame.fractal(85, (2500, 800), 0.6)
+        self.dryness: Field = np.clip(dry, 0, 1).astype(np.float32)
         """0 humid, 1 desert."""
+        steep = np.clip(0.55 + 0.9 * frame.noise(72, 2500), 0.03, 2.0)
+        self.steepness: Field = steep * (1 - 0.9 * np.clip(1.3 * urban, 0, 1))
+        """0 plain, 1 hills, 2 mountains; people build where it is level."""
 
     @cached_property
     def blocks(self) -> Parcels:
@@ -150,33 +145,67 @@ class _Layers:
         return self.frame.white(82) * np.float32(1.7)
 
 
-def _cover(layers: _Layers, urban: Field, at_sea: NDArray[np.bool_]) -> Classes:
+#: Side of the blocks over which the climate is taken as one, pixels.
+CLIMATE_PX = 512
+
+
+def _climate(frame: Frame, epsg: int) -> Field:
+    """Dryness of the climate, (H, W), a value a block."""
+    x, y = (axis.ravel() // CLIMATE_PX for axis in frame.coordinates())
+    metres = CLIMATE_PX * PIXEL_M
+    latitude = -(y + 0.5) * metres / METRES_A_DEGREE
+    east = (x + 0.5) * metres - 500_000
+    meridian = 6.0 * (epsg % 100) - 183.0
+    columns, column = np.unique(east, return_inverse=True)
+    rows, row = np.unique(latitude, return_inverse=True)
+    longitude = meridian + columns / (METRES_A_DEGREE * np.cos(np.radians(rows[:, None])))
+    return dryness(longitude, rows[:, None]).astype(np.float32)[row][:, column]
+
+
+def _slopes(layers: _Layers) -> tuple[Field, Field]:
+    """Rise over run of hills: ridges that branch, valleys between them."""
+    wide = layers.frame.grown(1)
+    height = np.zeros((wide.height, wide.width), dtype=np.float32)
+    for salt, scale in enumerate((420, 170, 74, 33, 15)):
+        # Rivers cut valleys: the absolute value leaves sharp lines where they run.
+        height += np.float32(0.075 * scale**0.92) * np.abs(wide.noise(710 + salt, scale))
+    half = layers.steepness / 2
+    east = (height[1:-1, 2:] - height[1:-1, :-2]) * half
+    south = (height[2:, 1:-1] - height[:-2, 1:-1]) * half
+    return east.astype(np.float32), south.astype(np.float32)
+
+
+def _cover(layers: _Layers, at_sea: NDArray[np.bool_]) -> Classes:
     """Land cover before anything changes."""
-    frame, dry = layers.frame, layers.dryness
-    shape = urban.shape
+    frame, dry, urban = layers.frame, layers.dryness, layers.urban
     use = layers.fields.draw(3)
-    cover = np.full(shape, Cover.PASTURE, dtype=np.uint8)
+    cover = np.full(urban.shape, Cover.PASTURE, dtype=np.uint8)
     cover[use > 0.3] = Cover.ANNUAL_CROP
     cover[use > 0.86] = Cover.PERMANENT_CROP
     cover[(use > 0.94) | (use < 0.05)] = Cover.HERBACEOUS
     # Woods: where the land is not good for fields, with ragged edges; some whole parcels too.
     cold = np.clip((layers.latitude - 50) / 12, 0, 1)
-    woods = layers.region + 0.45 * layers.patches + 0.9 * cold - 1.3 * dry
-    cover[woods + 0.35 * (layers.fields.draw(4) - 0.5) > 0.62] = Cover.FOREST
-    wild = frame.fractal(86, (1500, 500, 120, 40), 0.65) + 1.9 * dry
-    cover[(wild > 1.15) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
-    cover[wild > 1.9] = Cover.BARE
-    cover[frame.fractal(87, (500, 160, 40), 0.5) - 1.1 * dry > 2.0] = Cover.LAKE
+    rainy = np.exp(-((layers.latitude / 11) ** 2))
+    woods = layers.region + 0.4 * layers.patches + 0.9 * cold + 0.5 * rainy - 1.9 * dry
+    woods = woods + 0.9 * (layers.steepness - 0.5) + 0.5 * (layers.fields.draw(4) - 0.5)
+    cover[woods > 0.3] = Cover.FOREST
+    wild = 0.8 * frame.fractal(86, (1500, 500, 120, 40), 0.65) + 2.2 * dry
+    wild = wild + 0.35 * (layers.fields.draw(9) - 0.5) + 0.4 * (layers.steepness - 0.5)
+    cover[(wild > 1.2) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
+    cover[wild > 2.15] = Cover.BARE
+    cover[frame.fractal(87, (380, 210, 90, 30), 0.7) - 1.1 * dry > 2.0] = Cover.LAKE
     _draw_rivers(cover, layers)
-    developed = urban + 0.16 * frame.fractal(88, (90, 36, 14), 0.7)
-    town = developed > 0.36
+    developed = urban + 0.22 * frame.fractal(88, (90, 36, 14), 0.75) * np.sqrt(np.minimum(urban, 1))
+    town = developed > 0.33
     town &= cover != Cover.RIVER
     if town.any():
-        works = frame.fractal(89, (150, 60), 0.6) + 0.4 * (layers.estates.draw(1) - 0.5)
-        park = (layers.estates.draw(2) > 0.93) & (urban > 0.3)
+        works = frame.fractal(89, (150, 60), 0.6) + 0.5 * (layers.estates.draw(1) - 0.5)
+        park = (layers.estates.draw(2) > 0.92) & (urban > 0.3)
         cover[town] = Cover.RESIDENTIAL
-        cover[town & park] = Cover.PASTURE
-        cover[town & (works > 1.0)] = Cover.INDUSTRIAL
+        cover[town & park] = np.where(layers.estates.draw(3) > 0.5, Cover.PASTURE, Cover.FOREST)[
+            town & park
+        ]
+        cover[town & (works > 1.05)] = Cover.INDUSTRIAL
     wide = frame.grown(1)
     for salt, scale in ((91, 700), (92, 330)):
         road = line_distance(wide.noise(salt, scale) + 0.06 * wide.noise(salt + 10, 90))
@@ -223,9 +252,8 @@ def _paint_water(look: Look, where: Mask, layers: _Layers) -> None:
 
 
 def _paint_forest(look: Look, where: Mask, layers: _Layers) -> None:
-    conifers = where & (
-        layers.patches + 1.2 * layers.region + (layers.latitude - 50) / 12 > 0.15
-    ) & (layers.latitude > 18)  # fmt: skip
+    stands = layers.frame.fractal(98, (700, 160), 0.8) + 0.6 * (layers.fields.draw(10) - 0.5)
+    conifers = where & (stands + (layers.latitude - 49) / 9 > 0.35) & (layers.latitude > 18)
     look.plants[where] = Plants.BROADLEAF
     look.plants[conifers] = Plants.CONIFER
     look.material[where] = Material.LITTER
@@ -263,51 +291,67 @@ def _paint_shrub(look: Look, where: Mask, layers: _Layers) -> None:
 
 
 def _paint_bare(look: Look, where: Mask, layers: _Layers) -> None:
+    sandy = layers.dryness + 0.1 * layers.patches > 0.75
+    look.material[where] = np.where(sandy, Material.SAND, Material.LIGHT_SOIL)[where]
     look.plants[where] = Plants.FALLOW
-    look.density[where] *= 0.25
-    look.brightness[where] *= (1.02 + 0.1 * layers.patches + 0.04 * layers.grain)[where]
+    look.density[where] = 0.2
+    shades = 1 + 0.08 * layers.region + 0.08 * layers.patches + 0.04 * layers.grain
+    look.brightness[where] = shades[where]
 
 
 def _paint_residential(look: Look, where: Mask, layers: _Layers) -> None:
     blocks = layers.blocks
-    lot = uniform(blocks.ids, (blocks.across / 2.4).astype(np.int64),
-                  (blocks.along / 2.4).astype(np.int64))  # fmt: skip
-    dense = np.clip(0.38 + 0.1 * layers.patches - 0.3 * (blocks.draw(1) - 0.5), 0.1, 0.8)
-    roof = where & (lot < dense)
-    style = blocks.draw(2) + 0.5 * (lot / dense - 0.5)
+    # Old cores are built up and grey, suburbs leafy; districts differ.
+    core = np.clip(
+        1.3 * (layers.urban - 0.6) + 0.3 * layers.frame.fractal(97, (140, 50), 0.7), 0, 1
+    )
+    side = 1.7 + 1.9 * blocks.draw(3)
+    lot = uniform(blocks.ids, (blocks.across / side).astype(np.int64),
+                  (blocks.along / side).astype(np.int64))  # fmt: skip
+    built = np.clip(0.3 + 0.36 * core + 0.3 * (blocks.draw(1) - 0.5), 0.08, 0.8)
+    roof = where & (lot < built)
+    height = lot / built
+    style = blocks.draw(2) + 0.6 * (height - 0.5) + 0.3 * core
     roofs = np.array(
-        [Material.RED_ROOF, Material.CONCRETE, Material.DARK_ROOF, Material.WHITE_ROOF]
+        [Material.RED_ROOF, Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF]
     )
     look.plants[where] = Plants.GARDEN
-    look.material[where] = Material.DARK_SOIL
-    look.density[where] = (1.0 + 0.12 * layers.speck)[where]
-    look.brightness[where] = (1.0 + 0.05 * layers.speck)[where]
-    look.material[roof] = roofs[np.digitize(style, (0.42, 0.86, 1.2))][roof]
-    look.density[roof] = 0.2
-    look.brightness[roof] = (0.8 + 0.5 * (lot / dense) + 0.06 * layers.speck)[roof]
-    street = where & (blocks.edge_px < 0.8)
-    look.material[street] = Material.CONCRETE
-    look.density[street] = 0.12
-    look.brightness[street] = 0.82
+    look.material[where] = np.where(core > 0.45, Material.ASPHALT, Material.DARK_SOIL)[where]
+    look.density[where] = ((1.25 - 0.95 * core) * (1 + 0.15 * layers.speck))[where]
+    look.brightness[where] = (0.95 + 0.08 * layers.speck)[where]
+    look.material[roof] = roofs[np.digitize(style, (0.45, 0.68, 1.42))][roof]
+    look.density[roof] = 0.12
+    look.brightness[roof] = (0.68 + 0.45 * height + 0.06 * layers.speck)[roof]
+    street = where & (blocks.edge_px < 0.62)
+    avenue = where & (layers.estates.edge_px < 1.1)
+    for road, bright in ((street, 0.95), (avenue, 1.15)):
+        look.material[road] = Material.ASPHALT
+        look.density[road] = 0.2
+        look.brightness[road] = bright
 
 
 def _paint_industrial(look: Look, where: Mask, layers: _Layers) -> None:
     estates = layers.estates
-    hall = uniform(estates.ids, (estates.across / 13).astype(np.int64),
-                   (estates.along / 11).astype(np.int64))  # fmt: skip
-    gap = np.minimum(estates.across % 13, estates.along % 11)
-    built = where & (hall > 0.4) & (gap > 2.2) & (estates.edge_px > 2.5)
-    look.material[where] = np.where(hall > 0.7, Material.CONCRETE, Material.ASPHALT)[where]
-    look.brightness[where] = (1.0 + 0.1 * layers.speck + 0.08 * layers.patches)[where]
-    look.plants[where] = Plants.GARDEN
-    look.density[where] = 0.15
+    wide, long = 6 + 13 * estates.draw(4), 5 + 12 * estates.draw(5)
+    hall = uniform(estates.ids, (estates.across / wide).astype(np.int64),
+                   (estates.along / long).astype(np.int64))  # fmt: skip
+    gap = np.minimum(estates.across % wide, estates.along % long)
+    built = where & (hall > 0.25 + 0.4 * estates.draw(6)) & (gap > 1.7) & (estates.edge_px > 2.2)
+    lawn = where & (hall < 0.22)
+    look.plants[where] = Plants.MEADOW
+    look.density[where] = np.where(lawn, 0.8, 0.12)[where]
+    look.material[where] = np.where(hall > 0.6, Material.CONCRETE, Material.ASPHALT)[where]
+    look.brightness[where] = (0.85 + 0.1 * layers.speck + 0.1 * layers.patches)[where]
     roofs = np.array([Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF])
-    look.material[built] = roofs[np.digitize(hall, (0.55, 0.8))][built]
-    look.brightness[built] = (0.75 + 0.6 * np.abs(hall * 7 % 1) + 0.03 * layers.speck)[built]
+    tint = hall * 7 % 1
+    style = 0.65 * tint + 0.35 * estates.draw(7)
+    look.material[built] = roofs[np.digitize(style, (0.34, 0.68))][built]
+    look.brightness[built] = (0.7 + 0.6 * (hall * 31 % 1) + 0.03 * layers.speck)[built]
     look.density[built] = 0
-    verge = where & (estates.edge_px < 1.2)
-    look.material[verge] = Material.ASPHALT
-    look.density[verge] = 0.3
+    road = where & (estates.edge_px < 1.2)
+    look.material[road] = Material.ASPHALT
+    look.brightness[road] = 1.1
+    look.density[road] = 0.15
 
 
 def _paint_highway(look: Look, where: Mask, layers: _Layers) -> None:

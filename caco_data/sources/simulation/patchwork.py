@@ -89,4 +89,4 @@ def line_distance(field: Field) -> Field:
     """Distance in pixels to the zero line of a smooth field with a margin of 1, (H-2, W-2)."""
     gy = (field[2:, 1:-1] - field[:-2, 1:-1]) / 2
     gx = (field[1:-1, 2:] - field[1:-1, :-2]) / 2
-    return np.abs(field[1:-1, 1:-1]) / np.sqrt(gx * gx + gy * gy + np.float32(1e-9))
+    return np.asarray(np.abs(field[1:-1, 1:-1]) / np.sqrt(gx * gx + gy * gy + np.float32(1e-9)))

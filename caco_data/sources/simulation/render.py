@@ -12,8 +12,8 @@ from caco_data.types import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
 
 from .cover import Cover
 from .ground import MARGIN_PX, Ground, Look
-from .noise import Field, mix, smooth, white
-from .spectra import CANOPIES, CLOUD, DAYS, MATERIALS, SNOW, growth
+from .noise import Field, mix, smooth, uniform, white
+from .spectra import CANOPIES, CLOUD, DAYS, MATERIALS, SNOW, Plants, growth
 from .weather import cloud_thickness, day_of_year, haze, season
 
 #: How much of the red path radiance each band gets: air scatters blue most.
@@ -87,6 +87,8 @@ class Scenery:
     """How much of the direct light clouds take, 0..1."""
     haze: Field
     """Path radiance in red, DN."""
+    soil: Field
+    """Factor on bare ground: wet or dry, ploughed or under stubble."""
 
 
 def look_of(ground: Ground, day: float) -> Look:
@@ -112,13 +114,9 @@ def scenery(ground: Ground, view: View) -> Scenery:
     # Slopes that face the sun are bright, the others dark, the more so the lower it stands.
     facing = -(ground.slope_east * np.float32(math.sin(azimuth)))
     facing += ground.slope_south * np.float32(math.cos(azimuth))
-    light = 1 + facing * np.float32(1 / math.tan(elevation))
-    np.clip(light, 0.4, 1.6, out=light)
-    # Dew, drought and angle of view differ from date to date, a field and a tuft at a time.
-    x0, y0, width, height = ground.frame.box
-    wet = smooth(int(mix(view.key, 6)) >> 1, x0, y0, width, height, 48)
-    wet += smooth(int(mix(view.key, 7)) >> 1, x0, y0, width, height, 5)
-    light *= 1 + np.float32(0.035) * wet
+    facing *= np.float32(1 / math.tan(elevation))
+    # The steeper, the less it adds: the sky and the slopes across light the dark ones.
+    light = 1 + facing / (1 + np.float32(1.25) * np.abs(facing))
     cloud, shadow = _clouds(ground, view, elevation, azimuth)
     frame = ground.frame
     return Scenery(
@@ -129,6 +127,7 @@ def scenery(ground: Ground, view: View) -> Scenery:
         cloud,
         shadow,
         haze(view.key, *frame.box),
+        _soil(ground, look, view),
     )
 
 
@@ -142,7 +141,7 @@ def _plants(ground: Ground, look: Look, view: View) -> Field:
     weather = 9 * math.sin(2.4 * year)
     kinds = look.plants
     if int(year) % 2:  # crops rotate: what stood here last year stands next door
-        swap = (ground.rotation > 0.45) & (kinds >= 4) & (kinds <= 7)
+        swap = (ground.rotation > 0.3) & (kinds >= 4) & (kinds <= 7)
         kinds = np.where(swap, 4 + (kinds - 3) % 3, kinds)
     shift = ground.phase * np.float32(34) + np.float32(view.northern_day - 17 + weather)
     index = np.clip(shift, 0, DAYS - 1).astype(np.intp) + kinds.astype(np.intp) * DAYS
@@ -152,6 +151,26 @@ def _plants(ground: Ground, look: Look, view: View) -> Field:
     if torrid.max() > 0:
         seasonal += torrid * (tropical.ravel().take(index) - seasonal)
     return np.asarray(np.clip(seasonal * look.density, 0, 1))
+
+
+#: Farmers work a field about so often, days.
+_TILLAGE_DAYS = 75
+
+
+def _soil(ground: Ground, look: Look, view: View) -> Field:
+    """Factor on bare ground: darker in wet seasons, and field by field what the plough left."""
+    wet = (
+        0.9
+        + 0.1 * season(view.latitude, day_of_year(view.day))
+        + 0.1 * float(uniform(view.key, 6) - 0.5)
+    )
+    # One pseudo-random draw a field and epoch, from its two draws and the epoch's whole numbers.
+    epoch = mix(8, view.day // _TILLAGE_DAYS)
+    turn = ground.phase * np.float32(37 + int(epoch % 64))
+    turn += ground.rotation * np.float32(53 + int((epoch >> 8) % 64))
+    tilled = np.float32(0.5) * (turn - np.floor(turn) - np.float32(0.5))
+    arable = (look.plants >= Plants.WINTER_CROP) & (look.plants <= Plants.FALLOW)
+    return np.asarray((1 + tilled * arable) * np.float32(wet))
 
 
 def _snow(ground: Ground, look: Look, view: View, light: Field) -> Field:
@@ -184,7 +203,7 @@ def band(ground: Ground, view: View, seen: Scenery, name: str) -> NDArray[np.uin
     """DN of one band on the 10 m grid, (H, W), coarser bands constant over their pixels."""
     row = ALL_BANDS.index(name)
     look = seen.look
-    soil = MATERIALS[row].take(look.material) * look.brightness
+    soil = MATERIALS[row].take(look.material) * look.brightness * seen.soil
     leaves = CANOPIES[row].take(look.plants) * look.tone
     dn = soil + (leaves - soil) * seen.plants
     if seen.snow.max() > 0:

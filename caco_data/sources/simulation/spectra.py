@@ -36,8 +36,8 @@ class Material(IntEnum):
 #: DN by material, bands as in ALL_BANDS:
 #: B1 B2 B3 B4 B5 B6 B7 B8 B8A B9 B11 B12
 _MATERIALS = {
-    Material.DARK_SOIL:    (420, 500, 720, 930, 1120, 1270, 1400, 1520, 1650, 1700, 2250, 1950),
-    Material.LIGHT_SOIL:   (700, 880, 1260, 1660, 1880, 2020, 2150, 2280, 2400, 2450, 3200, 2800),
+    Material.DARK_SOIL:    (320, 400, 620, 850, 1060, 1230, 1370, 1500, 1640, 1700, 2250, 1900),
+    Material.LIGHT_SOIL:   (560, 720, 1100, 1560, 1800, 1980, 2130, 2280, 2400, 2450, 3200, 2750),
     Material.SAND:         (1150, 1450, 2100, 2800, 3100, 3200, 3300, 3450, 3550, 3600, 4400, 4000),
     Material.DEEP_WATER:   (330, 290, 250, 150, 120, 95, 85, 75, 65, 60, 35, 25),
     Material.TURBID_WATER: (480, 520, 680, 520, 430, 260, 240, 200, 150, 90, 60, 40),
@@ -102,6 +102,9 @@ _COURSE = {
     Plants.GARDEN: (105, 300, 18, 20),
 }
 
+#: These stand green, thinly, from autumn on.
+_SOWN_IN_AUTUMN = (Plants.WINTER_CROP, Plants.EARLY_CROP)
+
 DAYS = 366
 
 
@@ -114,6 +117,10 @@ def growth() -> tuple[Field, Field]:
     for kind, (up, down, rise, fall) in _COURSE.items():
         low, high = _COVER[kind]
         course = 1 / (1 + np.exp(-(day - up) / rise)) - 1 / (1 + np.exp(-(day - down) / fall))
+        if kind in _SOWN_IN_AUTUMN:
+            course += 0.42 * (
+                1 / (1 + np.exp(-(day - 318) / 9)) + 1 / (1 + np.exp((day - up) / rise))
+            )
         temperate[kind] = low + (high - low) * course
         # Two seasons of rain rather than a summer: crops twice a year, woods always green.
         twice = 0.5 - 0.5 * np.cos(4 * np.pi * (day - 40) / DAYS)
