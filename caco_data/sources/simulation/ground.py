@@ -125,7 +125,7 @@ class _Layers:
         dry = 0.08 + _climate(frame, epsg) + 0.16 * frame.fractal(85, (2500, 800), 0.6)
         self.dryness: Field = np.clip(dry, 0, 1).astype(np.float32)
         """0 humid, 1 desert."""
-        steep = np.clip(0.55 + 0.9 * frame.noise(72, 2500), 0.03, 2.0)
+        steep = np.clip(0.85 + 0.9 * frame.noise(72, 2500), 0.03, 2.0)
         self.steepness: Field = steep * (1 - 0.9 * np.clip(1.3 * urban, 0, 1))
         """0 plain, 1 hills, 2 mountains; people build where it is level."""
 
@@ -168,7 +168,7 @@ def _slopes(layers: _Layers) -> tuple[Field, Field]:
     height = np.zeros((wide.height, wide.width), dtype=np.float32)
     for salt, scale in enumerate((420, 170, 74, 33, 15)):
         # Rivers cut valleys: the absolute value leaves sharp lines where they run.
-        height += np.float32(0.075 * scale**0.92) * np.abs(wide.noise(710 + salt, scale))
+        height += np.float32(0.125 * scale**0.92) * np.abs(wide.noise(710 + salt, scale))
     half = layers.steepness / 2
     east = (height[1:-1, 2:] - height[1:-1, :-2]) * half
     south = (height[2:, 1:-1] - height[:-2, 1:-1]) * half
@@ -187,10 +187,10 @@ def _cover(layers: _Layers, at_sea: NDArray[np.bool_]) -> Classes:
     cold = np.clip((layers.latitude - 50) / 12, 0, 1)
     rainy = np.exp(-((layers.latitude / 11) ** 2))
     woods = layers.region + 0.4 * layers.patches + 0.9 * cold + 0.5 * rainy - 1.9 * dry
-    woods = woods + 0.9 * (layers.steepness - 0.5) + 0.5 * (layers.fields.draw(4) - 0.5)
+    woods = woods + 0.9 * (layers.steepness - 0.8) + 0.5 * (layers.fields.draw(4) - 0.5)
     cover[woods > 0.3] = Cover.FOREST
     wild = 0.8 * frame.fractal(86, (1500, 500, 120, 40), 0.65) + 2.2 * dry
-    wild = wild + 0.35 * (layers.fields.draw(9) - 0.5) + 0.4 * (layers.steepness - 0.5)
+    wild = wild + 0.35 * (layers.fields.draw(9) - 0.5) + 0.4 * (layers.steepness - 0.8)
     cover[(wild > 1.2) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
     cover[wild > 2.15] = Cover.BARE
     cover[frame.fractal(87, (380, 210, 90, 30), 0.7) - 1.1 * dry > 2.0] = Cover.LAKE
@@ -257,7 +257,8 @@ def _paint_forest(look: Look, where: Mask, layers: _Layers) -> None:
     look.plants[where] = Plants.BROADLEAF
     look.plants[conifers] = Plants.CONIFER
     look.material[where] = Material.LITTER
-    look.tone[where] = (0.97 + 0.05 * layers.patches + 0.07 * layers.grain)[where]
+    shades = 0.95 + 0.1 * np.clip(stands, -2, 2) + 0.06 * layers.patches + 0.07 * layers.grain
+    look.tone[where] = shades[where]
 
 
 def _paint_fields(look: Look, where: Mask, layers: _Layers) -> None:
@@ -306,8 +307,7 @@ def _paint_residential(look: Look, where: Mask, layers: _Layers) -> None:
         1.3 * (layers.urban - 0.6) + 0.3 * layers.frame.fractal(97, (140, 50), 0.7), 0, 1
     )
     side = 1.7 + 1.9 * blocks.draw(3)
-    lot = uniform(blocks.ids, (blocks.across / side).astype(np.int64),
-                  (blocks.along / side).astype(np.int64))  # fmt: skip
+    lot = uniform(blocks.ids, blocks.across / side, blocks.along / side)
     built = np.clip(0.3 + 0.36 * core + 0.3 * (blocks.draw(1) - 0.5), 0.08, 0.8)
     roof = where & (lot < built)
     height = lot / built
@@ -333,9 +333,9 @@ def _paint_residential(look: Look, where: Mask, layers: _Layers) -> None:
 def _paint_industrial(look: Look, where: Mask, layers: _Layers) -> None:
     estates = layers.estates
     wide, long = 6 + 13 * estates.draw(4), 5 + 12 * estates.draw(5)
-    hall = uniform(estates.ids, (estates.across / wide).astype(np.int64),
-                   (estates.along / long).astype(np.int64))  # fmt: skip
-    gap = np.minimum(estates.across % wide, estates.along % long)
+    column, row = np.floor(estates.across / wide), np.floor(estates.along / long)
+    hall = uniform(estates.ids, column, row)
+    gap = np.minimum(estates.across - column * wide, estates.along - row * long)
     built = where & (hall > 0.25 + 0.4 * estates.draw(6)) & (gap > 1.7) & (estates.edge_px > 2.2)
     lawn = where & (hall < 0.22)
     look.plants[where] = Plants.MEADOW
@@ -343,10 +343,12 @@ def _paint_industrial(look: Look, where: Mask, layers: _Layers) -> None:
     look.material[where] = np.where(hall > 0.6, Material.CONCRETE, Material.ASPHALT)[where]
     look.brightness[where] = (0.85 + 0.1 * layers.speck + 0.1 * layers.patches)[where]
     roofs = np.array([Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF])
-    tint = hall * 7 % 1
+    tint = hall * 7 - np.floor(hall * 7)
     style = 0.65 * tint + 0.35 * estates.draw(7)
     look.material[built] = roofs[np.digitize(style, (0.34, 0.68))][built]
-    look.brightness[built] = (0.7 + 0.6 * (hall * 31 % 1) + 0.03 * layers.speck)[built]
+    look.brightness[built] = (0.7 + 0.6 * (hall * 31 - np.floor(hall * 31)) + 0.03 * layers.speck)[
+        built
+    ]
     look.density[built] = 0
     road = where & (estates.edge_px < 1.2)
     look.material[road] = Material.ASPHALT

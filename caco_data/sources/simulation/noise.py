@@ -24,15 +24,20 @@ _A, _B, _C = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x9
 
 
 def mix(*values: object) -> NDArray[np.uint64]:
-    """Hash integers, arrays of them broadcast together, to 64 bits (splitmix64's finaliser)."""
+    """Hash whole parts of numbers, broadcast together, to 64 bits (splitmix64's finaliser)."""
     state = np.zeros((), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for value in values:
-            x = state + np.asarray(value).astype(np.int64).astype(np.uint64) + _A
+            x = state + _bits(value) + _A
             x = (x ^ (x >> np.uint64(30))) * _B
             x = (x ^ (x >> np.uint64(27))) * _C
             state = x ^ (x >> np.uint64(31))
     return np.asarray(state)
+
+
+def _bits(value: object) -> NDArray[np.uint64]:
+    whole = np.asarray(value)
+    return whole if whole.dtype == np.uint64 else whole.astype(np.int64).view(np.uint64)
 
 
 def uniform(*values: object) -> Field:
@@ -104,10 +109,10 @@ def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
     x = np.arange(x0, x0 + width)
     y = np.arange(y0, y0 + height)
     rows, columns = mix(seed, y)[:, None], mix(seed, 7, x)[None, :]
-    bits = (rows ^ columns) * _B
-    bits ^= bits >> np.uint64(29)
-    bits *= _C
-    return (bits >> np.uint64(40)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
+    bits = (rows.astype(np.uint32) ^ columns.astype(np.uint32)) * np.uint32(0x9E3779B1)
+    bits ^= bits >> np.uint32(15)
+    bits *= np.uint32(0x85EBCA77)
+    return (bits >> np.uint32(8)).astype(np.float32) * np.float32(2**-23) - np.float32(1)
 
 
 def at(seeds: NDArray[np.uint64], x: int, y: int, scale: int) -> Field:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .frame import Frame, Ids
 from .noise import Field, mix, uniform
@@ -49,20 +50,21 @@ def parcels(
         Longest length, in widths.
     """
     x, y = frame.coordinates()
-    cell_x, cell_y = (x // region_px).astype(np.int64), (y // region_px).astype(np.int64)
-    columns = np.arange(cell_x[0, 0] - 1, cell_x[0, -1] + 2)
-    rows = np.arange(cell_y[0, 0] - 1, cell_y[-1, 0] + 2)
+    columns, left = _cells(frame.x0, frame.width, region_px)
+    rows, top = _cells(frame.y0, frame.height, region_px)
     seeds = mix(frame.seed, salt, rows[:, None], columns[None, :])
-    seed_x = ((columns + uniform(seeds, 1)) * region_px).ravel()
-    seed_y = ((rows[:, None] + uniform(seeds, 2)) * region_px).ravel()
+    seed_x = (columns + uniform(seeds, 1)) * region_px
+    seed_y = (rows[:, None] + uniform(seeds, 2)) * region_px
     # Each pixel belongs to the nearest of the jittered seeds of its own and the next cells.
-    home = (cell_y - rows[0]) * len(columns) + (cell_x - columns[0])  # (H, W)
-    nearest, best = home, np.full(home.shape, np.inf, dtype=np.float32)
-    for step in (i * len(columns) + j for i in (-1, 0, 1) for j in (-1, 0, 1)):
-        other = home + step
-        distance = ((seed_x[other] - x) ** 2 + (seed_y[other] - y) ** 2).astype(np.float32)
-        nearer = distance < best
-        nearest, best = np.where(nearer, other, nearest), np.where(nearer, distance, best)
+    nearest = np.empty((frame.height, frame.width), dtype=np.intp)
+    numbers = np.arange(seeds.size).reshape(seeds.shape)
+    for i in range(len(rows) - 2):
+        for j in range(len(columns) - 2):
+            cell = slice(top[i], top[i + 1]), slice(left[j], left[j + 1])
+            around = slice(i, i + 3), slice(j, j + 3)
+            east = (seed_x[around].reshape(9, 1, 1) - x[:, cell[1]]).astype(np.float32)
+            south = (seed_y[around].reshape(9, 1, 1) - y[cell[0]]).astype(np.float32)
+            nearest[cell] = numbers[around].ravel()[(east**2 + south**2).argmin(axis=0)]
     names = seeds.ravel()
     angle = uniform(names, 3) * np.pi
     width = width_px[0] + (width_px[1] - width_px[0]) * uniform(names, 4) ** 2
@@ -83,6 +85,12 @@ def parcels(
     along = ((v - row) * of(length)).astype(np.float32)
     edge = np.minimum(np.minimum(across, of(width) - across), np.minimum(along, of(length) - along))
     return Parcels(ids, edge.astype(np.float32), across, along)
+
+
+def _cells(first: int, count: int, size: int) -> tuple[NDArray[np.int64], list[int]]:
+    """Cells along an axis, with one more on both sides, and where the inner ones begin and end."""
+    cells = np.arange(first // size - 1, (first + count - 1) // size + 2)
+    return cells, np.clip(cells[1:] * size - first, 0, count).tolist()
 
 
 def line_distance(field: Field) -> Field:

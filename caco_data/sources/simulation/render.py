@@ -13,7 +13,7 @@ from caco_data.types import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
 from .cover import Cover
 from .ground import MARGIN_PX, Ground, Look
 from .noise import Field, mix, smooth, uniform, white
-from .spectra import CANOPIES, CLOUD, DAYS, MATERIALS, SNOW, Plants, growth
+from .spectra import CANOPIES, CLOUD, DAYS, MATERIALS, SNOW, Material, Plants, growth
 from .weather import cloud_thickness, day_of_year, haze, season
 
 #: How much of the red path radiance each band gets: air scatters blue most.
@@ -78,17 +78,17 @@ class Scenery:
     plants: Field
     """Cover of plants, 0..1."""
     light: Field
-    """Illumination relative to flat ground under the summer sun."""
-    snow: Field
-    """Cover of snow, 0..1."""
-    cloud: Field
-    """Opacity of clouds, 0..1."""
-    shadow: Field
-    """How much of the direct light clouds take, 0..1."""
+    """Illumination relative to flat ground without clouds."""
+    snow: Field | None
+    """Cover of snow, 0..1; None where there is none."""
+    cloud: Field | None
+    """Opacity of clouds, 0..1; None when none is near, so that there is no shadow either."""
+    shadow: Field | None
+    """How much of the direct light clouds take, 0..1; None with `cloud`."""
     haze: Field
     """Path radiance in red, DN."""
     soil: Field
-    """Factor on bare ground: wet or dry, ploughed or under stubble."""
+    """Factor on the bare material: its own brightness, wet or dry, ploughed or stubble."""
 
 
 def look_of(ground: Ground, day: float) -> Look:
@@ -118,12 +118,16 @@ def scenery(ground: Ground, view: View) -> Scenery:
     # The steeper, the less it adds: the sky and the slopes across light the dark ones.
     light = 1 + facing / (1 + np.float32(1.25) * np.abs(facing))
     cloud, shadow = _clouds(ground, view, elevation, azimuth)
+    snow = _snow(ground, look, view)
+    if shadow is not None:
+        # A quarter of the light comes from the sky, and reaches what the sun does not.
+        light *= 1 - np.float32(0.72) * shadow
     frame = ground.frame
     return Scenery(
         look,
         _plants(ground, look, view),
         light,
-        _snow(ground, look, view, light),
+        snow,
         cloud,
         shadow,
         haze(view.key, *frame.box),
@@ -170,30 +174,34 @@ def _soil(ground: Ground, look: Look, view: View) -> Field:
     turn += ground.rotation * np.float32(53 + int((epoch >> 8) % 64))
     tilled = np.float32(0.5) * (turn - np.floor(turn) - np.float32(0.5))
     arable = (look.plants >= Plants.WINTER_CROP) & (look.plants <= Plants.FALLOW)
-    return np.asarray((1 + tilled * arable) * np.float32(wet))
+    return np.asarray((1 + tilled * arable) * look.brightness * np.float32(wet))
 
 
-def _snow(ground: Ground, look: Look, view: View, light: Field) -> Field:
+def _snow(ground: Ground, look: Look, view: View) -> Field | None:
     """Cover of snow, 0..1: in the cold season of high latitudes, less in woods and towns."""
     winter = -season(view.latitude, day_of_year(view.day))
     spell = float(smooth(int(mix(view.key, 5)) >> 1, 0, 0, 1, 1, 3)[0, 0])
     depth = (abs(view.latitude) - 58) / 9 + 1.9 * winter - 1.75 + 0.5 * spell
     if depth <= 0:
-        return np.zeros(light.shape, dtype=np.float32)
+        return None
     bare = np.isin(look.cover, (Cover.SEA, Cover.RIVER, Cover.HIGHWAY))
     thin = np.isin(look.cover, (Cover.FOREST, Cover.RESIDENTIAL, Cover.INDUSTRIAL))
     cover = np.clip(3 * depth + 0.12 * ground.patches, 0, 0.97) * np.where(thin, 0.12, 0.8)
     return np.where(bare, 0, cover).astype(np.float32)
 
 
-def _clouds(ground: Ground, view: View, elevation: float, azimuth: float) -> tuple[Field, Field]:
+def _clouds(
+    ground: Ground, view: View, elevation: float, azimuth: float
+) -> tuple[Field, Field] | tuple[None, None]:
     """Opacity of clouds, and of their shadows where the sun throws them."""
     x0, y0, width, height = ground.frame.box
     reach = round(min(_SHADOW_PX / math.tan(elevation) * 0.7, 90))
     dx, dy = round(reach * math.sin(azimuth)), round(-reach * math.cos(azimuth))
     m = max(abs(dx), abs(dy))
     thick = cloud_thickness(view.key, view.cover, x0 - m, y0 - m, width + 2 * m, height + 2 * m)
-    opacity = 1 - np.exp(-3.5 * thick)
+    if thick is None:
+        return None, None
+    opacity = 1 - np.exp(np.float32(-3.5) * thick)
     above = opacity[m : m + height, m : m + width]
     towards_sun = opacity[m + dy : m + dy + height, m + dx : m + dx + width]
     return above, towards_sun * (1 - above)
@@ -203,15 +211,18 @@ def band(ground: Ground, view: View, seen: Scenery, name: str) -> NDArray[np.uin
     """DN of one band on the 10 m grid, (H, W), coarser bands constant over their pixels."""
     row = ALL_BANDS.index(name)
     look = seen.look
-    soil = MATERIALS[row].take(look.material) * look.brightness * seen.soil
-    leaves = CANOPIES[row].take(look.plants) * look.tone
-    dn = soil + (leaves - soil) * seen.plants
-    if seen.snow.max() > 0:
+    dn = MATERIALS[row].take(look.material)
+    dn *= seen.soil
+    leaves = CANOPIES[row].take(look.plants)
+    leaves *= look.tone
+    leaves -= dn
+    leaves *= seen.plants
+    dn += leaves
+    if seen.snow is not None:
         dn += (np.float32(SNOW[row]) - dn) * seen.snow
-    # A quarter of the light comes from the sky, and reaches what the sun does not.
-    dn *= seen.light * (1 - np.float32(0.72) * seen.shadow)
+    dn *= seen.light
     dn += seen.haze * np.float32(_HAZE[name])
-    if seen.cloud.max() > 0:
+    if seen.cloud is not None:
         dn += (np.float32(CLOUD[row]) * (0.75 + 0.25 * seen.cloud) - dn) * seen.cloud
     dn = _blurred(dn)
     side = BAND_PIXEL_M[name] // PIXEL_M
@@ -243,14 +254,16 @@ def scl(ground: Ground, view: View, seen: Scenery) -> NDArray[np.uint16]:
     classes = np.where(seen.plants > 0.42, PLANTS, GROUND)
     classes[seen.light < 0.45] = DARK
     classes[water] = WATER
-    classes[seen.snow > 0.5] = ICE
-    classes[seen.shadow > 0.35] = SHADOW
-    # Thin cloud is often missed, and the brightest roofs are sometimes taken for cloud.
-    classes[seen.cloud > 0.12] = CIRRUS if int(mix(view.key, 41)) % 3 == 0 else UNSURE
-    classes[seen.cloud > 0.28] = CLOUD_MEDIUM
-    classes[seen.cloud > 0.6] = CLOUD_HIGH
-    bright = (seen.look.material == 8) & (seen.look.brightness > 1.25) & (seen.look.density == 0)
-    classes[bright & (seen.cloud < 0.12)] = CLOUD_MEDIUM
+    if seen.snow is not None:
+        classes[seen.snow > 0.5] = ICE
+    # The brightest roofs are sometimes taken for cloud, and thin cloud is often missed.
+    white = (seen.look.material == Material.WHITE_ROOF) & (seen.look.brightness > 1.22)
+    classes[white] = CLOUD_MEDIUM
+    if seen.cloud is not None and seen.shadow is not None:
+        classes[seen.shadow > 0.35] = SHADOW
+        classes[seen.cloud > 0.12] = CIRRUS if int(mix(view.key, 41)) % 3 == 0 else UNSURE
+        classes[seen.cloud > 0.28] = CLOUD_MEDIUM
+        classes[seen.cloud > 0.6] = CLOUD_HIGH
     m = MARGIN_PX
     corner = classes[m:-m:2, m:-m:2].astype(np.uint16)
     return corner.repeat(2, axis=0).repeat(2, axis=1)

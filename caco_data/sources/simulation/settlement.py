@@ -141,9 +141,10 @@ def urbanity(places: list[Town], x: ArrayLike, y: ArrayLike) -> Field:
     x, y : array_like
         Absolute pixels, broadcast together.
     """
-    x, y = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
-    urban = np.zeros(x.shape, dtype=np.float32)
+    near = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)), dtype=np.float32)
     for town in places:
-        far = np.sqrt((x - town.x) ** 2 + (y - town.y) ** 2) / (TOWN_REACH * town.radius_px)
-        urban = np.maximum(urban, 1.5 * np.maximum(0, 1 - far).astype(np.float32) ** 1.3)
-    return urban
+        reach = TOWN_REACH * town.radius_px
+        east = ((np.asarray(x) - town.x) / reach).astype(np.float32)
+        south = ((np.asarray(y) - town.y) / reach).astype(np.float32)
+        np.maximum(near, 1 - np.sqrt(east**2 + south**2), out=near)
+    return np.asarray(np.float32(1.5) * near ** np.float32(1.3))

@@ -47,12 +47,12 @@ _MATERIALS = {
     Material.WHITE_ROOF:   (2300, 2700, 3000, 3150, 3200, 3250, 3250, 3350, 3400, 3300, 3000, 2750),
     Material.DARK_ROOF:    (400, 450, 520, 560, 610, 650, 680, 720, 770, 780, 880, 830),
     Material.SOLAR_PANEL:  (330, 400, 400, 370, 420, 520, 580, 640, 700, 700, 950, 850),
-    Material.LITTER:       (320, 400, 600, 700, 950, 1300, 1450, 1600, 1750, 1750, 2000, 1400),
+    Material.LITTER:       (260, 330, 500, 610, 880, 1250, 1450, 1600, 1750, 1750, 2000, 1400),
 }
 #: Full canopies: crops and grass, conifers, broadleaves.
-_CROP =    (200, 240, 500, 260, 850, 2600, 3250, 3450, 3600, 3450, 1650, 750)
-_CONIFER = (150, 170, 310, 180, 500, 1500, 1850, 2000, 2100, 2050, 950, 430)
-_BROADLEAF = (180, 200, 400, 210, 680, 2150, 2700, 2900, 3050, 2900, 1350, 600)
+_CROP =    (160, 190, 450, 230, 850, 2600, 3250, 3450, 3600, 3450, 1650, 750)
+_CONIFER = (120, 135, 270, 140, 500, 1500, 1850, 2000, 2100, 2050, 950, 430)
+_BROADLEAF = (130, 150, 350, 150, 680, 2150, 2700, 2900, 3050, 2900, 1350, 600)
 SNOW =     (8300, 8400, 8400, 8200, 8100, 7900, 7700, 7500, 7300, 6400, 900, 700)
 CLOUD =    (8200, 7900, 7700, 7700, 7800, 7900, 7950, 8000, 8050, 5200, 4600, 3700)
 # fmt: on
@@ -78,8 +78,8 @@ class Plants(IntEnum):
 _COVER = {
     Plants.NONE: (0.0, 0.0),
     Plants.CONIFER: (0.88, 0.95),
-    Plants.BROADLEAF: (0.25, 0.97),
-    Plants.MEADOW: (0.45, 0.9),
+    Plants.BROADLEAF: (0.3, 0.97),
+    Plants.MEADOW: (0.55, 0.9),
     Plants.WINTER_CROP: (0.06, 0.95),
     Plants.SUMMER_CROP: (0.04, 0.93),
     Plants.EARLY_CROP: (0.06, 0.9),
@@ -118,7 +118,7 @@ def growth() -> tuple[Field, Field]:
         low, high = _COVER[kind]
         course = 1 / (1 + np.exp(-(day - up) / rise)) - 1 / (1 + np.exp(-(day - down) / fall))
         if kind in _SOWN_IN_AUTUMN:
-            course += 0.42 * (
+            course += 0.6 * (
                 1 / (1 + np.exp(-(day - 318) / 9)) + 1 / (1 + np.exp((day - up) / rise))
             )
         temperate[kind] = low + (high - low) * course
