@@ -88,7 +88,7 @@ def make_ground(grid: Grid, seed: int) -> Ground:
         later[where] = event.becomes
         change_day[where] = event.day
     slope_east, slope_south = _slopes(layers)
-    level = np.isin(cover, (Cover.SEA, Cover.LAKE, Cover.RIVER)) | (later == Cover.LAKE)
+    level = np.isin(cover, _LEVEL) | np.isin(later, _LEVEL)
     slope_east[level], slope_south[level] = 0, 0
     after = _look(layers, later) if np.isfinite(change_day).any() else None
     return Ground(
@@ -103,6 +103,12 @@ def make_ground(grid: Grid, seed: int) -> Ground:
         grain=layers.grain,
         patches=layers.patches,
     )
+
+
+#: What is level, or is made so.
+_LEVEL = (
+    Cover.SEA, Cover.LAKE, Cover.RIVER, Cover.INDUSTRIAL, Cover.RESIDENTIAL, Cover.SOLAR_PARK,
+)  # fmt: skip
 
 
 class _Layers:
@@ -168,7 +174,7 @@ def _slopes(layers: _Layers) -> tuple[Field, Field]:
     height = np.zeros((wide.height, wide.width), dtype=np.float32)
     for salt, scale in enumerate((420, 170, 74, 33, 15)):
         # Rivers cut valleys: the absolute value leaves sharp lines where they run.
-        height += np.float32(0.125 * scale**0.92) * np.abs(wide.noise(710 + salt, scale))
+        height += np.float32(0.21 * scale**0.92) * np.abs(wide.noise(710 + salt, scale))
     half = layers.steepness / 2
     east = (height[1:-1, 2:] - height[1:-1, :-2]) * half
     south = (height[2:, 1:-1] - height[:-2, 1:-1]) * half
@@ -178,11 +184,13 @@ def _slopes(layers: _Layers) -> tuple[Field, Field]:
 def _cover(layers: _Layers, at_sea: NDArray[np.bool_]) -> Classes:
     """Land cover before anything changes."""
     frame, dry, urban = layers.frame, layers.dryness, layers.urban
-    use = layers.fields.draw(3)
+    # Farmers of a region do alike, and each a little otherwise.
+    custom = frame.fractal(99, (1100, 350), 0.7)
+    use = 0.5 + 0.5 * (layers.fields.draw(3) - 0.5) + 0.2 * custom
     cover = np.full(urban.shape, Cover.PASTURE, dtype=np.uint8)
-    cover[use > 0.3] = Cover.ANNUAL_CROP
-    cover[use > 0.86] = Cover.PERMANENT_CROP
-    cover[(use > 0.94) | (use < 0.05)] = Cover.HERBACEOUS
+    cover[use > 0.42] = Cover.ANNUAL_CROP
+    cover[use > 0.8] = Cover.PERMANENT_CROP
+    cover[(use > 0.98) | (use < 0.14)] = Cover.HERBACEOUS
     # Woods: where the land is not good for fields, with ragged edges; some whole parcels too.
     cold = np.clip((layers.latitude - 50) / 12, 0, 1)
     rainy = np.exp(-((layers.latitude / 11) ** 2))
@@ -228,12 +236,12 @@ def _look(layers: _Layers, cover: Classes) -> Look:
     shape = cover.shape
     dry = layers.dryness
     soil = np.where(
-        layers.fields.draw(5) + 0.8 * dry > 0.75, Material.LIGHT_SOIL, Material.DARK_SOIL
+        layers.fields.draw(5) + 0.8 * dry > 0.5, Material.LIGHT_SOIL, Material.DARK_SOIL
     )
     soil = np.where(dry > 0.72, Material.SAND, soil).astype(np.uint8)
     look = Look(
         cover, soil, np.zeros(shape, dtype=np.uint8),
-        (1 + 0.16 * (layers.fields.draw(6) - 0.5) + 0.035 * layers.patches + 0.03 * layers.grain),
+        (1 + 0.3 * (layers.fields.draw(6) - 0.5) + 0.035 * layers.patches + 0.03 * layers.grain),
         (1 - 0.75 * np.clip(dry - 0.2, 0, 1)) * (1 + 0.05 * layers.patches + 0.02 * layers.grain),
         (1 + 0.18 * (layers.fields.draw(7) - 0.5) + 0.03 * layers.patches + 0.025 * layers.grain),
     )  # fmt: skip
@@ -257,7 +265,7 @@ def _paint_forest(look: Look, where: Mask, layers: _Layers) -> None:
     look.plants[where] = Plants.BROADLEAF
     look.plants[conifers] = Plants.CONIFER
     look.material[where] = Material.LITTER
-    shades = 0.95 + 0.1 * np.clip(stands, -2, 2) + 0.06 * layers.patches + 0.07 * layers.grain
+    shades = 0.95 + 0.1 * np.clip(stands, -2, 2) + 0.04 * layers.patches + 0.11 * layers.grain
     look.tone[where] = shades[where]
 
 
@@ -369,6 +377,7 @@ def _paint_solar(look: Look, where: Mask, layers: _Layers) -> None:
     rows = np.sin(layers.estates.across * (2 * np.pi / 2.7))
     look.density[where] = (0.22 + 0.14 * rows)[where]
     look.brightness[where] = (1.0 + 0.12 * rows)[where]
+    look.density[where & (layers.estates.edge_px < 1.2)] = 0.8
 
 
 _PAINTERS: dict[Cover, Callable[[Look, Mask, _Layers], None]] = {
