@@ -145,7 +145,7 @@ def _plants(ground: Ground, look: Look, view: View) -> Field:
     weather = 9 * math.sin(2.4 * year)
     kinds = look.plants
     if int(year) % 2:  # crops rotate: what stood here last year stands next door
-        swap = (ground.rotation > 0.3) & (kinds >= 4) & (kinds <= 7)
+        swap = (ground.rotation > 0.15) & (kinds >= 4) & (kinds <= 7)
         kinds = np.where(swap, 4 + (kinds - 3) % 3, kinds)
     shift = ground.phase * np.float32(34) + np.float32(view.northern_day - 17 + weather)
     index = np.clip(shift, 0, DAYS - 1).astype(np.intp) + kinds.astype(np.intp) * DAYS
@@ -172,7 +172,7 @@ def _soil(ground: Ground, look: Look, view: View) -> Field:
     epoch = mix(8, view.day // _TILLAGE_DAYS)
     turn = ground.phase * np.float32(37 + int(epoch % 64))
     turn += ground.rotation * np.float32(53 + int((epoch >> 8) % 64))
-    tilled = np.float32(0.5) * (turn - np.floor(turn) - np.float32(0.5))
+    tilled = np.float32(0.8) * (turn - np.floor(turn) - np.float32(0.5))
     arable = (look.plants >= Plants.WINTER_CROP) & (look.plants <= Plants.FALLOW)
     return np.asarray((1 + tilled * arable) * look.brightness * np.float32(wet))
 
