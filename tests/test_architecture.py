@@ -79,7 +79,7 @@ def run_without(modules: list[str], code: str) -> subprocess.CompletedProcess[st
         ),
         # The training half knows nothing of the data half.
         (
-            ["geopandas", "shapely", "rasterio", "dask", "distributed", "ee", "click", "fsspec",
+            ["geopandas", "shapely", "rasterio", "dask", "distributed", "ee", "click",
              "pandas", "pyproj"],
             "import caco_data.training.loop, caco_data.training.batches, caco_data.report",
         ),
