@@ -85,6 +85,8 @@ def make_ground(grid: Grid, seed: int) -> Ground:
     for event in events(frame, places):
         where = taken(event, frame, bend) & np.isinf(change_day)
         where &= (cover != event.becomes) & ~np.isin(cover, (Cover.SEA, Cover.RIVER, Cover.LAKE))
+        if event.becomes is not Cover.INDUSTRIAL:
+            where &= cover != Cover.RESIDENTIAL  # houses give way to nothing less than that
         later[where] = event.becomes
         change_day[where] = event.day
     slope_east, slope_south = _slopes(layers)
