@@ -214,6 +214,8 @@ def _cluster(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
+                # Else two downloads on one machine quarrel about port 8787.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
             )
         finally:
