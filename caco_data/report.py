@@ -98,7 +98,8 @@ def _choose(dataset: Dataset, rows: int) -> list[tuple[int, str]]:
         truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA).to_pylist()
         changed = {row["location_id"]: row["changed_fraction"] for row in truth}
         most = sorted(ids.tolist(), key=lambda i: -changed[i])[: -(-rows // 2)]
-        rest = [i for i in ids.tolist() if i not in most][: rows // 2]
+        rest = [i for i in ids.tolist() if i not in most]
+        rest = rest[:: max(1, len(rest) // max(1, rows // 2))][: rows // 2]
         ids = np.array(sorted(most + rest))
     titles = []
     for location_id in ids[:rows].tolist():
