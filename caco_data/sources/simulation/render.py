@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from caco_data.types import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
 
 from .cover import Cover
-from .ground import MARGIN_PX, Ground, Look
+from .ground import MARGIN_PX, Ground
+from .looks import Look
 from .noise import Field, mix, smooth, uniform, white
 from .spectra import CANOPIES, CLOUD, DAYS, MATERIALS, SNOW, Material, Plants, growth
 from .weather import cloud_thickness, day_of_year, haze, season
