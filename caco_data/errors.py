@@ -81,7 +81,7 @@ class RefusedError(SourceError):
     exit_code = 4
 
 
-class Interrupted(CacoDataError):
+class InterruptedRunError(CacoDataError):
     """^C or SIGTERM, with what has been kept and how to go on."""
 
     exit_code = 130

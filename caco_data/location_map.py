@@ -55,9 +55,13 @@ def draw_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
     land = load_land(settings.get("land"))
     image = np.stack([land.contains(x, np.full(x.size, row)) for row in y])
     axes.imshow(
-        image, extent=(west, east, south, north), cmap=ListedColormap([_SEA, _LAND]), vmin=0, vmax=1,
+        image,
+        extent=(west, east, south, north),
+        cmap=ListedColormap([_SEA, _LAND]),
+        vmin=0,
+        vmax=1,
         interpolation="antialiased",
-    )  # fmt: skip
+    )
 
     size = (_SQUARE_PX * 72 / _DPI) ** 2
     count, x_edges, y_edges = np.histogram2d(

@@ -246,7 +246,7 @@ def command(
     caco-data download --source simulated --bands all --locations mine.geojson --out mine
     """
     from caco_data.download import ClusterSettings, DownloadSettings, download
-    from caco_data.errors import IncompleteError, Interrupted
+    from caco_data.errors import IncompleteError, InterruptedRunError
     from caco_data.fetch import FetchSettings
     from caco_data.location_files import read_locations
     from caco_data.retry import RetryPolicy
@@ -280,7 +280,7 @@ def command(
     try:
         result = download(settings, table, out, cluster, show)
     except KeyboardInterrupt:
-        raise Interrupted(
+        raise InterruptedRunError(
             "Interrupted; what is finished is kept", out, "Run the same command again to resume"
         ) from None
     finally:

@@ -1,6 +1,6 @@
 """How fast the simulated archive answers: listings, and tiles a second on one core.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/bench_simulated.py
+OMP_NUM_THREADS=1 python tests/benchmarks/bench_simulated.py
 """
 
 from __future__ import annotations
