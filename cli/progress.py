@@ -41,6 +41,8 @@ class DownloadProgress:
         """Show the state, at most once a minute where lines are kept."""
         settled = now.done + now.rejected.total()
         if self._bar is not None:
+            if self._bar.total is None:
+                self._bar.initial = settled  # of earlier runs: no part of this run's rate
             self._bar.total = settled + now.pending
             self._bar.n = settled
             self._bar.set_postfix_str(self._rates(now))
