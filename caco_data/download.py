@@ -233,7 +233,7 @@ def _cluster(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
 
 
 def _outcomes(
-    client: Any, todo: list[Location], settings: DownloadSettings, cluster: ClusterSettings
+    client: Any, remaining: list[Location], settings: DownloadSettings, cluster: ClusterSettings
 ) -> Iterator[Outcome]:
     """Hand out locations, `concurrency` at a time, and yield their outcomes as they come."""
     from distributed import KilledWorker, as_completed
@@ -247,7 +247,7 @@ def _outcomes(
         retry=cluster.retry,
         per_second=share,
     )
-    waiting = iter(todo)
+    waiting = iter(remaining)
     location_of: dict[str, int] = {}
 
     def hand_out(count: int) -> list[Any]:
@@ -326,12 +326,12 @@ def download(
     with ExitStack() as stack:
         client = None
         while True:
-            todo = _pending(locations, workspace)
-            progress.pending = len(todo)
+            remaining = _pending(locations, workspace)
+            progress.pending = len(remaining)
             on_progress(progress)
-            if todo:
+            if remaining:
                 client = client or stack.enter_context(_cluster(cluster, settings.source.computes))
-                for outcome in _outcomes(client, todo, settings, cluster):
+                for outcome in _outcomes(client, remaining, settings, cluster):
                     workspace.keep(outcome)
                     progress.add(outcome, time.monotonic() - began)
                     on_progress(progress)
