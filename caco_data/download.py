@@ -238,7 +238,7 @@ def _outcomes(
     """Hand out locations, `concurrency` at a time, and yield their outcomes as they come."""
     from distributed import KilledWorker, as_completed
 
-    workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+    workers = max(1, len(client.nthreads()))
     share = cluster.requests_per_second and cluster.requests_per_second / workers
     task = partial(
         _task,

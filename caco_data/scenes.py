@@ -11,6 +11,7 @@ from calendar import isleap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -47,6 +48,9 @@ MAX_CANDIDATES = 3
 _START_STREAM = 0x5CE9E5  # keeps these draws apart from the sampler's for the same seed
 
 
+CloudMask = Literal["scl"]
+
+
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
     """What decides the scenes of a location."""
@@ -61,6 +65,8 @@ class SceneSettings:
     """t2 - t1, calendar years."""
     max_cloud_pct: float = 20.0
     """Scenes with more clouds over all are not tried, 0..100."""
+    cloud_mask: CloudMask = "scl"
+    """What tells clear pixels: `scl`, the scene classification inside the patch."""
     min_clear: float = 0.9
     """Least clear fraction of an accepted tile, 0..1."""
     min_spacing_days: float = 10.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -161,12 +162,14 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
             "Run the same 'caco-data download' again to finish it",
         )
     damages = [*_check_files(storage, meta), *_check_tables(storage, meta)]
-    rows_of = _rows_by_shard(storage, damages)
+    # Without a readable index the json members are held against the arrays alone.
+    broken_index = any(damage.where == INDEX for damage in damages)
+    index = None if broken_index else read_table(storage, INDEX, INDEX_SCHEMA)
     broken: set[str] = set()
     good: set[int] = set()
     checked = 0
     for number, shard in enumerate(meta["shards"], 1):
-        rows = rows_of.get(shard["name"], {}) if rows_of is not None else None
+        rows = None if index is None else _rows_of(index, shard["name"])
         found, sound = _check_shard(storage, shard, rows, meta["settings"])
         damages += found
         good |= sound
@@ -207,18 +210,12 @@ def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
                 yield Damage(name, f"{n} rows where dataset.json counts {expected[name]}")
 
 
-def _rows_by_shard(
-    storage: Storage, damages: list[Damage]
-) -> dict[str, dict[int, list[Row]]] | None:
-    """Index rows by shard and location; None, and every row of JSON trusted, when unreadable."""
-    if any(damage.where == INDEX for damage in damages):
-        return None
-    index = read_table(storage, INDEX, INDEX_SCHEMA)
-    grouped: dict[str, dict[int, list[Row]]] = {}
-    for shard in pc.unique(index["shard"]).to_pylist():
-        for row in table_rows(index.filter(pc.equal(index["shard"], shard))):
-            grouped.setdefault(shard, {}).setdefault(row["location_id"], []).append(row)
-    return grouped
+def _rows_of(index: pa.Table, shard: str) -> dict[int, list[Row]]:
+    """Index rows of a shard by location."""
+    rows: dict[int, list[Row]] = {}
+    for row in table_rows(index.filter(pc.equal(index["shard"], shard))):
+        rows.setdefault(row["location_id"], []).append(row)
+    return rows
 
 
 def _check_shard(

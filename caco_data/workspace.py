@@ -121,14 +121,17 @@ class Workspace:
         self.rejected: dict[int, str] = {}
         """Reason by location."""
         self._assembled: set[int] = set()
+        self._kept: set[int] = set()
+        self._earlier: dict[int, str] = {}
         self._description = {
             "format": FORMAT,
             "software": f"caco-data {__version__}",
             **json.loads(json.dumps(description)),
         }
         self.finished = self._claim()
+        if not self.finished:
+            self._recover()
         self.extend(location_ids)
-        self._recover()
 
     def _claim(self) -> bool:
         """Make sure the folder is ours; whether the data set in it is finished."""
@@ -154,37 +157,43 @@ class Workspace:
         return False
 
     def extend(self, location_ids: list[int]) -> None:
-        """Add the locations that are not known yet, all of them after the known ones."""
+        """Add the locations that are not known yet, all of them after the known ones.
+
+        What an earlier run settled counts from the moment its location is known, so that a
+        resumed `--fill` draws the same replacements.
+        """
         for location_id in location_ids[len(self._ids) :]:
             self._row[location_id] = len(self._ids)
             self._ids.append(location_id)
+            reason = self._earlier.pop(location_id, None)
+            if reason is not None:
+                self.rejected[location_id] = reason
+            elif location_id in self._kept:
+                self.complete.add(location_id)
 
     def _recover(self) -> None:
         """Find what an earlier run settled."""
-        if self.finished:
-            return
-        for name in self._storage.names(WORK):
-            stem = name.removeprefix(f"{WORK}/")
+        stems = [name.removeprefix(f"{WORK}/") for name in self._storage.names(WORK)]
+        in_shards: set[int] = set()
+        for stem in stems:
             if re.fullmatch(r"\d{6}\.parquet", stem):
-                self._recover_shard(int(stem[:6]))
-        for name in self._storage.names(WORK):
-            stem = name.removeprefix(f"{WORK}/")
-            if match := re.fullmatch(r"(\d{9})\.(tar|rejected\.json)", stem):
-                location_id = int(match[1])
-                if self._shard_of(location_id) in self._assembled:
-                    self._storage.remove(name)  # killed between the shard and its clean-up
-                elif match[2] == "tar":
-                    self.complete.add(location_id)
-                else:
-                    self.rejected[location_id] = json.loads(read_bytes(self._storage, name))[
-                        "reason"
-                    ]
-
-    def _recover_shard(self, shard: int) -> None:
-        table, meta = read_part(self._storage, shard)
-        self._assembled.add(shard)
-        self.complete.update(table["location_id"].unique().to_pylist())
-        self.rejected.update({r["location_id"]: r["reason"] for r in meta["rejected"]})
+                shard = int(stem[:6])
+                table, meta = read_part(self._storage, shard)
+                self._assembled.add(shard)
+                self._kept.update(table["location_id"].unique().to_pylist())
+                self._earlier.update({r["location_id"]: r["reason"] for r in meta["rejected"]})
+                in_shards = self._kept | self._earlier.keys()
+        for stem in stems:
+            match = re.fullmatch(r"(\d{9})\.(tar|truth\.json|rejected\.json)", stem)
+            if match is None:
+                continue
+            location_id, name = int(match[1]), f"{WORK}/{stem}"
+            if location_id in in_shards:
+                self._storage.remove(name)  # killed between the shard and its clean-up
+            elif match[2] == "tar":
+                self._kept.add(location_id)
+            elif match[2] == "rejected.json":
+                self._earlier[location_id] = self._read_json(name)["reason"]
 
     def _shard_of(self, location_id: int) -> int:
         return self._row[location_id] // self._per_shard

@@ -13,6 +13,7 @@ from .progress import DownloadProgress, duration
 
 if TYPE_CHECKING:
     from caco_data.download import Progress
+    from caco_data.scenes import CloudMask
     from caco_data.sources.base import SourceSettings
 
 
@@ -224,7 +225,7 @@ def command(
     max_cloud: float,
     min_clear: float,
     min_spacing: float,
-    cloud_mask: str,
+    cloud_mask: CloudMask,
     seed: int | None,
     archive_seed: int,
     concurrency: int,
@@ -259,6 +260,7 @@ def command(
         last_start=start[1],
         gap_years=gap_years,
         max_cloud_pct=max_cloud,
+        cloud_mask=cloud_mask,
         min_clear=min_clear,
         min_spacing_days=min_spacing,
     )

@@ -16,7 +16,9 @@ import pytest
 from caco_data.dataset import open_dataset
 from caco_data.download import ClusterSettings, DownloadSettings, Progress, download
 from caco_data.errors import InputError, RefusedError
+from caco_data.grid import patch_grid
 from caco_data.location_files import read_locations
+from caco_data.types import Location
 from tests.conftest import Run
 from tests.plain_source import FETCH, PlainSettings
 from tests.test_workspace import contents
@@ -180,9 +182,6 @@ def test_a_refusal_keeps_what_is_finished_and_resuming_continues(
 
 
 def test_fill_draws_replacements_until_n_are_complete(table: Path, tmp_path: Path) -> None:
-    from caco_data.grid import patch_grid
-    from caco_data.types import Location
-
     rows = read_locations(table)
     first = Location(0, float(rows.longitude[0]), float(rows.latitude[0]), int(rows.utm_epsg[0]))
     source = PlainSettings(cloudy_locations=(patch_grid(first).left_m,))
@@ -192,6 +191,36 @@ def test_fill_draws_replacements_until_n_are_complete(table: Path, tmp_path: Pat
     filled = read_locations(tmp_path / "d/locations.parquet")
     assert filled.location_id.tolist() == list(range(N + 1))
     assert open_dataset(tmp_path / "d").meta["counts"]["complete"] == N
+
+
+def test_fill_interrupted_at_any_location_resumes_to_the_same_bytes(
+    table: Path, tmp_path: Path
+) -> None:
+    rows = read_locations(table)
+    grids = [
+        patch_grid(Location(i, float(rows.longitude[i]), float(rows.latitude[i]),
+                            int(rows.utm_epsg[i])))
+        for i in (0, 7, 11)
+    ]  # fmt: skip
+    source = PlainSettings(cloudy_locations=tuple(grid.left_m for grid in grids))
+    plain(table, tmp_path / "whole", source, TWO, fill=True)
+    settings = DownloadSettings(source, FETCH, locations_per_shard=5, fill=True)
+
+    def stop(now: Progress) -> None:
+        if now.settled == 2:  # two more locations a run, the replacements among them
+            raise KeyboardInterrupt
+
+    one = ClusterSettings(concurrency=1, workers=1)
+    runs = 0
+    while True:
+        runs += 1
+        try:
+            download(settings, rows, str(tmp_path / "again"), one, stop)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert runs > 5
+    assert contents(tmp_path / "again") == contents(tmp_path / "whole")
 
 
 def test_an_existing_scheduler_with_workers_started_by_hand(table: Path, tmp_path: Path) -> None:

@@ -117,6 +117,9 @@ def test_what_the_archive_does_not_have() -> None:
             source().read_tile(replace(scene, image_id=name), grid, ["B4"])
     with pytest.raises(PermanentError, match="EPSG"):
         source().read_tile(scene, replace(grid, epsg=32733), ["B4"])
+    for off in (replace(grid, left_m=grid.left_m + 30), replace(grid, height_px=100)):
+        with pytest.raises(PermanentError, match="60 m lattice"):
+            source().read_tile(scene, off, ["B4"])
 
 
 @settings(max_examples=25, deadline=None)

@@ -2,7 +2,7 @@
 
 Its land follows the real coast and the real cities; plants grow by latitude and season, crops
 rotate, clouds pass with their shadows, and some places change for good, more often near cities. It
-knows what changed (`truth`). It is held against real statistics by `tests/test_simulated.py`.
+knows what changed (`truth`). It is held against real statistics by `tests/test_simulated_looks.py`.
 
 A pixel is a function of the seed, the UTM zone, its absolute coordinates and the scene: grids that
 overlap agree. Needs numpy, pyarrow and pyproj only.
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
+from caco_data.grid import SNAP_M, false_northing_m
 from caco_data.sources.base import Truth
 from caco_data.sources.simulation.catalogue import (
     EPOCH,
@@ -34,7 +35,7 @@ from caco_data.sources.simulation.cover import Cover
 from caco_data.sources.simulation.ground import MARGIN_PX, Ground, make_ground
 from caco_data.sources.simulation.noise import mix
 from caco_data.sources.simulation.render import View, band, look_of, scenery, scl
-from caco_data.types import BAND_PIXEL_M, SCL_BAND, Footprint, Grid, Period, Scene
+from caco_data.types import BAND_PIXEL_M, PIXEL_M, SCL_BAND, Footprint, Grid, Period, Scene
 
 #: Places kept, about 4 MB each: every tile of a location wants the same one, and as many locations
 #: are under way as a process has requests in flight (40 by default).
@@ -91,6 +92,15 @@ class SimulatedSource:
                 raise PermanentError(f"No band '{name}'", scene.image_id)
         if grid.epsg != scene.epsg:
             raise PermanentError(f"The scene is in EPSG:{scene.epsg}", scene.image_id)
+        block = SNAP_M // PIXEL_M
+        north = grid.top_m - int(false_northing_m(grid.epsg))
+        if (
+            grid.left_m % SNAP_M
+            or north % SNAP_M
+            or grid.width_px % block
+            or grid.height_px % block
+        ):
+            raise PermanentError(f"The grid is not on the {SNAP_M} m lattice", str(grid))
         take = find(self._seed, scene.image_id)
         ground = self._place(grid)
         view = self._view(take)
