@@ -1,7 +1,8 @@
 """Plans to stacks to shards over Dask: the only module that imports dask.
 
-One task is one location, and makes one request at a time; at most `concurrency` tasks are handed
-out at any moment. So the requests in flight are capped over all workers together, memory is
+One task is one location, and makes one request at a time. Every task carries its worker's share of
+the caps, so that they hold over all workers together, also when workers come and go. A few tasks
+more than `concurrency` are handed out: while one decodes, another's request is in flight. Memory is
 bounded by the work in flight, and a worker's results wait for nobody.
 """
 
@@ -16,17 +17,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import Any
+from uuid import uuid4
 
 from caco_data.dataset import read_description
 from caco_data.errors import InputError
-from caco_data.fetch import Counts, FetchSettings, Outcome, fetch_location
+from caco_data.fetch import FetchSettings, Outcome, fetch_location
+from caco_data.limiter import PULSE_S, Counts, Limiter, Share
 from caco_data.location_files import geoparquet_table
 from caco_data.locations import LocationTable, extend
-from caco_data.retry import Pacer, RetryPolicy
+from caco_data.retry import RetryPolicy, call_with_retries
 from caco_data.sources.base import ImageSource, SourceSettings
 from caco_data.storage import open_storage
 from caco_data.types import Location, Rejection
@@ -90,27 +94,33 @@ class Progress:
     tiles: int = 0
     """Tiles accepted by this run."""
     requests: int = 0
-    """Requests of this run."""
+    """Requests of this run, retries included."""
     nbytes: int = 0
     """Bytes of pixels received by this run."""
     retries: Counter[str] = field(default_factory=Counter)
     """Retries of this run by cause."""
+    in_flight: int = 0
+    """Requests on their way, as the workers last reported."""
+    window: int = 0
+    """Most requests that may be: less than `concurrency` while the service throttles."""
     elapsed_s: float = 0.0
     """Seconds since this run began."""
 
-    def add(self, outcome: Outcome, elapsed_s: float) -> None:
+    def settle(self, outcome: Outcome) -> None:
         """Count an outcome that has been kept."""
-        self.elapsed_s = elapsed_s
         self.settled += 1
         self.pending -= 1
         if outcome.rejection:
             self.rejected[outcome.rejection.reason] += 1
         else:
             self.done += 1
-        self.tiles += outcome.counts.tiles
-        self.requests += outcome.counts.requests
-        self.nbytes += outcome.counts.nbytes
-        self.retries.update(outcome.counts.retries)
+
+    def add(self, counts: Counts) -> None:
+        """Count what a worker has done."""
+        self.tiles += counts.tiles
+        self.requests += counts.requests
+        self.nbytes += counts.nbytes
+        self.retries.update(counts.retries)
 
     @property
     def eta_s(self) -> float | None:
@@ -118,30 +128,50 @@ class Progress:
         return self.elapsed_s / self.settled * self.pending if self.settled else None
 
 
-_opened_lock = threading.Lock()
+_opening = threading.Lock()
 
 
-@lru_cache(maxsize=4)
-def _open_once(source: SourceSettings) -> ImageSource:
-    return source.open()
+@lru_cache(maxsize=2)
+def _limiter(run: str) -> Limiter:
+    """Make the limiter of a run in this process; the run hears of it under its name."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    return Limiter(
+        on_pulse=lambda pulse: worker.log_event(run, {"worker": worker.address, **asdict(pulse)})
+    )
 
 
-@lru_cache(maxsize=4)
-def _pacer_once(per_second: float | None) -> Pacer:
-    return Pacer(per_second)
+@lru_cache(maxsize=2)
+def _opened(source: SourceSettings, run: str) -> ImageSource:
+    return source.open(_limiter(run))
 
 
 def _task(
     location: Location,
+    caps: tuple[int, float | None],
+    workers: tuple[str, ...],
     source: SourceSettings,
     settings: FetchSettings,
     retry: RetryPolicy,
-    per_second: float | None,
+    run: str,
 ) -> Outcome:
-    """Fetch a location in a worker, whose threads share one opened source and one pace."""
-    with _opened_lock:
-        opened, pacer = _open_once(source), _pacer_once(per_second)
-    return fetch_location(location, opened, settings, retry, pacer)
+    """Fetch a location in a worker, whose threads share one opened source and one limiter."""
+    from distributed import get_worker
+
+    with _opening:
+        limiter = _limiter(run)
+        limiter.share = _share(caps, workers, get_worker().address)
+        opened = call_with_retries(lambda: _opened(source, run), retry, limiter)
+    return fetch_location(location, opened, settings, retry, limiter)
+
+
+def _share(caps: tuple[int, float | None], workers: tuple[str, ...], me: str) -> Share:
+    """Split the caps on requests in flight and a second over the workers."""
+    in_flight, per_second = caps
+    n = len(workers)
+    place = workers.index(me) if me in workers else n - 1
+    return Share(max(1, in_flight // n + (place < in_flight % n)), per_second, place, n)
 
 
 def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
@@ -155,7 +185,7 @@ def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str,
         "source": {
             "name": settings.source.name,
             "collection": settings.source.collection,
-            **asdict(settings.source),
+            **settings.source.record(),
         },
         "settings": {
             **fetch,
@@ -192,7 +222,7 @@ def _cluster(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
         return
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
     workers = min(workers, settings.concurrency)
-    threads = -(-settings.concurrency // workers)
+    threads = -(-_tasks_ahead(settings.concurrency, workers) // workers)
     # Workers inherit "ignore ^C" from this moment: the interrupt is ours to handle, and a worker
     # that dies of it would print its traceback over our message.
     in_main = threading.current_thread() is threading.main_thread()
@@ -232,34 +262,72 @@ def _cluster(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
                 cluster.close(timeout=2)
 
 
-def _outcomes(
-    client: Any, remaining: list[Location], settings: DownloadSettings, cluster: ClusterSettings
-) -> Iterator[Outcome]:
-    """Hand out locations, `concurrency` at a time, and yield their outcomes as they come."""
-    from distributed import KilledWorker, as_completed
+def _tasks_ahead(concurrency: int, workers: int) -> int:
+    """How many locations are handed out at a time.
 
-    workers = max(1, len(client.nthreads()))
-    share = cluster.requests_per_second and cluster.requests_per_second / workers
-    task = partial(
-        _task,
-        source=settings.source,
-        settings=settings.fetch,
-        retry=cluster.retry,
-        per_second=share,
-    )
+    Half as many again as requests in flight, so that these stay as many while some tasks decode
+    and encode; but where there are more workers than requests, each one's share is one, and the
+    tasks are what caps them.
+    """
+    return concurrency if workers >= concurrency else concurrency + -(-concurrency // 2)
+
+
+def _outcomes(
+    client: Any,
+    remaining: list[Location],
+    settings: DownloadSettings,
+    cluster: ClusterSettings,
+    progress: Progress,
+) -> Iterator[Outcome | None]:
+    """Hand out locations and yield their outcomes as they come.
+
+    At least once a second it yields, if only None, and what the workers have reported meanwhile is
+    in `progress`.
+    """
+    from distributed import KilledWorker
+
+    run = f"caco-data-{uuid4().hex}"
+    reports: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    latest: dict[str, dict[str, Any]] = {}  # by worker
+    client.subscribe_topic(run, lambda event: reports.put(event[1]))
+    ended: SimpleQueue[Any] = SimpleQueue()
     waiting = iter(remaining)
     location_of: dict[str, int] = {}
+    workers = _addresses(client)
+    asked = time.monotonic()
 
-    def hand_out(count: int) -> list[Any]:
-        futures = []
+    def hand_out(count: int) -> None:
         for location in islice(waiting, count):
-            futures.append(client.submit(task, location, pure=False))
-            location_of[futures[-1].key] = location.location_id
-        return futures
+            future = client.submit(
+                _task,
+                location,
+                (cluster.concurrency, cluster.requests_per_second),
+                workers,
+                settings.source,
+                settings.fetch,
+                cluster.retry,
+                run,
+                pure=False,
+            )
+            location_of[future.key] = location.location_id
+            future.add_done_callback(ended.put)
 
-    running = as_completed(hand_out(cluster.concurrency), loop=client.loop)
-    for future in running:
-        running.update(hand_out(1))
+    hand_out(_tasks_ahead(cluster.concurrency, len(workers)))
+    while location_of:
+        if time.monotonic() - asked > PULSE_S:
+            workers, asked = _addresses(client), time.monotonic()
+        while not reports.empty():
+            report = reports.get()
+            progress.add(Counts(**report["counts"]))
+            latest[report["worker"]] = report
+            progress.in_flight = sum(latest[w]["in_flight"] for w in latest if w in workers)
+            progress.window = sum(latest[w]["window"] for w in latest if w in workers)
+        try:
+            future = ended.get(timeout=PULSE_S)
+        except Empty:
+            yield None
+            continue
+        hand_out(1)
         location_id = location_of.pop(future.key)
         try:
             outcome: Outcome = future.result()
@@ -269,7 +337,20 @@ def _outcomes(
             outcome = Outcome(location_id, None, Rejection(location_id, "crash", detail), None,
                               Counts())  # fmt: skip
         future.release()
+        progress.add(outcome.counts)
         yield outcome
+    client.unsubscribe_topic(run)
+
+
+def _addresses(client: Any) -> tuple[str, ...]:
+    return tuple(sorted(client.nthreads())) or ("",)
+
+
+def _try_to_open(source: SourceSettings, cluster: ClusterSettings) -> None:
+    """Refuse within seconds, and before anything is written, what cannot be opened."""
+    limiter = Limiter(Share(1, cluster.requests_per_second))
+    retry = replace(cluster.retry, max_retries=min(3, cluster.retry.max_retries))
+    call_with_retries(lambda: source.open(limiter), retry, limiter)
 
 
 def download(
@@ -292,7 +373,7 @@ def download(
     cluster : ClusterSettings
         How the work is spread.
     on_progress : callable
-        Called with the current `Progress` after every location.
+        Called with the current `Progress` after every location, and once a second meanwhile.
 
     Returns
     -------
@@ -310,6 +391,8 @@ def download(
         raise InputError(
             "Only locations of 'caco-data sample' can be drawn further", "--fill", "Leave it out"
         )
+    if not cluster.scheduler:  # else its workers have the credentials
+        _try_to_open(settings.source, cluster)
     storage = open_storage(out)
     wanted = len(locations.location_id)
     workspace = Workspace(
@@ -331,9 +414,11 @@ def download(
             on_progress(progress)
             if remaining:
                 client = client or stack.enter_context(_cluster(cluster, settings.source.computes))
-                for outcome in _outcomes(client, remaining, settings, cluster):
-                    workspace.keep(outcome)
-                    progress.add(outcome, time.monotonic() - began)
+                for outcome in _outcomes(client, remaining, settings, cluster, progress):
+                    if outcome is not None:
+                        workspace.keep(outcome)
+                        progress.settle(outcome)
+                    progress.elapsed_s = time.monotonic() - began
                     on_progress(progress)
             missing = wanted - len(workspace.complete)
             if not settings.fill or missing <= 0 or not workspace.complete:

@@ -59,16 +59,26 @@ class TransientError(SourceError):
     ----------
     retry_after_s : float, optional
         Seconds the service asked to wait (its Retry-After), if it did.
+    throttled : bool, optional
+        Whether the service says that there are too many requests.
     """
 
     def __init__(
-        self, what: str, where: str = "", remedy: str = "", retry_after_s: float | None = None
+        self,
+        what: str,
+        where: str = "",
+        remedy: str = "",
+        retry_after_s: float | None = None,
+        throttled: bool = False,
     ) -> None:
         super().__init__(what, where, remedy)
         self.retry_after_s = retry_after_s
+        self.throttled = throttled
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str, float | None]]:
-        return type(self), (self.what, self.where, self.remedy, self.retry_after_s)
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, float | None, bool]]:
+        return type(self), (
+            self.what, self.where, self.remedy, self.retry_after_s, self.throttled,
+        )  # fmt: skip
 
 
 class PermanentError(SourceError):

@@ -6,13 +6,16 @@ Knows nothing of Dask: a function of a location, settings and an opened source.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from caco_data.errors import PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
-from caco_data.retry import Pacer, RetryPolicy, call_with_retries
+from caco_data.limiter import Counts, Limiter
+from caco_data.retry import RetryPolicy, call_with_retries
 from caco_data.scenes import SceneSettings, clear_fraction, fill_stack, make_plan, periods
 from caco_data.shards import Compress, Dtype, encode, write_shard
 from caco_data.sources.base import ImageSource, Truth, TruthSource
@@ -31,6 +34,8 @@ from caco_data.types import (
     Tile,
 )
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class FetchSettings:
@@ -41,20 +46,6 @@ class FetchSettings:
     """L2A bands in the wanted order."""
     dtype: Dtype = "uint16"
     compress: Compress = "none"
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a location cost."""
-
-    requests: int = 0
-    """Listings and pixel reads, retries included."""
-    nbytes: int = 0
-    """Bytes of pixels received, before encoding."""
-    tiles: int = 0
-    """Tiles accepted."""
-    retries: dict[str, int] = field(default_factory=dict)
-    """Retries by what the failure was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +59,36 @@ class Outcome:
     truth: Truth | None
     """What the source knows of the location, when it is simulated."""
     counts: Counts
+    """What its process has done since its last outcome or pulse."""
 
 
 class Requests:
-    """A source's requests, with retries, counted."""
+    """A source's requests for one location, with retries."""
 
-    def __init__(self, source: ImageSource, policy: RetryPolicy, pacer: Pacer) -> None:
+    def __init__(self, source: ImageSource, policy: RetryPolicy, limiter: Limiter) -> None:
         self._source = source
         self._policy = policy
-        self._pacer = pacer
-        self.counts = Counts()
+        self._limiter = limiter
         self.unreadable = ""
         """The source's own words about the last scene that can never be read."""
 
-    def _on_retry(self, error: TransientError) -> None:
-        self.counts.requests += 1
-        self.counts.retries[error.what] = self.counts.retries.get(error.what, 0) + 1
+    def _call(self, call: Callable[[], T]) -> T:
+        return call_with_retries(call, self._policy, self._limiter)
 
-    def scenes(self, footprint: Footprint, period: Period) -> list[Scene]:
+    def scenes(self, footprint: Footprint, period: Period, max_cloud_pct: float) -> list[Scene]:
         """List the scenes of a period."""
-        self.counts.requests += 1
-        return call_with_retries(
-            lambda: self._source.list_scenes(footprint, period.start, period.end),
-            self._policy,
-            self._pacer,
-            self._on_retry,
+        return self._call(
+            lambda: self._source.list_scenes(footprint, period.start, period.end, max_cloud_pct)
         )
 
     def tile(self, scene: Scene, grid: Grid, bands: tuple[str, ...]) -> Tile | None:
         """Read bands and SCL of a scene in one request; None when it can never be read."""
-        self.counts.requests += 1
         try:
-            pixels = call_with_retries(
-                lambda: self._source.read_tile(scene, grid, (*bands, SCL_BAND)),
-                self._policy,
-                self._pacer,
-                self._on_retry,
-            )
+            pixels = self._call(lambda: self._source.read_tile(scene, grid, (*bands, SCL_BAND)))
         except PermanentError as error:
             self.unreadable = str(error)
             return None
-        self.counts.nbytes += pixels.nbytes
+        self._limiter.count(Counts(nbytes=pixels.nbytes))
         step = SCL_PIXEL_M // PIXEL_M
         scl = pixels[-1, ::step, ::step].astype(np.uint8)
         return Tile(scene, pixels[:-1], scl, clear_fraction(scl))
@@ -129,7 +109,8 @@ def get_stacks(
     grid = patch_grid(location)
     footprint = grid_footprint(grid)
     spans = periods(location.location_id, settings.scenes)
-    listings = [(period, requests.scenes(footprint, period)) for period in spans]
+    most = settings.scenes.max_cloud_pct
+    listings = [(period, requests.scenes(footprint, period, most)) for period in spans]
     plan = make_plan(location, grid, listings, settings.scenes)
     if isinstance(plan, Rejection):
         return plan
@@ -154,7 +135,7 @@ def fetch_location(
     source: ImageSource,
     settings: FetchSettings,
     policy: RetryPolicy,
-    pacer: Pacer,
+    limiter: Limiter,
 ) -> Outcome:
     """Fetch and encode one location; whatever fails for good becomes its rejection.
 
@@ -163,8 +144,7 @@ def fetch_location(
     RefusedError
         When the service refuses the user: the whole run must stop.
     """
-    requests = Requests(source, policy, pacer)
-    counts = requests.counts
+    requests = Requests(source, policy, limiter)
     try:
         result = get_stacks(location, requests, settings)
     except PermanentError as error:
@@ -172,11 +152,11 @@ def fetch_location(
     except TransientError as error:
         result = Rejection(location.location_id, "retries used up", str(error))
     if isinstance(result, Rejection):
-        return Outcome(location.location_id, None, result, None, counts)
-    counts.tiles = len(result.early.tiles) + len(result.late.tiles)
+        return Outcome(location.location_id, None, result, None, limiter.drain())
+    limiter.count(Counts(tiles=len(result.early.tiles) + len(result.late.tiles)))
     buffer = io.BytesIO()
     write_shard(buffer, "", [encode(result, settings.dtype, settings.compress)])
     truth = None
     if isinstance(source, TruthSource):
         truth = source.truth(result.grid, *periods(location.location_id, settings.scenes))
-    return Outcome(location.location_id, buffer.getvalue(), None, truth, counts)
+    return Outcome(location.location_id, buffer.getvalue(), None, truth, limiter.drain())

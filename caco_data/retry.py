@@ -1,15 +1,15 @@
-"""One retry policy and one pace for every request of a source."""
+"""One retry policy for every request of every source."""
 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from caco_data.errors import TransientError
+from caco_data.errors import RefusedError, TransientError
+from caco_data.limiter import Counts, Limiter
 
 T = TypeVar("T")
 
@@ -35,46 +35,39 @@ class RetryPolicy:
         return max(drawn, retry_after_s or 0.0)
 
 
-class Pacer:
-    """Spaces the starts of requests evenly, for the threads of one process."""
-
-    def __init__(self, per_second: float | None) -> None:
-        self._gap_s = 1.0 / per_second if per_second else 0.0
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Sleep until the next request may start."""
-        if not self._gap_s:
-            return
-        with self._lock:
-            start = max(time.monotonic(), self._next)
-            self._next = start + self._gap_s
-        time.sleep(max(0.0, start - time.monotonic()))
-
-
-def call_with_retries(
-    call: Callable[[], T],
-    policy: RetryPolicy,
-    pacer: Pacer,
-    on_retry: Callable[[TransientError], None],
-) -> T:
-    """Make a request, again and again while its failure is transient.
+def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limiter) -> T:
+    """Make a call, again and again while its failure is transient.
 
     Raises
     ------
     TransientError
-        The last one, when the retries are used up.
+        The last one, when the retries are used up although other calls get answers.
+    RefusedError
+        When the retries are used up and nobody else in this process had an answer meanwhile: the
+        trouble is not this call's.
     Exception
         Whatever else `call` raises, at once.
     """
+    first = time.monotonic()
     for retry in range(policy.max_retries + 1):
-        pacer.wait()
+        began = time.monotonic()
         try:
-            return call()
+            result = call()
         except TransientError as error:
+            if error.throttled:
+                limiter.throttled(began)
             if retry == policy.max_retries:
-                raise
-            on_retry(error)
+                if limiter.answered_since(first):
+                    raise
+                raise RefusedError(
+                    f"The service gives no answer: {retry + 1} tries in "
+                    f"{time.monotonic() - first:.0f} s ended in {error}",
+                    "",
+                    "Run the same command again when it does; what is finished is kept",
+                ) from error
+            limiter.count(Counts(retries={error.what: 1}))
             time.sleep(policy.sleep_s(retry, error.retry_after_s, random.random()))
+        else:
+            limiter.answered()
+            return result
     raise AssertionError("max_retries is negative")

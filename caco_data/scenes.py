@@ -165,8 +165,9 @@ def make_plan(
             if not any(other.candidates for other in _neighbourhood(slot, cut)):
                 reason = "too few scenes" if listing else "no scenes"
                 detail = (
-                    f"{slot.period} slot {slot.t}: none usable of the {len(listing)} scenes "
-                    f"listed in {period.start:%Y-%m-%d}..{period.end:%Y-%m-%d}"
+                    f"{slot.period} slot {slot.t}: none usable of the {len(listing)} scenes with "
+                    f"at most {settings.max_cloud_pct:g} % clouds listed in "
+                    f"{period.start:%Y-%m-%d}..{period.end:%Y-%m-%d}"
                 )
                 return Rejection(location.location_id, reason, detail)
         planned += cut

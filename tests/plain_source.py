@@ -7,8 +7,9 @@ order can be checked; faults by the day of the scene.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from caco_data.errors import PermanentError, RefusedError, TransientError
 from caco_data.fetch import FetchSettings, Outcome, fetch_location
 from caco_data.grid import utm_epsg
-from caco_data.retry import Pacer, RetryPolicy
+from caco_data.limiter import Limiter
+from caco_data.retry import RetryPolicy
 from caco_data.scenes import SceneSettings
 from caco_data.sources.base import ImageSource, SourceSettings, Truth, TruthSource
 from caco_data.storage import LocalStorage
@@ -61,9 +63,13 @@ class PlainSettings:
         """Say so."""
         return False
 
-    def open(self) -> PlainSource:
+    def record(self) -> dict[str, Any]:
+        """Record all of it."""
+        return asdict(self)
+
+    def open(self, limiter: Limiter | None = None) -> PlainSource:
         """Open."""
-        return PlainSource(self)
+        return PlainSource(self, limiter or Limiter())
 
 
 @dataclass
@@ -71,11 +77,13 @@ class PlainSource:
     """See the module."""
 
     settings: PlainSettings
+    limiter: Limiter
     requests: int = 0
     failures: dict[object, int] = field(default_factory=dict)
 
     def _request(self, what: object) -> None:
-        self.requests += 1
+        with self.limiter.request():
+            self.requests += 1
         refused = self.settings.refused_after
         if refused is not None and self.requests > refused:
             raise RefusedError("Quota exhausted", "plain", "Wait a month")
@@ -83,7 +91,9 @@ class PlainSource:
         if self.failures[what] <= self.settings.transient:
             raise TransientError("503")
 
-    def list_scenes(self, footprint: Footprint, start: datetime, end: datetime) -> list[Scene]:
+    def list_scenes(
+        self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
+    ) -> list[Scene]:
         """List a scene every five days."""
         self._request((start, footprint))
         lon, lat = footprint.longitudes[0], footprint.latitudes[0]
@@ -91,9 +101,11 @@ class PlainSource:
         first = EPOCH + timedelta(days=5 * -((EPOCH - start) // timedelta(days=5)))
         days = (first + timedelta(days=5 * i) for i in range(80))
         return [
-            make_scene(day, epsg, float(day.toordinal() * 7 % 31), 4, lon, lat)
+            scene
             for day in days
             if start <= day < end
+            for scene in [make_scene(day, epsg, float(day.toordinal() * 7 % 31), 4, lon, lat)]
+            if scene.cloud_pct <= max_cloud_pct
         ]
 
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
@@ -119,7 +131,8 @@ class PlainSource:
 
 def _fits() -> tuple[ImageSource, TruthSource, SourceSettings]:
     """Let mypy hold the fake against the protocols."""
-    return PlainSource(PlainSettings()), PlainSource(PlainSettings()), PlainSettings()
+    plain = PlainSettings().open()
+    return plain, plain, PlainSettings()
 
 
 FETCH = FetchSettings(SceneSettings(), ("B4", "B3", "B2"))
@@ -135,8 +148,9 @@ def outcomes(
     n: int, settings: PlainSettings | None = None, fetch: FetchSettings = FETCH
 ) -> list[Outcome]:
     """Fetch n locations from the plain world."""
-    source = (settings or PlainSettings()).open()
-    return [fetch_location(x, source, fetch, POLICY, Pacer(None)) for x in locations(n)]
+    limiter = Limiter()
+    source = (settings or PlainSettings()).open(limiter)
+    return [fetch_location(x, source, fetch, POLICY, limiter) for x in locations(n)]
 
 
 def description(fetch: FetchSettings = FETCH, per_shard: int = 2) -> dict[str, object]:

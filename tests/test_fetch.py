@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,18 @@ import pytest
 from caco_data.errors import RefusedError
 from caco_data.fetch import fetch_location
 from caco_data.grid import patch_grid
-from caco_data.retry import Pacer, RetryPolicy
+from caco_data.limiter import Limiter
+from caco_data.retry import RetryPolicy
 from caco_data.shards import decode, read_shard
-from tests.plain_source import FETCH, POLICY, PlainSettings, locations, outcomes
+from caco_data.types import Scene
+from tests.plain_source import (
+    FETCH,
+    POLICY,
+    PlainSettings,
+    PlainSource,
+    locations,
+    outcomes,
+)
 
 
 def test_a_location_becomes_a_part_with_its_truth() -> None:
@@ -49,10 +59,22 @@ def test_reasons_of_rejections() -> None:
     assert vanished.rejection is not None
     assert vanished.rejection.reason == "unreadable scenes"
     assert "Image not found" in vanished.rejection.detail
-    source = PlainSettings(transient=3).open()
-    failed = fetch_location(
-        locations(1)[0], source, FETCH, RetryPolicy(max_retries=2, base_s=0), Pacer(None)
-    )
+
+
+def test_retries_used_up_reject_the_location_if_others_get_answers() -> None:
+    limiter = Limiter()
+    policy = RetryPolicy(max_retries=2, base_s=0)
+    source = PlainSettings(transient=3).open(limiter)
+    with pytest.raises(RefusedError, match="gives no answer: 3 tries in 0 s ended in 503"):
+        fetch_location(locations(1)[0], source, FETCH, policy, limiter)
+
+    class Busy(PlainSource):
+        def list_scenes(self, *args: Any) -> list[Scene]:
+            limiter.answered()  # as another thread's call would
+            return super().list_scenes(*args)
+
+    busy = Busy(PlainSettings(transient=3), limiter)
+    failed = fetch_location(locations(1)[0], busy, FETCH, policy, limiter)
     assert failed.rejection is not None
     assert failed.rejection.reason == "retries used up"
 
@@ -60,7 +82,7 @@ def test_reasons_of_rejections() -> None:
 def test_a_refusal_stops_everything() -> None:
     source = PlainSettings(refused_after=5).open()
     with pytest.raises(RefusedError) as refused:
-        fetch_location(locations(1)[0], source, FETCH, POLICY, Pacer(None))
+        fetch_location(locations(1)[0], source, FETCH, POLICY, Limiter())
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
 
 

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.errors import PermanentError, TransientError
-from caco_data.retry import Pacer, RetryPolicy, call_with_retries
+from caco_data.errors import PermanentError, RefusedError, TransientError
+from caco_data.limiter import Limiter, Share
+from caco_data.retry import RetryPolicy, call_with_retries
 
 
 @given(st.integers(0, 30), st.floats(0, 1), st.none() | st.floats(0, 300))
@@ -22,46 +20,40 @@ def test_sleep_is_jittered_bounded_and_honours_retry_after(
 
 
 def test_transient_failures_are_tried_again_and_counted() -> None:
-    seen: list[TransientError] = []
-    failures = [TransientError("503"), TransientError("429")]
+    failures = [TransientError("503"), TransientError("429", throttled=True)]
 
     def call() -> int:
         if failures:
             raise failures.pop()
         return 7
 
-    assert call_with_retries(call, RetryPolicy(base_s=0), Pacer(None), seen.append) == 7
-    assert [error.what for error in seen] == ["429", "503"]
+    limiter = Limiter(Share(in_flight=8))
+    assert call_with_retries(call, RetryPolicy(base_s=0), limiter) == 7
+    assert limiter.drain().retries == {"429": 1, "503": 1}
+    assert limiter.window == 4
 
 
 def test_retries_end_and_permanent_errors_are_not_retried() -> None:
     calls = []
+    limiter = Limiter()
 
     def fail(error: Exception) -> None:
         calls.append(error)
+        limiter.answered()
         raise error
 
     policy = RetryPolicy(max_retries=3, base_s=0)
     with pytest.raises(TransientError):
-        call_with_retries(lambda: fail(TransientError("x")), policy, Pacer(None), lambda e: None)
+        call_with_retries(lambda: fail(TransientError("x")), policy, limiter)
     assert len(calls) == 4
     with pytest.raises(PermanentError):
-        call_with_retries(lambda: fail(PermanentError("x")), policy, Pacer(None), lambda e: None)
+        call_with_retries(lambda: fail(PermanentError("x")), policy, limiter)
     assert len(calls) == 5
 
 
-def test_pacer_spaces_the_starts_of_all_threads() -> None:
-    pacer = Pacer(200)
-    starts: list[float] = []
+def test_when_nobody_gets_an_answer_the_service_is_to_blame() -> None:
+    def fail() -> None:
+        raise TransientError("429", "quota", throttled=True)
 
-    def work() -> None:
-        for _ in range(5):
-            pacer.wait()
-            starts.append(time.monotonic())
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(starts) - min(starts) >= 19 / 200 * 0.99
+    with pytest.raises(RefusedError, match=r"3 tries in 0 s ended in 429 \(quota\)"):
+        call_with_retries(fail, RetryPolicy(max_retries=2, base_s=0), Limiter())

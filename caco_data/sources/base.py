@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caco_data.limiter import Limiter
 from caco_data.types import Footprint, Grid, Period, Scene
 
 
 class ImageSource(Protocol):
     """An opened archive. Both methods may be called from many threads at once."""
 
-    def list_scenes(self, footprint: Footprint, start: datetime, end: datetime) -> list[Scene]:
+    def list_scenes(
+        self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
+    ) -> list[Scene]:
         """List the scenes that touch a footprint.
 
         Parameters
@@ -30,6 +33,8 @@ class ImageSource(Protocol):
             The patch.
         start, end : datetime
             UTC; scenes acquired at `start` are in, at `end` are out.
+        max_cloud_pct : float
+            Scenes with more clouds over all are left out, 0..100.
 
         Returns
         -------
@@ -68,6 +73,28 @@ class ImageSource(Protocol):
         ...
 
 
+@runtime_checkable
+class CloudScoreSource(Protocol):
+    """A source that knows, beside the scene classification, a score of how clear each pixel is."""
+
+    def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
+        """Read the Cloud Score+ of a scene on a grid.
+
+        Returns
+        -------
+        ndarray of float32, shape (H, W)
+            `cs_cdf`, 0 (not clear) to 1 (clear); 0 where there is no data.
+
+        Raises
+        ------
+        TransientError, RefusedError
+            As `caco_data.errors` says.
+        PermanentError
+            When the scene has no score.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What a simulated archive knows of a patch."""
@@ -89,12 +116,7 @@ class TruthSource(Protocol):
 
 
 class SourceSettings(Protocol):
-    """How to open a source: a frozen dataclass, picklable, the same in every process.
-
-    Its fields decide the source's answers and are recorded in dataset.json.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    """How to open a source: a frozen dataclass, picklable, the same in every process."""
 
     def __hash__(self) -> int:
         """Equal settings share one opened source."""
@@ -115,6 +137,23 @@ class SourceSettings(Protocol):
         """Whether a request keeps a processor busy, rather than waiting for an answer."""
         ...
 
-    def open(self) -> ImageSource:
-        """Open the source in this process."""
+    def record(self) -> dict[str, Any]:
+        """What of the settings decides the source's answers, for dataset.json; never a secret."""
+        ...
+
+    def open(self, limiter: Limiter) -> ImageSource:
+        """Open the source in this process.
+
+        Parameters
+        ----------
+        limiter : Limiter
+            Every request of the source waits for its `request()`.
+
+        Raises
+        ------
+        InputError
+            When something is missing that the user must give, such as credentials.
+        TransientError, RefusedError
+            When the service cannot be reached, or refuses the user.
+        """
         ...

@@ -15,12 +15,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
 from caco_data.grid import SNAP_M, false_northing_m
+from caco_data.limiter import Limiter
 from caco_data.sources.base import Truth
 from caco_data.sources.simulation.catalogue import (
     EPOCH,
@@ -56,28 +58,39 @@ class SimulatedSettings:
         """See `SourceSettings`."""
         return True
 
-    def open(self) -> SimulatedSource:
+    def record(self) -> dict[str, Any]:
+        """What decides the archive's answers."""
+        return {"seed": self.seed}
+
+    def open(self, limiter: Limiter | None = None) -> SimulatedSource:
         """Open the archive."""
-        return SimulatedSource(self)
+        return SimulatedSource(self, limiter or Limiter())
 
 
 class SimulatedSource:
     """The archive; its methods may be called from many threads."""
 
-    def __init__(self, settings: SimulatedSettings) -> None:
+    def __init__(self, settings: SimulatedSettings, limiter: Limiter) -> None:
         self._seed = settings.seed
+        self._limiter = limiter
         self._lock = threading.Lock()
         self._places: OrderedDict[Grid, Ground] = OrderedDict()
 
-    def list_scenes(self, footprint: Footprint, start: datetime, end: datetime) -> list[Scene]:
+    def list_scenes(
+        self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
+    ) -> list[Scene]:
         """List the scenes that touch a footprint; see `ImageSource.list_scenes`."""
         longitude = float(np.mean(footprint.longitudes))
         latitude = float(np.mean(footprint.latitudes))
         high = np.ptp(footprint.latitudes) / 2
         wide = np.ptp(footprint.longitudes) / 2 * np.cos(np.radians(latitude))
         half_m = float(max(high, wide)) * 111_320 + 100
-        scenes = scenes_over(self._seed, longitude, latitude, half_m, start, end)
-        return [scene for scene in scenes if touches(scene.footprint, footprint)]
+        with self._limiter.request():
+            return [
+                scene
+                for scene in scenes_over(self._seed, longitude, latitude, half_m, start, end)
+                if scene.cloud_pct <= max_cloud_pct and touches(scene.footprint, footprint)
+            ]
 
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
         """Read a scene on a grid in its CRS; see `ImageSource.read_tile`.
@@ -102,15 +115,16 @@ class SimulatedSource:
         ):
             raise PermanentError(f"The grid is not on the {SNAP_M} m lattice", str(grid))
         take = find(self._seed, scene.image_id)
-        ground = self._place(grid)
-        view = self._view(take)
-        seen = scenery(ground, view)
-        tile = np.stack(
-            [
-                scl(ground, view, seen) if name == SCL_BAND else band(ground, view, seen, name)
-                for name in bands
-            ]
-        )
+        with self._limiter.request():
+            ground = self._place(grid)
+            view = self._view(take)
+            seen = scenery(ground, view)
+            tile = np.stack(
+                [
+                    scl(ground, view, seen) if name == SCL_BAND else band(ground, view, seen, name)
+                    for name in bands
+                ]
+            )
         missing = nodata(take, grid)
         if missing is not None:
             tile[:, missing] = 0

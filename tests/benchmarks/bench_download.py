@@ -14,8 +14,9 @@ from pathlib import Path
 from caco_data.download import ClusterSettings, DownloadSettings, download
 from caco_data.draw import SampleSettings
 from caco_data.fetch import FetchSettings, fetch_location
+from caco_data.limiter import Limiter
 from caco_data.locations import sample
-from caco_data.retry import Pacer, RetryPolicy
+from caco_data.retry import RetryPolicy
 from caco_data.scenes import SceneSettings
 from caco_data.sources.simulated import SimulatedSettings
 from caco_data.types import RGB_BANDS, Location
@@ -61,11 +62,11 @@ def main() -> None:
     columns = (table.location_id, table.longitude, table.latitude, table.utm_epsg)
     places = [Location(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
     source = SimulatedSettings().open()
-    fetch_location(places[0], source, fetch, RetryPolicy(), Pacer(None))
+    fetch_location(places[0], source, fetch, RetryPolicy(), Limiter())
     profile = cProfile.Profile()
     profile.enable()
     for place in places[1:13]:
-        fetch_location(place, source, fetch, RetryPolicy(), Pacer(None))
+        fetch_location(place, source, fetch, RetryPolicy(), Limiter())
     profile.disable()
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     spent = {key[2]: entry[3] for key, entry in stats.items() if "caco_data" in key[0]}

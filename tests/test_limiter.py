@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caco_data.limiter import Counts, Limiter, Pulse, Share
+
+
+@given(st.integers(1, 8), st.floats(0.5, 1000), st.floats(1.7e9, 1.9e9))
+def test_the_slots_of_all_processes_are_evenly_spaced(of: int, rate: float, now: float) -> None:
+    starts = []
+    for place in range(of):
+        share = Share(per_second=rate, place=place, of=of)
+        moment = now
+        for _ in range(3):
+            after, moment = moment, share.next_start(moment)
+            assert after < moment <= after + 1.05 * of / rate
+            starts.append(moment)
+    starts.sort()
+    gaps = [b - a for a, b in pairwise(starts)]
+    assert min(gaps, default=1 / rate) >= 1 / rate  # below the cap, by the margin
+
+
+def in_threads(n: int, work: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "least_s"),
+    [(Share(in_flight=3), 3, 0.1), (Share(in_flight=100, per_second=100), 6, 0.29)],
+)
+def test_requests_in_flight_and_their_rate_are_capped(
+    share: Share, most: int, least_s: float
+) -> None:
+    limiter = Limiter(share)
+    lock = threading.Lock()
+    now, seen = 0, 0
+    began = time.monotonic()
+
+    def work() -> None:
+        nonlocal now, seen
+        for _ in range(5):
+            with limiter.request():
+                with lock:
+                    now += 1
+                    seen = max(seen, now)
+                time.sleep(0.01)
+                with lock:
+                    now -= 1
+
+    in_threads(6, work)
+    assert seen <= most
+    assert time.monotonic() - began >= least_s  # 30 requests
+    assert limiter.drain() == Counts(requests=30)
+    assert limiter.drain() == Counts()
+
+
+def test_the_window_halves_once_a_round_and_recovers() -> None:
+    limiter = Limiter(Share(in_flight=40))
+    assert limiter.window == 40
+    round_one = time.monotonic()
+    for _ in range(20):
+        limiter.throttled(round_one)  # all of one round: they tell the same
+    assert limiter.window == 20
+    for _ in range(9):
+        limiter.throttled(time.monotonic())
+    assert limiter.window == 1
+    answers = 0
+    while limiter.window < 40:
+        limiter.answered()
+        answers += 1
+    assert 40 * 41 / 2 * 0.8 < answers < 40 * 41 / 2  # one more for every window of answers
+    for _ in range(100):
+        limiter.answered()
+    assert limiter.window == 40
+
+
+def test_a_smaller_share_takes_hold_at_once() -> None:
+    limiter = Limiter(Share(in_flight=40))
+    limiter.share = Share(in_flight=2)
+    assert limiter.window == 2
+    limiter.throttled(time.monotonic())
+    assert limiter.window == 1
+
+
+def test_a_failing_request_gives_its_place_back() -> None:
+    limiter = Limiter(Share(in_flight=1))
+    for _ in range(2):
+        try:
+            with limiter.request():
+                raise ValueError
+        except ValueError:
+            pass
+    assert limiter.drain().requests == 2
+
+
+def test_pulses_carry_what_has_been_done_since_the_last() -> None:
+    pulses: list[Pulse] = []
+    limiter = Limiter(Share(in_flight=4), pulses.append)
+    limiter.count(Counts(nbytes=10, retries={"503": 1}))
+    limiter._pulsed -= 2  # two seconds later
+    with limiter.request():
+        pass
+    with limiter.request():
+        pass
+    assert pulses == [Pulse(Counts(requests=1, nbytes=10, retries={"503": 1}), 0, 4)]
+    assert limiter.drain() == Counts(requests=1)
