@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import COUNT
-from .progress import DownloadProgress, duration
+from .options import COUNT, earthengine_options
+from .progress import DownloadProgress, duration, retries
 
 if TYPE_CHECKING:
     from caco_data.download import Progress
     from caco_data.scenes import CloudMask
     from caco_data.sources.base import SourceSettings
+
+#: Requests a second that a project has (Earth Engine guide, "Quotas").
+QUOTA_PER_SECOND = 100.0
 
 
 class Bands(click.ParamType):  # type: ignore[type-arg]
@@ -64,10 +67,17 @@ class StartRange(click.ParamType):  # type: ignore[type-arg]
         return first, last
 
 
-def _source(name: str, simulated_seed: int) -> SourceSettings:
-    from caco_data.sources.simulated import SimulatedSettings
+def _source(
+    name: str, archive_seed: int, project: str | None, ee_url: str | None, key_file: str | None,
+    deadline: float,
+) -> SourceSettings:  # fmt: skip
+    if name == "simulated":
+        from caco_data.sources.simulated import SimulatedSettings
 
-    return {"simulated": SimulatedSettings}[name](seed=simulated_seed)
+        return SimulatedSettings(seed=archive_seed)
+    from caco_data.sources.earthengine import HIGH_VOLUME, EarthEngineSettings
+
+    return EarthEngineSettings(project, ee_url or HIGH_VOLUME, key_file, deadline)
 
 
 @click.command("download")
@@ -85,10 +95,12 @@ def _source(name: str, simulated_seed: int) -> SourceSettings:
 )
 @click.option(
     "--source",
-    type=click.Choice(["simulated"]),
-    required=True,
+    type=click.Choice(["earthengine", "simulated"]),
+    default="earthengine",
+    show_default=True,
     help="Where the images come from; 'simulated' needs no account and no network.",
 )
+@earthengine_options
 @click.option(
     "--bands",
     type=Bands(),
@@ -147,10 +159,11 @@ def _source(name: str, simulated_seed: int) -> SourceSettings:
 )
 @click.option(
     "--cloud-mask",
-    type=click.Choice(["scl"]),
+    type=click.Choice(["scl", "cs+"]),
     default="scl",
     show_default=True,
-    help="What tells clear pixels: the scene classification.",
+    help="What tells clear pixels: the scene classification, or Cloud Score+ (one more request a "
+    "tile).",
 )
 @click.option(
     "--seed",
@@ -174,7 +187,15 @@ def _source(name: str, simulated_seed: int) -> SourceSettings:
 @click.option(
     "--requests-per-second",
     type=click.FloatRange(0, min_open=True),
-    help="Most requests a second over all workers.  [default: no cap for 'simulated']",
+    help="Most requests a second over all workers.  [default: 100 for 'earthengine', its quota; "
+    "no cap for 'simulated']",
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(0.1, 3600),
+    default=60,
+    show_default=True,
+    help="Longest a request to Earth Engine may take, seconds.",
 )
 @click.option(
     "--max-retries",
@@ -217,6 +238,9 @@ def command(
     locations: str,
     out: str,
     source: str,
+    project: str | None,
+    ee_url: str | None,
+    key_file: str | None,
     bands: tuple[str, ...],
     dtype: str,
     compress: str,
@@ -230,6 +254,7 @@ def command(
     archive_seed: int,
     concurrency: int,
     requests_per_second: float | None,
+    deadline: float,
     max_retries: int,
     workers: int | None,
     scheduler: str | None,
@@ -243,8 +268,9 @@ def command(
     Interrupt it whenever you like: the same command again resumes, and ends in the same bytes.
 
     \b
+    caco-data download --project my-project
+    caco-data download --project my-project --bands all --locations mine.geojson --out mine
     caco-data download --source simulated
-    caco-data download --source simulated --bands all --locations mine.geojson --out mine
     """
     from caco_data.download import ClusterSettings, DownloadSettings, download
     from caco_data.errors import IncompleteError, InterruptedRunError
@@ -265,14 +291,15 @@ def command(
         min_spacing_days=min_spacing,
     )
     settings = DownloadSettings(
-        source=_source(source, archive_seed),
+        source=_source(source, archive_seed, project, ee_url, key_file, deadline),
         fetch=FetchSettings(scenes, bands, dtype, compress),  # type: ignore[arg-type]
         locations_per_shard=locations_per_shard,
         fill=fill,
     )
+    per_second = requests_per_second or (QUOTA_PER_SECOND if source == "earthengine" else None)
     cluster = ClusterSettings(
         concurrency=concurrency,
-        requests_per_second=requests_per_second,
+        requests_per_second=per_second,
         workers=workers,
         scheduler=scheduler,
         retry=RetryPolicy(max_retries),
@@ -307,6 +334,6 @@ def _summary(result: Progress) -> str:
         return f"{line}; nothing was left to do"
     return (
         f"{line}; {result.tiles} tiles, {result.requests} requests, "
-        f"{result.retries.total()} retries, {result.nbytes / 1e6:.1f} MB of pixels "
+        f"{retries(result.retries)}, {result.nbytes / 1e6:.1f} MB of pixels "
         f"in {duration(result.elapsed_s)}"
     )

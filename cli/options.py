@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -32,3 +34,29 @@ class Count(click.ParamType):  # type: ignore[type-arg]
 COUNT = Count()
 
 dataset_argument = click.argument("dataset", default="dataset", metavar="[DATASET]")
+
+
+def earthengine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how to reach Earth Engine: `project`, `ee_url`, `key_file`."""
+    for option in (
+        click.option(
+            "--service-account",
+            "key_file",
+            metavar="KEY.json",
+            help="Service-account key for Earth Engine.  [default: the credentials of "
+            "'earthengine authenticate', or Google's application default]",
+        ),
+        click.option(
+            "--ee-url",
+            metavar="URL",
+            help="Another Earth Engine endpoint; one that is not Google's gets no credentials.",
+        ),
+        click.option(
+            "--project",
+            envvar="EARTHENGINE_PROJECT",
+            show_envvar=True,
+            help="Cloud project whose Earth Engine quota is used.",
+        ),
+    ):
+        command = option(command)
+    return command

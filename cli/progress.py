@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,12 @@ def duration(seconds: float | None) -> str:
     minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
     return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
+
+
+def retries(by_cause: Counter[str]) -> str:
+    """Retries as `12 retries (429 x10, timeout x2)`."""
+    causes = ", ".join(f"{cause} x{n}" for cause, n in by_cause.most_common())
+    return f"{by_cause.total()} retries" + (f" ({causes})" if causes else "")
 
 
 class DownloadProgress:
@@ -52,10 +59,13 @@ class DownloadProgress:
 
     def _rates(self, now: Progress) -> str:
         seconds = max(now.elapsed_s, 1e-9)
-        return (
-            f"{now.tiles} tiles, {now.rejected.total()} rejected, {now.retries.total()} retries, "
+        line = (
+            f"{now.tiles} tiles, {now.rejected.total()} rejected, "
             f"{now.nbytes / 1e6 / seconds:.1f} MB/s, {now.requests / seconds:.1f} requests/s"
         )
+        if now.window:
+            line += f", {now.in_flight} of {now.window} in flight"
+        return f"{line}, {retries(now.retries)}"
 
     def _line(self, now: Progress) -> None:
         if self._json:
@@ -67,6 +77,8 @@ class DownloadProgress:
                 "requests": now.requests,
                 "bytes": now.nbytes,
                 "retries": dict(now.retries),
+                "in_flight": now.in_flight,
+                "window": now.window,
                 "elapsed_s": round(now.elapsed_s, 1),
                 "eta_s": None if now.eta_s is None else round(now.eta_s, 1),
             }

@@ -1,0 +1,276 @@
+"""Earth Engine through its own client: one listing a period, one pixel request a tile.
+
+The client (earthengine-api) stays as it is; it is given a transport of ours, and its retries are
+off, because ours honour Retry-After and are counted. Its state belongs to the process and does not
+travel: every worker process opens the source for itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import ee
+import numpy as np
+from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import TransportError as AuthTransportError
+from googleapiclient.errors import Error as ApiError
+from googleapiclient.errors import HttpError
+from numpy.typing import NDArray
+
+from caco_data.errors import InputError, PermanentError, RefusedError, SourceError, TransientError
+from caco_data.limiter import Limiter
+from caco_data.sources.credentials import (
+    EXPIRED,
+    FoundCredentials,
+    find_credentials,
+    find_project,
+    is_google,
+)
+from caco_data.sources.transport import Transport
+from caco_data.types import Footprint, Grid, Scene
+
+T = TypeVar("T")
+
+COLLECTION = "COPERNICUS/S2_SR_HARMONIZED"
+#: Same `system:index` as the images (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
+CLOUD_SCORE_COLLECTION = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
+CLOUD_SCORE_BAND = "cs_cdf"
+#: For many small requests (Earth Engine guide, "Processing environments").
+HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
+
+#: Words about quotas that no waiting of minutes will refill: a day's, a month's.
+_EXHAUSTED = re.compile(r"per (day|month)|daily ?limit|monthly|quotaExceeded", re.IGNORECASE)
+_RATE_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")
+_LATER = "Run the same command again when there is quota; what is finished is kept"
+_ACCESS = "Check --project and its access to Earth Engine; 'caco-data doctor' tells more"
+
+
+@dataclass(frozen=True)
+class EarthEngineSettings:
+    """How to reach Earth Engine. Nothing secret: this travels to the workers."""
+
+    project: str | None = None
+    """Cloud project whose quota is used; None for that of the credentials."""
+    url: str = HIGH_VOLUME
+    """Endpoint."""
+    key_file: str | None = None
+    """Service-account key, a JSON file that every worker can read; None for the user's own."""
+    deadline_s: float = 60.0
+    """Longest a request may take, seconds."""
+    name: str = "earthengine"
+    collection: str = COLLECTION
+
+    @property
+    def computes(self) -> bool:
+        """See `SourceSettings`."""
+        return False
+
+    def record(self) -> dict[str, Any]:
+        """Name the endpoint when it is not Google's: a stand-in gives other pixels."""
+        return {} if is_google(self.url) else {"endpoint": urlsplit(self.url).hostname}
+
+    def find_credentials(self) -> FoundCredentials:
+        """Find credentials; see `caco_data.sources.credentials.find_credentials`."""
+        return find_credentials(ee, self.url, self.key_file)
+
+    def open(self, limiter: Limiter | None = None) -> EarthEngineSource:
+        """Initialise the client of this process.
+
+        Raises
+        ------
+        InputError
+            Without credentials or project.
+        RefusedError
+            With credentials that are expired or have no access to the project.
+        TransientError
+            When the service cannot be reached just now.
+        """
+        return EarthEngineSource(self, limiter or Limiter())
+
+
+class EarthEngineSource:
+    """The initialised client; its methods may be called from many threads."""
+
+    _opening = threading.Lock()
+    _current: EarthEngineSettings | None = None
+
+    def __init__(self, settings: EarthEngineSettings, limiter: Limiter) -> None:
+        self._settings = settings
+        parts = urlsplit(settings.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError("Not an address", settings.url, "Give --ee-url as https://HOST")
+        found = settings.find_credentials()
+        with self._opening:
+            # Otherwise Initialize reads a catalogue from the internet, without a deadline.
+            vars(ee.deprecation)["deprecated_assets"] = {"_offline": None}
+            ee.data.setMaxRetries(0)
+            _call(
+                lambda: ee.Initialize(
+                    credentials=found.credentials,
+                    url=settings.url.rstrip("/"),
+                    project=find_project(settings.project, found),
+                    http_transport=Transport(settings.url, settings.deadline_s, limiter),
+                )
+            )
+            EarthEngineSource._current = settings
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        if EarthEngineSource._current != self._settings:
+            raise RefusedError(
+                "Another run has opened Earth Engine with other settings in this process",
+                "",
+                "Give each run workers of its own",
+            )
+        return _call(call)
+
+    def list_scenes(
+        self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
+    ) -> list[Scene]:
+        """List the scenes that touch a footprint; see `ImageSource.list_scenes`."""
+        ring = [list(xy) for xy in zip(footprint.longitudes, footprint.latitudes, strict=True)]
+        query = {
+            "parent": COLLECTION,
+            "startTime": f"{start:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "endTime": f"{end:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "region": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+            "filter": f"properties.CLOUDY_PIXEL_PERCENTAGE <= {max_cloud_pct!r}",
+        }
+        listing = self._ask(lambda: ee.data.listImages(query))
+        return [scene for image in listing["images"] or () if (scene := scene_of(image))]
+
+    def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
+        """Read a scene on a grid in its CRS; see `ImageSource.read_tile`."""
+        pixels = self._pixels(COLLECTION, scene, grid, bands)
+        tile = np.empty((len(bands), grid.height_px, grid.width_px), np.uint16)
+        for band, layer in zip(bands, tile, strict=True):
+            layer[:] = pixels[band]
+        return tile
+
+    def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
+        """Read Cloud Score+; see `CloudScoreSource.read_cloud_score`."""
+        pixels = self._pixels(CLOUD_SCORE_COLLECTION, scene, grid, [CLOUD_SCORE_BAND])
+        return np.asarray(pixels[CLOUD_SCORE_BAND], dtype=np.float32)
+
+    def _pixels(
+        self, collection: str, scene: Scene, grid: Grid, bands: Sequence[str]
+    ) -> NDArray[np.void]:
+        """Read bands as a structured array (H, W), nearest neighbour; masked pixels are 0."""
+        a, b, c, d, e, f = grid.transform
+        query = {
+            "assetId": f"{collection}/{scene.image_id}",
+            "fileFormat": "NUMPY_NDARRAY",
+            "bandIds": list(bands),
+            "grid": {
+                "dimensions": {"width": grid.width_px, "height": grid.height_px},
+                "affineTransform": {
+                    "scaleX": a, "shearX": b, "translateX": c,
+                    "shearY": d, "scaleY": e, "translateY": f,
+                },
+                "crsCode": grid.crs,
+            },
+        }  # fmt: skip
+        pixels: NDArray[np.void] = self._ask(lambda: ee.data.getPixels(query))
+        if pixels.shape != (grid.height_px, grid.width_px):
+            raise TransientError("wrong shape", f"{scene.image_id}: {pixels.shape}")
+        missing = set(bands) - set(pixels.dtype.names or ())
+        if missing:
+            raise TransientError("missing band", f"{scene.image_id}: {', '.join(sorted(missing))}")
+        return pixels
+
+
+def _call(call: Callable[[], T]) -> T:
+    """Call the client, its failures turned into the kinds of `caco_data.errors`."""
+    try:
+        return call()
+    except (SourceError, InputError):
+        raise
+    except HttpError as error:  # while the client is initialised
+        raise _kind(error.resp, error.content, error.reason) from None
+    except ee.EEException as error:
+        # The client keeps nothing of the answer but its words; the rest hangs on the context.
+        cause = error.__context__
+        raise _kind(
+            getattr(cause, "resp", {}), getattr(cause, "content", b""), str(error)
+        ) from None
+    except AuthTransportError:
+        raise TransientError("connection", "asking for a token") from None
+    except GoogleAuthError:
+        # Not the error's own words: they may quote a token.
+        raise RefusedError("Earth Engine refuses the credentials", "", EXPIRED) from None
+    except (ValueError, EOFError, ApiError) as error:
+        # Neither an array nor JSON: a proxy's HTML page, a body cut off.
+        raise TransientError("corrupt body", type(error).__name__) from None
+    except (ConnectionError, TimeoutError) as error:
+        raise TransientError("connection", str(error)) from None
+
+
+def _kind(answer: Any, content: bytes, words: str) -> SourceError:
+    """Classify a refused request by its HTTP answer."""
+    status = int(answer.get("status", 0))
+    reason = _reason(content)
+    if status in (403, 429) and _EXHAUSTED.search(f"{reason} {words}"):
+        return RefusedError(f"Earth Engine's quota is used up: {words}", "", _LATER)
+    if status == 429 or (status == 403 and reason in _RATE_REASONS):
+        return TransientError(
+            str(status), words, retry_after_s=_seconds(answer.get("retry-after")), throttled=True
+        )
+    if status >= 500 or status == 408:
+        return TransientError(str(status), words, retry_after_s=_seconds(answer.get("retry-after")))
+    if status == 401:
+        return RefusedError("Earth Engine refuses the credentials", "", EXPIRED)
+    if status == 403:
+        return RefusedError(f"Earth Engine refuses: {words}", "", _ACCESS)
+    return PermanentError(f"Earth Engine: {words}", f"HTTP {status}" if status else "")
+
+
+def _reason(content: bytes) -> str:
+    """Read the reason from Google's error JSON, `rateLimitExceeded`; empty when there is none."""
+    try:
+        return str(json.loads(content)["error"]["errors"][0]["reason"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read Retry-After; None when it is absent or a date."""
+    try:
+        return max(0.0, float(retry_after)) if retry_after else None
+    except ValueError:
+        return None
+
+
+def scene_of(image: dict[str, Any]) -> Scene | None:
+    """Read a scene from its listing entry; None when the entry lacks what a tile needs."""
+    try:
+        properties = image["properties"]
+        return Scene(
+            image_id=image["id"].rsplit("/", 1)[-1],
+            acquired=datetime.fromisoformat(image["startTime"]),
+            cloud_pct=float(properties["CLOUDY_PIXEL_PERCENTAGE"]),
+            epsg=int(image["bands"][0]["grid"]["crsCode"].removeprefix("EPSG:")),
+            footprint=_footprint(image["geometry"]),
+            baseline=str(properties.get("PROCESSING_BASELINE", "")),
+        )
+    except (LookupError, ValueError, TypeError):
+        return None
+
+
+def _footprint(geometry: dict[str, Any]) -> Footprint:
+    """Read a GeoJSON footprint; of several parts the one with the most vertices."""
+    parts: list[Any] = geometry["coordinates"]
+    if geometry["type"] == "LinearRing":
+        rings = [parts]
+    elif geometry["type"] == "MultiPolygon":
+        rings = [polygon[0] for polygon in parts]
+    else:
+        rings = parts[:1]
+    ring = max(rings, key=len)[:-1]
+    longitudes = np.unwrap([x for x, _ in ring], period=360.0)
+    return Footprint(tuple(longitudes.tolist()), tuple(float(y) for _, y in ring))

@@ -1,0 +1,106 @@
+"""HTTP for the Earth Engine client: httplib2's interface, as it wants it, over urllib3.
+
+The client's own transport keeps ten connections, which churn under forty threads, and knows no
+deadline. This one keeps a connection a thread and ends every request in time; and here, where the
+requests really start, the limiter holds them to the caps.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import certifi
+import httplib2
+import urllib3
+
+from caco_data.errors import TransientError
+from caco_data.limiter import Limiter
+
+CONNECT_S = 10.0
+#: Connections kept; more than any process has threads by default.
+_POOL = 64
+_CHUNK = 1 << 18
+
+
+class Transport:
+    """The client's `http_transport`; may be used by many threads.
+
+    Parameters
+    ----------
+    url : str
+        Address of the service, which decides whether the environment's proxy is used.
+    deadline_s : float
+        Longest a request may take, and again its answer, seconds.
+    limiter : Limiter
+        Every request waits for it.
+    """
+
+    def __init__(self, url: str, deadline_s: float, limiter: Limiter) -> None:
+        self._deadline_s = deadline_s
+        self._limiter = limiter
+        parts = urlsplit(url)
+        proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+        settings: dict[str, Any] = {
+            "maxsize": _POOL,
+            "retries": False,
+            "timeout": urllib3.Timeout(connect=min(CONNECT_S, deadline_s), read=deadline_s),
+            "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where(),
+        }
+        self._pool = (
+            urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+        )
+
+    def request(
+        self,
+        uri: str,
+        method: str = "GET",
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        redirections: int | None = None,
+        connection_type: Any = None,
+    ) -> tuple[httplib2.Response, bytes]:
+        """Make a request, as `httplib2.Http.request` does.
+
+        Raises
+        ------
+        TransientError
+            For a refused or dropped connection, a short or corrupt body, a missed deadline.
+        """
+        try:
+            with self._limiter.request():
+                answer = self._pool.request(
+                    method, uri, body=body, headers=headers, preload_content=False, redirect=False
+                )
+                content = self._read(answer, time.monotonic() + self._deadline_s)
+        except urllib3.exceptions.TimeoutError as error:
+            raise TransientError("timeout", _host(uri)) from error
+        except (urllib3.exceptions.DecodeError, urllib3.exceptions.IncompleteRead) as error:
+            raise TransientError("corrupt body", _host(uri)) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise TransientError("connection", f"{_host(uri)}: {_words(error)}") from error
+        fields = {key.lower(): value for key, value in answer.headers.items()}
+        return httplib2.Response({**fields, "status": answer.status}), content
+
+    def _read(self, answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+        """Read a body as it comes: a slow drip keeps every single read within its timeout."""
+        chunks = []
+        while chunk := answer.read1(_CHUNK):
+            chunks.append(chunk)
+            if time.monotonic() > deadline:
+                answer.close()
+                raise TransientError("deadline", f"{self._deadline_s:g} s")
+        answer.release_conn()
+        return b"".join(chunks)
+
+
+def _host(uri: str) -> str:
+    return urlsplit(uri).netloc
+
+
+def _words(error: Exception) -> str:
+    """Say what went wrong underneath, in the system's words."""
+    return str(getattr(error, "reason", None) or error).rsplit(": ", 1)[-1]
