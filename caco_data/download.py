@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -27,7 +27,7 @@ from uuid import uuid4
 from caco_data.dataset import read_description
 from caco_data.errors import InputError
 from caco_data.fetch import FetchSettings, Outcome, fetch_location
-from caco_data.limiter import PULSE_S, Counts, Limiter, Share
+from caco_data.limiter import PULSE_S, Counts, Limiter, Pulse, Share
 from caco_data.location_files import geoparquet_table
 from caco_data.locations import LocationTable, extend
 from caco_data.retry import RetryPolicy, call_with_retries
@@ -115,12 +115,15 @@ class Progress:
         else:
             self.done += 1
 
-    def add(self, counts: Counts) -> None:
-        """Count what a worker has done."""
-        self.tiles += counts.tiles
-        self.requests += counts.requests
-        self.nbytes += counts.nbytes
-        self.retries.update(counts.retries)
+    def heard(self, pulses: Collection[Pulse]) -> None:
+        """Take over how things stand in the workers."""
+        total = Counts()
+        for pulse in pulses:
+            total.add(pulse.counts)
+        self.tiles, self.requests, self.nbytes = total.tiles, total.requests, total.nbytes
+        self.retries = Counter(total.retries)
+        self.in_flight = sum(pulse.in_flight for pulse in pulses)
+        self.window = sum(pulse.window for pulse in pulses)
 
     @property
     def eta_s(self) -> float | None:
@@ -133,13 +136,11 @@ _opening = threading.Lock()
 
 @lru_cache(maxsize=2)
 def _limiter(run: str) -> Limiter:
-    """Make the limiter of a run in this process; the run hears of it under its name."""
+    """Make the limiter of a run in this process, which the run hears of under its name."""
     from distributed import get_worker
 
     worker = get_worker()
-    return Limiter(
-        on_pulse=lambda pulse: worker.log_event(run, {"worker": worker.address, **asdict(pulse)})
-    )
+    return Limiter(on_pulse=lambda pulse: worker.log_event(run, (worker.address, asdict(pulse))))
 
 
 @lru_cache(maxsize=2)
@@ -155,15 +156,17 @@ def _task(
     settings: FetchSettings,
     retry: RetryPolicy,
     run: str,
-) -> Outcome:
+) -> tuple[Outcome, str, Pulse]:
     """Fetch a location in a worker, whose threads share one opened source and one limiter."""
     from distributed import get_worker
 
+    me = get_worker().address
     with _opening:
         limiter = _limiter(run)
-        limiter.share = _share(caps, workers, get_worker().address)
+        limiter.share = _share(caps, workers, me)
         opened = call_with_retries(lambda: _opened(source, run), retry, limiter)
-    return fetch_location(location, opened, settings, retry, limiter)
+    outcome = fetch_location(location, opened, settings, retry, limiter)
+    return outcome, me, limiter.pulse()
 
 
 def _share(caps: tuple[int, float | None], workers: tuple[str, ...], me: str) -> Share:
@@ -277,19 +280,22 @@ def _outcomes(
     remaining: list[Location],
     settings: DownloadSettings,
     cluster: ClusterSettings,
-    progress: Progress,
+    run: str,
+    pulses: dict[str, Pulse],
 ) -> Iterator[Outcome | None]:
-    """Hand out locations and yield their outcomes as they come.
+    """Hand out locations and yield their outcomes as they come, and None once a second meanwhile.
 
-    At least once a second it yields, if only None, and what the workers have reported meanwhile is
-    in `progress`.
+    How things stand in the workers is kept in `pulses`, by their addresses.
     """
     from distributed import KilledWorker
 
-    run = f"caco-data-{uuid4().hex}"
-    reports: SimpleQueue[dict[str, Any]] = SimpleQueue()
-    latest: dict[str, dict[str, Any]] = {}  # by worker
-    client.subscribe_topic(run, lambda event: reports.put(event[1]))
+    heard: SimpleQueue[tuple[str, Pulse]] = SimpleQueue()
+
+    def hear(event: tuple[float, tuple[str, dict[str, Any]]]) -> None:
+        worker, pulse = event[1]
+        heard.put((worker, Pulse(**{**pulse, "counts": Counts(**pulse["counts"])})))
+
+    client.subscribe_topic(run, hear)
     ended: SimpleQueue[Any] = SimpleQueue()
     waiting = iter(remaining)
     location_of: dict[str, int] = {}
@@ -316,12 +322,8 @@ def _outcomes(
     while location_of:
         if time.monotonic() - asked > PULSE_S:
             workers, asked = _addresses(client), time.monotonic()
-        while not reports.empty():
-            report = reports.get()
-            progress.add(Counts(**report["counts"]))
-            latest[report["worker"]] = report
-            progress.in_flight = sum(latest[w]["in_flight"] for w in latest if w in workers)
-            progress.window = sum(latest[w]["window"] for w in latest if w in workers)
+        while not heard.empty():
+            _keep_latest(pulses, *heard.get())
         try:
             future = ended.get(timeout=PULSE_S)
         except Empty:
@@ -330,16 +332,22 @@ def _outcomes(
         hand_out(1)
         location_id = location_of.pop(future.key)
         try:
-            outcome: Outcome = future.result()
+            outcome, worker, pulse = future.result()
+            _keep_latest(pulses, worker, pulse)
         except KilledWorker as error:
             # Three workers died of it (out of memory, a crash in a library): the rest may live.
             detail = f"its workers died: {error}"
-            outcome = Outcome(location_id, None, Rejection(location_id, "crash", detail), None,
-                              Counts())  # fmt: skip
+            outcome = Outcome(location_id, None, Rejection(location_id, "crash", detail), None)
         future.release()
-        progress.add(outcome.counts)
         yield outcome
     client.unsubscribe_topic(run)
+
+
+def _keep_latest(pulses: dict[str, Pulse], worker: str, pulse: Pulse) -> None:
+    """Keep a worker's latest pulse: they may overtake each other on their ways."""
+    before = pulses.get(worker)
+    if before is None or before.counts.requests <= pulse.counts.requests:
+        pulses[worker] = pulse
 
 
 def _addresses(client: Any) -> tuple[str, ...]:
@@ -406,6 +414,7 @@ def download(
         return Progress(wanted, counts["complete"], Counter(counts["rejected"]))
     progress = Progress(wanted, len(workspace.complete), Counter(workspace.rejected.values()))
     began = time.monotonic()
+    run, pulses = f"caco-data-{uuid4().hex}", dict[str, Pulse]()
     with ExitStack() as stack:
         client = None
         while True:
@@ -414,10 +423,11 @@ def download(
             on_progress(progress)
             if remaining:
                 client = client or stack.enter_context(_cluster(cluster, settings.source.computes))
-                for outcome in _outcomes(client, remaining, settings, cluster, progress):
+                for outcome in _outcomes(client, remaining, settings, cluster, run, pulses):
                     if outcome is not None:
                         workspace.keep(outcome)
                         progress.settle(outcome)
+                    progress.heard(pulses.values())
                     progress.elapsed_s = time.monotonic() - began
                     on_progress(progress)
             missing = wanted - len(workspace.complete)

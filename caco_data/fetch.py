@@ -58,8 +58,6 @@ class Outcome:
     rejection: Rejection | None
     truth: Truth | None
     """What the source knows of the location, when it is simulated."""
-    counts: Counts
-    """What its process has done since its last outcome or pulse."""
 
 
 class Requests:
@@ -152,11 +150,11 @@ def fetch_location(
     except TransientError as error:
         result = Rejection(location.location_id, "retries used up", str(error))
     if isinstance(result, Rejection):
-        return Outcome(location.location_id, None, result, None, limiter.drain())
+        return Outcome(location.location_id, None, result, None)
     limiter.count(Counts(tiles=len(result.early.tiles) + len(result.late.tiles)))
     buffer = io.BytesIO()
     write_shard(buffer, "", [encode(result, settings.dtype, settings.compress)])
     truth = None
     if isinstance(source, TruthSource):
         truth = source.truth(result.grid, *periods(location.location_id, settings.scenes))
-    return Outcome(location.location_id, buffer.getvalue(), None, truth, limiter.drain())
+    return Outcome(location.location_id, buffer.getvalue(), None, truth)

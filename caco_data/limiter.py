@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: Starts keep this far under the cap: on their way, requests bunch up a little.
 _MARGIN = 0.97
@@ -57,7 +57,7 @@ class Counts:
     """Retries by what the failure was called."""
 
     def add(self, other: Counts) -> None:
-        """Add another's."""
+        """Add others."""
         self.requests += other.requests
         self.nbytes += other.nbytes
         self.tiles += other.tiles
@@ -67,10 +67,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a process reports while it works."""
+    """How things stand in a process."""
 
     counts: Counts
-    """Since the last pulse or outcome."""
+    """All that it has done."""
     in_flight: int
     """Requests on their way now."""
     window: int
@@ -130,7 +130,7 @@ class Limiter:
             with self._free:
                 self._busy -= 1
                 self._free.notify()
-            self._pulse()
+            self._report()
 
     def answered(self) -> None:
         """Note that a call came to its end: the window grows."""
@@ -159,13 +159,13 @@ class Limiter:
         with self._free:
             self._counts.add(counts)
 
-    def drain(self) -> Counts:
-        """Hand out what has been counted since the last time."""
+    def pulse(self) -> Pulse:
+        """Say how things stand."""
         with self._free:
-            counts, self._counts = self._counts, Counts()
-        return counts
+            counts = replace(self._counts, retries=dict(self._counts.retries))
+            return Pulse(counts, self._in_flight, self.window)
 
-    def _pulse(self) -> None:
+    def _report(self) -> None:
         if self._on_pulse is None:
             return
         with self._free:
@@ -173,6 +173,4 @@ class Limiter:
             if now - self._pulsed < PULSE_S:
                 return
             self._pulsed = now
-            counts, self._counts = self._counts, Counts()
-            pulse = Pulse(counts, self._in_flight, self.window)
-        self._on_pulse(pulse)
+        self._on_pulse(self.pulse())

@@ -145,10 +145,13 @@ def locations(n: int) -> list[Location]:
 
 
 def outcomes(
-    n: int, settings: PlainSettings | None = None, fetch: FetchSettings = FETCH
+    n: int,
+    settings: PlainSettings | None = None,
+    fetch: FetchSettings = FETCH,
+    limiter: Limiter | None = None,
 ) -> list[Outcome]:
     """Fetch n locations from the plain world."""
-    limiter = Limiter()
+    limiter = limiter or Limiter()
     source = (settings or PlainSettings()).open(limiter)
     return [fetch_location(x, source, fetch, POLICY, limiter) for x in locations(n)]
 

@@ -10,7 +10,7 @@ import pytest
 from caco_data.errors import RefusedError
 from caco_data.fetch import fetch_location
 from caco_data.grid import patch_grid
-from caco_data.limiter import Limiter
+from caco_data.limiter import Counts, Limiter
 from caco_data.retry import RetryPolicy
 from caco_data.shards import decode, read_shard
 from caco_data.types import Scene
@@ -25,15 +25,16 @@ from tests.plain_source import (
 
 
 def test_a_location_becomes_a_part_with_its_truth() -> None:
-    (outcome,) = outcomes(1)
+    limiter = Limiter()
+    (outcome,) = outcomes(1, limiter=limiter)
     assert outcome.part is not None
     assert outcome.rejection is None
     assert outcome.truth is not None
     (record,) = read_shard(io.BytesIO(outcome.part), "part")
     assert [row["t"] for row in record.rows] == [0, 1, 2, 3, 4] * 2
-    assert outcome.counts.requests == 12  # 2 listings and 10 tiles: every first candidate is clear
-    assert outcome.counts.tiles == 10
-    assert outcome.counts.nbytes == 10 * 4 * 264 * 264 * 2
+    # 2 listings and 10 tiles: every first candidate is clear
+    nbytes = 10 * 4 * 264 * 264 * 2
+    assert limiter.pulse().counts == Counts(requests=12, nbytes=nbytes, tiles=10)
     grid = patch_grid(locations(1)[0])
     b4 = decode(record.arrays["early.npy"], ".npy")[0, 0]
     assert b4[0, 0] == 1 + ((grid.left_m // 10) * 3 + (grid.top_m // 10) * 5 + 3000) % 9999
@@ -43,10 +44,11 @@ def test_a_location_becomes_a_part_with_its_truth() -> None:
 
 def test_outcomes_do_not_depend_on_passing_failures() -> None:
     (calm,) = outcomes(1)
-    (rough,) = outcomes(1, PlainSettings(transient=2))
+    limiter = Limiter()
+    (rough,) = outcomes(1, PlainSettings(transient=2), limiter=limiter)
     assert rough.part == calm.part
-    assert rough.counts.retries == {"503": 24}
-    assert rough.counts.requests == 36
+    assert limiter.pulse().counts.retries == {"503": 24}
+    assert limiter.pulse().counts.requests == 36
 
 
 def test_reasons_of_rejections() -> None:

@@ -29,7 +29,7 @@ def test_transient_failures_are_tried_again_and_counted() -> None:
 
     limiter = Limiter(Share(in_flight=8))
     assert call_with_retries(call, RetryPolicy(base_s=0), limiter) == 7
-    assert limiter.drain().retries == {"429": 1, "503": 1}
+    assert limiter.pulse().counts.retries == {"429": 1, "503": 1}
     assert limiter.window == 4
 
 

@@ -76,6 +76,8 @@ class Transport:
                     method, uri, body=body, headers=headers, preload_content=False, redirect=False
                 )
                 content = self._read(answer, time.monotonic() + self._deadline_s)
+        except urllib3.exceptions.NewConnectionError as error:
+            raise TransientError("connection", f"{_host(uri)}: {_words(error)}") from error
         except urllib3.exceptions.TimeoutError as error:
             raise TransientError("timeout", _host(uri)) from error
         except (urllib3.exceptions.DecodeError, urllib3.exceptions.IncompleteRead) as error:
