@@ -1,0 +1,204 @@
+"""Earth Engine's requests and answers, read and made: the grammar behind `earthengine_api`."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from caco_data.types import PIXEL_M, Footprint, Grid, Scene
+
+#: Longest side of a getPixels grid (Earth Engine guide, "Quotas").
+MAX_SIDE_PX = 32_768
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "=": operator.eq,
+}  # fmt: skip
+_START = re.compile(r'startTime >= "([^"]+)"')
+_END = re.compile(r'endTime < "([^"]+)"')
+_REGION = re.compile(r'intersects\("([^"]+)"\)')
+_CLOUDS = re.compile(r"properties\.CLOUDY_PIXEL_PERCENTAGE\s*(<=|<|>=|>|=)\s*([-+.\deE]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came."""
+
+    kind: str
+    """`discovery`, `algorithms`, `listAssets`, `getPixels`, `token` or `unknown`."""
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    key: bytes
+    """The same for the same request made again."""
+
+    @classmethod
+    def of(cls, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:
+        """Read a request; a long GET comes as a POST with its query in the body."""
+        parts = urlsplit(target)
+        path, query = unquote(parts.path), parts.query
+        key = target.encode() + b"\n" + body
+        if headers.get("x-http-method-override") == "GET":
+            method, query, body = "GET", body.decode(), b""
+        return cls(_kind(method, path), path, dict(parse_qsl(query)), body, headers, key)
+
+    @property
+    def image_id(self) -> str:
+        """Last part of the asset's name, without the verb."""
+        return self.path.rsplit("/", 1)[-1].rsplit(":", 1)[0]
+
+    @property
+    def projects(self) -> set[str]:
+        """Cloud projects it names."""
+        named = re.fullmatch(r"/v1/projects/([^/]+)/algorithms", self.path)
+        return {self.headers.get("x-goog-user-project", ""), named[1] if named else ""} - {""}
+
+
+def _kind(method: str, path: str) -> str:
+    if method == "GET" and path == "/$discovery/rest":
+        return "discovery"
+    if method == "GET" and re.fullmatch(r"/v1/projects/[^/]+/algorithms", path):
+        return "algorithms"
+    if method == "GET" and path.endswith(":listAssets"):
+        return "listAssets"
+    if method == "POST" and path.endswith(":getPixels"):
+        return "getPixels"
+    if method == "POST" and path == "/token":
+        return "token"
+    return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer before it goes on the wire."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json; charset=UTF-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class ApiError(Exception):
+    """A request the service would refuse."""
+
+    def __init__(self, status: int, word: str, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.answer = error_answer(status, word, reason, message)
+
+
+def error_answer(status: int, word: str, reason: str, message: str) -> Answer:
+    """Make an error in Google's JSON."""
+    details = [{"message": message, "domain": "global", "reason": reason}]
+    error = {"code": status, "message": message, "status": word, "errors": details}
+    return Answer(json.dumps({"error": error}, indent=2).encode(), status)
+
+
+def bad_request(message: str) -> ApiError:
+    """Make a 400."""
+    return ApiError(400, "INVALID_ARGUMENT", "badRequest", message)
+
+
+def not_found(what: str) -> ApiError:
+    """Make the service's words for an asset that is not there."""
+    message = f"{what} not found (does not exist or caller does not have access)."
+    return ApiError(404, "NOT_FOUND", "notFound", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A listing's filter."""
+
+    footprint: Footprint
+    start: datetime
+    end: datetime
+    clouds: tuple[tuple[str, float], ...]
+    """Operators and operands for the scene's cloudiness; all must hold."""
+
+    def holds(self, scene: Scene) -> bool:
+        """Whether a scene is cloudy as wanted."""
+        return all(_OPERATORS[name](scene.cloud_pct, value) for name, value in self.clouds)
+
+
+def parse_filter(text: str) -> Wanted:
+    """Read a filter: terms joined by AND, in any order.
+
+    Raises
+    ------
+    ApiError
+        400 for an unknown term, or without both times and a region, which a source needs.
+    """
+    found: dict[str, Any] = {}
+    clouds = []
+    try:
+        for term in re.split(r"\s+AND\s+", text.strip()):
+            if match := _START.fullmatch(term):
+                found["start"] = _time(match[1])
+            elif match := _END.fullmatch(term):
+                found["end"] = _time(match[1])
+            elif match := _REGION.fullmatch(term):
+                found["footprint"] = _polygon(json.loads(match[1].replace("'", '"')))
+            elif match := _CLOUDS.fullmatch(term):
+                clouds.append((match[1], float(match[2])))
+            else:
+                raise bad_request(f"Invalid filter term: {term}")
+        return Wanted(found["footprint"], found["start"], found["end"], tuple(clouds))
+    except KeyError as missing:
+        raise bad_request(f"This stand-in wants a filter with {missing}") from None
+    except (ValueError, TypeError, LookupError) as error:
+        raise bad_request(f"Invalid filter: {error}") from None
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _polygon(geometry: dict[str, Any]) -> Footprint:
+    if geometry["type"] != "Polygon" or len(geometry["coordinates"]) != 1:
+        raise ValueError("the region is no polygon without holes")
+    *ring, last = geometry["coordinates"][0]
+    if last != ring[0]:
+        raise ValueError("the region's ring is not closed")
+    return Footprint(tuple(p[0] for p in ring), tuple(p[1] for p in ring))
+
+
+def parse_pixels(body: bytes) -> tuple[tuple[str, ...], Grid]:
+    """Read bands and grid of a getPixels request.
+
+    Raises
+    ------
+    ApiError
+        400 for what the service refuses, and for a grid it would resample to.
+    """
+    try:
+        query = json.loads(body)
+        if query["fileFormat"] != "NPY":
+            raise bad_request(f"Only NPY is answered here, not {query['fileFormat']}")
+        bands = tuple(map(str, query["bandIds"]))
+        size, affine = query["grid"]["dimensions"], query["grid"]["affineTransform"]
+        width, height = int(size["width"]), int(size["height"])
+        # Zeros may be left out, as in any message of the service.
+        a, b, c, d, e, f = (
+            float(affine.get(name, 0.0))
+            for name in ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
+        )
+        crs = str(query["grid"]["crsCode"])
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise bad_request(f"Invalid JSON payload: {error!r}") from None
+    if not (0 < width <= MAX_SIDE_PX and 0 < height <= MAX_SIDE_PX):
+        raise bad_request(f"Invalid grid dimensions: {width} x {height}")
+    match = re.fullmatch(r"EPSG:(32[67]\d\d)", crs)
+    if match is None:
+        raise bad_request(f"Only UTM zones are known here, not {crs}")
+    if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or not (c.is_integer() and f.is_integer()):
+        raise bad_request(
+            f"Only {PIXEL_M} m pixels, north up, on whole metres are given here: {affine}"
+        )
+    return bands, Grid(int(match[1]), int(c), int(f), width, height)
