@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue, SimpleQueue
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +38,8 @@ from caco_data.workspace import Workspace
 
 #: Worker processes of a local cluster, when nothing else is said: one a core, but no more.
 MAX_WORKERS = 8
+#: Longest an interrupt waits for what is finished to be kept, seconds.
+STOP_S = 2.0
 
 
 #: glibc gives every array of a tile's size back to the system, and Dask makes it keener still; the
@@ -254,7 +256,7 @@ def _cluster(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
         finally:
             if in_main:
                 signal.signal(signal.SIGINT, before)
-        client = Client(cluster, set_as_default=False)
+        client = Client(cluster, set_as_default=False, direct_to_workers=True)
         try:
             yield client
         finally:
@@ -354,6 +356,49 @@ def _addresses(client: Any) -> tuple[str, ...]:
     return tuple(sorted(client.nthreads())) or ("",)
 
 
+class _Keeper:
+    """Keeps outcomes in a thread, so that new work is handed out while a shard is written.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    most : int
+        Outcomes that may wait; with more, `keep` waits too.
+    """
+
+    def __init__(self, workspace: Workspace, most: int) -> None:
+        self._workspace = workspace
+        self._waiting: Queue[Outcome | None] = Queue(most)
+        self._failure: BaseException | None = None
+        # A daemon: an interrupt waits for no shard, and what is half written has no name yet.
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> _Keeper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        with suppress(Full):
+            self._waiting.put(None, timeout=None if kind is None else STOP_S)
+        self._thread.join(None if kind is None else STOP_S)
+        if kind is None and self._failure:
+            raise self._failure
+
+    def keep(self, outcome: Outcome) -> None:
+        """Keep an outcome soon; raises what went wrong with an earlier one."""
+        if self._failure:
+            raise self._failure
+        self._waiting.put(outcome)
+
+    def _work(self) -> None:
+        while (outcome := self._waiting.get()) is not None:
+            try:
+                if not self._failure:
+                    self._workspace.keep(outcome)
+            except BaseException as error:
+                self._failure = error
+
+
 def _try_to_open(source: SourceSettings, cluster: ClusterSettings) -> None:
     """Refuse within seconds, and before anything is written, what cannot be opened."""
     limiter = Limiter(Share(1, cluster.requests_per_second))
@@ -423,13 +468,14 @@ def download(
             on_progress(progress)
             if remaining:
                 client = client or stack.enter_context(_cluster(cluster, settings.source.computes))
-                for outcome in _outcomes(client, remaining, settings, cluster, run, pulses):
-                    if outcome is not None:
-                        workspace.keep(outcome)
-                        progress.settle(outcome)
-                    progress.heard(pulses.values())
-                    progress.elapsed_s = time.monotonic() - began
-                    on_progress(progress)
+                with _Keeper(workspace, cluster.concurrency) as keeper:
+                    for outcome in _outcomes(client, remaining, settings, cluster, run, pulses):
+                        if outcome is not None:
+                            keeper.keep(outcome)
+                            progress.settle(outcome)
+                        progress.heard(pulses.values())
+                        progress.elapsed_s = time.monotonic() - began
+                        on_progress(progress)
             missing = wanted - len(workspace.complete)
             if not settings.fill or missing <= 0 or not workspace.complete:
                 break

@@ -117,7 +117,8 @@ class Limiter:
             self._start = self.share.next_start(max(time.time(), self._start))
             start = self._start
         try:
-            time.sleep(max(0.0, start - time.time()))
+            if (wait := start - time.time()) > 0:
+                time.sleep(wait)
             with self._free:
                 self._in_flight += 1
                 self._counts.requests += 1

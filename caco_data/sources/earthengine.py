@@ -7,6 +7,7 @@ travel: every worker process opens the source for itself.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import threading
@@ -165,7 +166,7 @@ class EarthEngineSource:
         a, b, c, d, e, f = grid.transform
         query = {
             "assetId": f"{collection}/{scene.image_id}",
-            "fileFormat": "NUMPY_NDARRAY",
+            "fileFormat": "NPY",
             "bandIds": list(bands),
             "grid": {
                 "dimensions": {"width": grid.width_px, "height": grid.height_px},
@@ -176,13 +177,24 @@ class EarthEngineSource:
                 "crsCode": grid.crs,
             },
         }  # fmt: skip
-        pixels: NDArray[np.void] = self._ask(lambda: ee.data.getPixels(query))
+        pixels = self._ask(lambda: _array(ee.data.getPixels(query)))
         if pixels.shape != (grid.height_px, grid.width_px):
             raise TransientError("wrong shape", f"{scene.image_id}: {pixels.shape}")
         missing = set(bands) - set(pixels.dtype.names or ())
         if missing:
             raise TransientError("missing band", f"{scene.image_id}: {', '.join(sorted(missing))}")
         return pixels
+
+
+def _array(npy: bytes) -> NDArray[np.void]:
+    """Look at a `.npy` file as its array; ValueError when it is not whole.
+
+    `np.load` would copy it twice over.
+    """
+    file = io.BytesIO(npy)
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    return np.frombuffer(npy, dtype, offset=file.tell()).reshape(shape)
 
 
 def _call(call: Callable[[], T]) -> T:
@@ -272,5 +284,7 @@ def _footprint(geometry: dict[str, Any]) -> Footprint:
     else:
         rings = parts[:1]
     ring = max(rings, key=len)[:-1]
-    longitudes = np.unwrap([x for x, _ in ring], period=360.0)
-    return Footprint(tuple(longitudes.tolist()), tuple(float(y) for _, y in ring))
+    longitudes, latitudes = zip(*ring, strict=True)
+    if max(longitudes) - min(longitudes) > 180:  # it meets the antimeridian
+        longitudes = tuple(np.unwrap(longitudes, period=360.0).tolist())
+    return Footprint(longitudes, latitudes)
