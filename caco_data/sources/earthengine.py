@@ -109,6 +109,8 @@ class EarthEngineSource:
             raise InputError("Not an address", settings.url, "Give --ee-url as https://HOST")
         found = settings.find_credentials()
         with self._opening:
+            # Initialised once more, the client would not ask whether it may.
+            ee.Reset()
             # Otherwise Initialize reads a catalogue from the internet, without a deadline.
             vars(ee.deprecation)["deprecated_assets"] = {"_offline": None}
             ee.data.setMaxRetries(0)
@@ -206,11 +208,11 @@ def _call(call: Callable[[], T]) -> T:
     except HttpError as error:  # while the client is initialised
         raise _kind(error.resp, error.content, error.reason) from None
     except ee.EEException as error:
-        # The client keeps nothing of the answer but its words; the rest hangs on the context.
-        cause = error.__context__
-        raise _kind(
-            getattr(cause, "resp", {}), getattr(cause, "content", b""), str(error)
-        ) from None
+        # The client keeps nothing of a refusal but its words; the rest hangs on the context.
+        answer = error.__context__
+        if not isinstance(answer, HttpError):  # it was no refusal, but not JSON either
+            raise TransientError("corrupt body", str(error)[:100]) from None
+        raise _kind(answer.resp, answer.content, str(error)) from None
     except AuthTransportError:
         raise TransientError("connection", "asking for a token") from None
     except GoogleAuthError:

@@ -27,6 +27,7 @@ CONNECT_S = 10.0
 #: Connections kept; more than any process has threads by default.
 _POOL = 64
 _CHUNK = 1 << 18
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 #: Methods used, by their resource under `projects`.
 METHODS = {"algorithms": ("list",), "assets": ("listAssets", "getPixels")}
 
@@ -39,7 +40,7 @@ class Transport:
     url : str
         Address of the service, which decides whether the environment's proxy is used.
     deadline_s : float
-        Longest a request may take, and again its answer, seconds.
+        Longest a request may take, seconds; and longest it may say nothing.
     limiter : Limiter
         Every request waits for it.
     """
@@ -48,7 +49,8 @@ class Transport:
         self._deadline_s = deadline_s
         self._limiter = limiter
         parts = urlsplit(url)
-        proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+        direct = parts.hostname in _LOOPBACK or proxy_bypass(parts.netloc)
+        proxy = None if direct else getproxies().get(parts.scheme)
         settings: dict[str, Any] = {
             "maxsize": _POOL,
             "retries": False,
@@ -77,10 +79,11 @@ class Transport:
         """
         try:
             with self._limiter.request():
+                deadline = time.monotonic() + self._deadline_s
                 answer = self._pool.request(
                     method, uri, body=body, headers=headers, preload_content=False, redirect=False
                 )
-                content = self._read(answer, time.monotonic() + self._deadline_s)
+                content = self._read(answer, deadline)
         except urllib3.exceptions.TimeoutError as error:
             if isinstance(error, urllib3.exceptions.NewConnectionError):
                 raise TransientError("connection", f"{_host(uri)}: {_words(error)}") from error
@@ -107,13 +110,16 @@ class Transport:
 
 
 def pruned(document: bytes) -> bytes:
-    """Keep only those methods of a discovery document that are used."""
-    api = json.loads(document)
-    kept = {}
-    for name, methods in METHODS.items():
-        resource = api["resources"]["projects"]["resources"][name]
-        kept[name] = {"methods": {method: resource["methods"][method] for method in methods}}
-    api["resources"] = {"projects": {"resources": kept}}
+    """Keep only those methods of a discovery document that are used; all of an odd one."""
+    try:
+        api = json.loads(document)
+        kept = {}
+        for name, methods in METHODS.items():
+            resource = api["resources"]["projects"]["resources"][name]
+            kept[name] = {"methods": {method: resource["methods"][method] for method in methods}}
+        api["resources"] = {"projects": {"resources": kept}}
+    except (ValueError, LookupError, TypeError):
+        return document
     return json.dumps(api).encode()
 
 
