@@ -46,7 +46,8 @@ class Request:
         path, query = unquote(parts.path), parts.query
         key = target.encode() + b"\n" + body
         if headers.get("x-http-method-override") == "GET":
-            method, query, body = "GET", body.decode(), b""
+            # The client leaves the token of a further page in the address.
+            method, query, body = "GET", f"{body.decode()}&{query}", b""
         return cls(_kind(method, path), path, dict(parse_qsl(query)), body, headers, key)
 
     @property
