@@ -26,7 +26,7 @@ from uuid import uuid4
 
 from caco_data.dataset import read_description
 from caco_data.errors import InputError
-from caco_data.fetch import FetchSettings, Outcome, fetch_location
+from caco_data.fetch import FetchSettings, Outcome, fetch_location, scored
 from caco_data.limiter import PULSE_S, Counts, Limiter, Pulse, Share
 from caco_data.location_files import geoparquet_table
 from caco_data.locations import LocationTable, extend
@@ -399,11 +399,11 @@ class _Keeper:
                 self._failure = error
 
 
-def _try_to_open(source: SourceSettings, cluster: ClusterSettings) -> None:
+def _try_to_open(settings: DownloadSettings, cluster: ClusterSettings) -> None:
     """Refuse within seconds, and before anything is written, what cannot be opened."""
     limiter = Limiter(Share(1, cluster.requests_per_second))
     retry = replace(cluster.retry, max_retries=min(3, cluster.retry.max_retries))
-    call_with_retries(lambda: source.open(limiter), retry, limiter)
+    scored(call_with_retries(lambda: settings.source.open(limiter), retry, limiter), settings.fetch)
 
 
 def download(
@@ -445,7 +445,7 @@ def download(
             "Only locations of 'caco-data sample' can be drawn further", "--fill", "Leave it out"
         )
     if not cluster.scheduler:  # else its workers have the credentials
-        _try_to_open(settings.source, cluster)
+        _try_to_open(settings, cluster)
     storage = open_storage(out)
     wanted = len(locations.location_id)
     workspace = Workspace(

@@ -12,13 +12,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from caco_data.errors import PermanentError, TransientError
+from caco_data.errors import InputError, PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.limiter import Counts, Limiter
 from caco_data.retry import RetryPolicy, call_with_retries
-from caco_data.scenes import SceneSettings, clear_fraction, fill_stack, make_plan, periods
+from caco_data.scenes import (
+    SceneSettings,
+    clear_fraction,
+    clear_fraction_by_score,
+    fill_stack,
+    make_plan,
+    periods,
+)
 from caco_data.shards import Compress, Dtype, encode, write_shard
-from caco_data.sources.base import ImageSource, Truth, TruthSource
+from caco_data.sources.base import CloudScoreSource, ImageSource, Truth, TruthSource
 from caco_data.types import (
     PIXEL_M,
     SCL_BAND,
@@ -60,11 +67,30 @@ class Outcome:
     """What the source knows of the location, when it is simulated."""
 
 
+def scored(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:
+    """Give the source as one of Cloud Score+, when the settings want it.
+
+    Raises
+    ------
+    InputError
+        When the source has none.
+    """
+    if settings.scenes.cloud_mask != "cs+":
+        return None
+    if not isinstance(source, CloudScoreSource):
+        raise InputError("This source has no Cloud Score+", "--cloud-mask", "Use 'scl'")
+    return source
+
+
 class Requests:
     """A source's requests for one location, with retries."""
 
-    def __init__(self, source: ImageSource, policy: RetryPolicy, limiter: Limiter) -> None:
+    def __init__(
+        self, source: ImageSource, settings: FetchSettings, policy: RetryPolicy, limiter: Limiter
+    ) -> None:
         self._source = source
+        self._scored = scored(source, settings)
+        self._settings = settings
         self._policy = policy
         self._limiter = limiter
         self.unreadable = ""
@@ -73,23 +99,46 @@ class Requests:
     def _call(self, call: Callable[[], T]) -> T:
         return call_with_retries(call, self._policy, self._limiter)
 
-    def scenes(self, footprint: Footprint, period: Period, max_cloud_pct: float) -> list[Scene]:
+    def scenes(self, footprint: Footprint, period: Period) -> list[Scene]:
         """List the scenes of a period."""
+        most = self._settings.scenes.max_cloud_pct
         return self._call(
-            lambda: self._source.list_scenes(footprint, period.start, period.end, max_cloud_pct)
+            lambda: self._source.list_scenes(footprint, period.start, period.end, most)
         )
 
-    def tile(self, scene: Scene, grid: Grid, bands: tuple[str, ...]) -> Tile | None:
-        """Read bands and SCL of a scene in one request; None when it can never be read."""
+    def tile(self, scene: Scene, grid: Grid) -> Tile | None:
+        """Read bands and SCL of a scene in one request.
+
+        Cloud Score+, where it is asked for, is read before: it is small, and spares the pixels of
+        a cloudy scene. None when the scene is cloudy by it, or can never be read.
+        """
+        clear = self._clear_by_score(scene, grid)
+        if clear is not None and clear < self._settings.scenes.min_clear:
+            return None
+        bands = (*self._settings.bands, SCL_BAND)
         try:
-            pixels = self._call(lambda: self._source.read_tile(scene, grid, (*bands, SCL_BAND)))
+            pixels = self._call(lambda: self._source.read_tile(scene, grid, bands))
         except PermanentError as error:
             self.unreadable = str(error)
             return None
         self._limiter.count(Counts(nbytes=pixels.nbytes))
         step = SCL_PIXEL_M // PIXEL_M
         scl = pixels[-1, ::step, ::step].astype(np.uint8)
-        return Tile(scene, pixels[:-1], scl, clear_fraction(scl))
+        if clear is None:
+            return Tile(scene, pixels[:-1], scl, clear_fraction(scl), "scl")
+        return Tile(scene, pixels[:-1], scl, clear, "cs+")
+
+    def _clear_by_score(self, scene: Scene, grid: Grid) -> float | None:
+        """Clear fraction by Cloud Score+; None where it is not asked for, or the scene has none."""
+        source = self._scored
+        if source is None:
+            return None
+        try:
+            score = self._call(lambda: source.read_cloud_score(scene, grid))
+        except PermanentError:
+            return None
+        self._limiter.count(Counts(nbytes=score.nbytes))
+        return clear_fraction_by_score(score)
 
 
 def get_stacks(
@@ -107,17 +156,14 @@ def get_stacks(
     grid = patch_grid(location)
     footprint = grid_footprint(grid)
     spans = periods(location.location_id, settings.scenes)
-    most = settings.scenes.max_cloud_pct
-    listings = [(period, requests.scenes(footprint, period, most)) for period in spans]
+    listings = [(period, requests.scenes(footprint, period)) for period in spans]
     plan = make_plan(location, grid, listings, settings.scenes)
     if isinstance(plan, Rejection):
         return plan
     stacks: list[Stack] = []
     for period in spans:
         cut = [slot for slot in plan.slots if slot.period == period.name]
-        stack = fill_stack(
-            cut, lambda scene: requests.tile(scene, grid, settings.bands), settings.scenes
-        )
+        stack = fill_stack(cut, lambda scene: requests.tile(scene, grid), settings.scenes)
         if isinstance(stack, str):
             if requests.unreadable:
                 return Rejection(
@@ -142,7 +188,7 @@ def fetch_location(
     RefusedError
         When the service refuses the user: the whole run must stop.
     """
-    requests = Requests(source, policy, limiter)
+    requests = Requests(source, settings, policy, limiter)
     try:
         result = get_stacks(location, requests, settings)
     except PermanentError as error:

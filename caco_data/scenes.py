@@ -47,8 +47,10 @@ MAX_CANDIDATES = 3
 
 _START_STREAM = 0x5CE9E5  # keeps these draws apart from the sampler's for the same seed
 
-
-CloudMask = Literal["scl"]
+CloudMask = Literal["scl", "cs+"]
+#: Least Cloud Score+ (`cs_cdf`) of a clear pixel: "values between 0.50 and 0.65 generally work
+#: well" (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
+CLEAR_SCORE = 0.60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class SceneSettings:
     max_cloud_pct: float = 20.0
     """Scenes with more clouds over all are not tried, 0..100."""
     cloud_mask: CloudMask = "scl"
-    """What tells clear pixels: `scl`, the scene classification inside the patch."""
+    """What tells clear pixels inside the patch: `scl`, the scene classification; `cs+`, Cloud
+    Score+, and where a scene has none its classification."""
     min_clear: float = 0.9
     """Least clear fraction of an accepted tile, 0..1."""
     min_spacing_days: float = 10.0
@@ -183,6 +186,11 @@ def clear_fraction(scl: NDArray[np.uint8]) -> float:
     return float(np.count_nonzero(_IS_CLEAR[scl]) / scl.size)
 
 
+def clear_fraction_by_score(score: NDArray[np.float32]) -> float:
+    """Share of pixels, any shape, whose Cloud Score+ is at least `CLEAR_SCORE`."""
+    return float(np.count_nonzero(score >= np.float32(CLEAR_SCORE)) / score.size)
+
+
 def has_nodata(tile: Tile) -> bool:
     """Whether any pixel is masked: SCL class 0, or 0 in every band."""
     return bool((tile.scl == 0).any() or (tile.pixels == 0).all(axis=0).any())
@@ -198,7 +206,7 @@ def fill_stack(
     cut : sequence of Slot
         The period's slots.
     read : callable
-        Reads the tile of a scene; None when the scene can never be read.
+        Reads the tile of a scene; None when it can never be read, or is known to be cloudy.
     settings : SceneSettings
 
     Returns

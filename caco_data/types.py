@@ -161,7 +161,9 @@ class Tile:
     scl: NDArray[np.uint8]
     """`(H/2, W/2)` scene classes at 20 m."""
     clear_fraction: float
-    """Share of the patch whose SCL class is clear, 0..1."""
+    """Share of the patch that is clear, 0..1."""
+    cloud_mask: str = "scl"
+    """What told so: `scl`, the scene classification, or `cs+`, Cloud Score+."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from caco_data.grid import utm_epsg
 from caco_data.limiter import Limiter
 from caco_data.retry import RetryPolicy
 from caco_data.scenes import SceneSettings
-from caco_data.sources.base import ImageSource, SourceSettings, Truth, TruthSource
+from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings, Truth, TruthSource
 from caco_data.storage import LocalStorage
 from caco_data.types import ALL_BANDS, SCL_BAND, Footprint, Grid, Location, Period, Scene
 from caco_data.workspace import Workspace
@@ -51,6 +51,8 @@ class PlainSettings:
     """UTM lefts (metres) of grids whose every tile is cloudy."""
     transient: int = 0
     """Failures before each answer."""
+    scored: bool = True
+    """Whether its scenes have a cloud score."""
     vanished: bool = False
     """Every tile read is a permanent error."""
     refused_after: int | None = None
@@ -124,15 +126,23 @@ class PlainSource:
             layers.append(1 + (place + ALL_BANDS.index(band) * 1000) % 9999)
         return np.stack(layers).astype(np.uint16)
 
+    def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
+        """Read a score that is low where it is cloudy."""
+        self._request((scene, grid, "score"))
+        if not self.settings.scored:
+            raise PermanentError("No score", scene.image_id)
+        cloudy = grid.left_m in self.settings.cloudy_locations
+        return np.full((grid.height_px, grid.width_px), 0.2 if cloudy else 0.9, np.float32)
+
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
         """Know an arbitrary truth."""
         return Truth((grid.left_m // 60 % 10) / 10, "plain")
 
 
-def _fits() -> tuple[ImageSource, TruthSource, SourceSettings]:
+def _fits() -> tuple[ImageSource, TruthSource, CloudScoreSource, SourceSettings]:
     """Let mypy hold the fake against the protocols."""
     plain = PlainSettings().open()
-    return plain, plain, PlainSettings()
+    return plain, plain, plain, PlainSettings()
 
 
 FETCH = FetchSettings(SceneSettings(), ("B4", "B3", "B2"))

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import io
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from caco_data.errors import RefusedError
-from caco_data.fetch import fetch_location
+from caco_data.errors import InputError, RefusedError
+from caco_data.fetch import Outcome, fetch_location
 from caco_data.grid import patch_grid
 from caco_data.limiter import Counts, Limiter
 from caco_data.retry import RetryPolicy
@@ -96,3 +97,48 @@ def test_scl_is_native() -> None:
     assert scl.dtype == np.uint8
     assert scl.shape == (5, 132, 132)
     assert (scl == 4).all()
+
+
+def cs(**settings: Any) -> tuple[Outcome, Counts]:
+    limiter = Limiter()
+    fetch = replace(FETCH, scenes=replace(FETCH.scenes, cloud_mask="cs+"))
+    (outcome,) = outcomes(1, PlainSettings(**settings), fetch, limiter)
+    return outcome, limiter.pulse().counts
+
+
+def masks(outcome: Outcome) -> set[str]:
+    assert outcome.part is not None
+    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    return {row["cloud_mask"] for row in record.rows}
+
+
+def test_cloud_score_costs_a_small_request_a_tile_and_is_recorded() -> None:
+    outcome, counts = cs()
+    assert masks(outcome) == {"cs+"}
+    assert counts.requests == 22
+    assert counts.nbytes == 10 * 264 * 264 * (4 * 2 + 4)
+    assert masks(outcomes(1)[0]) == {"scl"}
+
+
+def test_scenes_that_are_cloudy_by_their_score_are_not_read() -> None:
+    left = patch_grid(locations(1)[0]).left_m
+    outcome, counts = cs(cloudy_locations=(left,))
+    assert outcome.rejection is not None
+    assert outcome.rejection.reason == "too cloudy"
+    assert counts.nbytes == (counts.requests - 2) * 264 * 264 * 4  # scores only
+
+
+def test_scenes_without_a_score_are_judged_by_their_classes() -> None:
+    outcome, counts = cs(scored=False)
+    assert masks(outcome) == {"scl"}
+    assert counts.requests == 22
+
+
+def test_a_source_without_scores_is_an_input_error() -> None:
+    class Unscored:
+        list_scenes = PlainSource.list_scenes
+        read_tile = PlainSource.read_tile
+
+    fetch = replace(FETCH, scenes=replace(FETCH.scenes, cloud_mask="cs+"))
+    with pytest.raises(InputError, match="--cloud-mask"):
+        fetch_location(locations(1)[0], Unscored(), fetch, POLICY, Limiter())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
 from caco_data.grid import grid_footprint
-from caco_data.scenes import covers
+from caco_data.scenes import clear_fraction, clear_fraction_by_score, covers
 from caco_data.sources.base import TruthSource
 from caco_data.sources.simulated import SimulatedSettings
 from caco_data.sources.simulation.catalogue import find
@@ -263,3 +263,21 @@ def test_dominant_land_cover() -> None:
     atlantic = grid_at(-30.0, 45.0)
     assert source().truth(atlantic, *periods()).land_cover == "sea"
     assert source().truth(grid_at(2.35, 48.86), *periods()).land_cover == "residential"
+
+
+def test_cloud_scores_agree_with_the_classes_by_and_large() -> None:
+    grid = grid_at(*PLACES[0])
+    scenes = [s for s in scenes_of(grid, day(2020, 3), day(2020, 8)) if s.epsg == grid.epsg]
+    shares = []
+    for scene in scenes[:24]:
+        score = source().read_cloud_score(scene, grid)
+        assert score.dtype == np.float32
+        assert 0 <= score.min() <= score.max() <= 1
+        scl = source().read_tile(scene, grid, [SCL_BAND])[0]
+        shares.append((clear_fraction_by_score(score), clear_fraction(scl.astype(np.uint8))))
+    by_score, by_class = np.array(shares).T
+    assert by_score.min() < 0.1 < 0.9 < by_score.max()
+    assert np.corrcoef(by_score, by_class)[0, 1] > 0.95
+    assert not np.array_equal(by_score, by_class)
+    with pytest.raises(PermanentError, match="60 m lattice"):
+        source().read_cloud_score(scenes[0], replace(grid, left_m=grid.left_m + 10))

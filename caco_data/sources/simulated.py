@@ -36,7 +36,7 @@ from caco_data.sources.simulation.catalogue import (
 from caco_data.sources.simulation.cover import Cover
 from caco_data.sources.simulation.ground import MARGIN_PX, Ground, make_ground
 from caco_data.sources.simulation.noise import mix
-from caco_data.sources.simulation.render import View, band, look_of, scenery, scl
+from caco_data.sources.simulation.render import View, band, cloud_score, look_of, scenery, scl
 from caco_data.types import BAND_PIXEL_M, PIXEL_M, SCL_BAND, Footprint, Grid, Period, Scene
 
 #: Places kept, about 4 MB each: every tile of a location wants the same one, and as many locations
@@ -103,17 +103,7 @@ class SimulatedSource:
         for name in bands:
             if name not in BAND_PIXEL_M and name != SCL_BAND:
                 raise PermanentError(f"No band '{name}'", scene.image_id)
-        if grid.epsg != scene.epsg:
-            raise PermanentError(f"The scene is in EPSG:{scene.epsg}", scene.image_id)
-        block = SNAP_M // PIXEL_M
-        north = grid.top_m - int(false_northing_m(grid.epsg))
-        if (
-            grid.left_m % SNAP_M
-            or north % SNAP_M
-            or grid.width_px % block
-            or grid.height_px % block
-        ):
-            raise PermanentError(f"The grid is not on the {SNAP_M} m lattice", str(grid))
+        _check(scene, grid)
         take = find(self._seed, scene.image_id)
         with self._limiter.request():
             ground = self._place(grid)
@@ -129,6 +119,17 @@ class SimulatedSource:
         if missing is not None:
             tile[:, missing] = 0
         return tile
+
+    def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
+        """Read how clear a scene is; see `CloudScoreSource.read_cloud_score`."""
+        _check(scene, grid)
+        take = find(self._seed, scene.image_id)
+        with self._limiter.request():
+            score = cloud_score(scenery(self._place(grid), self._view(take)))
+        missing = nodata(take, grid)
+        if missing is not None:
+            score[missing] = 0
+        return score
 
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
         """What changed for good between the middles of two periods; see `TruthSource`."""
@@ -161,6 +162,16 @@ class SimulatedSource:
             if len(self._places) > PLACES:
                 self._places.popitem(last=False)
         return ground
+
+
+def _check(scene: Scene, grid: Grid) -> None:
+    """Refuse grids on which the archive has no pixels."""
+    if grid.epsg != scene.epsg:
+        raise PermanentError(f"The scene is in EPSG:{scene.epsg}", scene.image_id)
+    block = SNAP_M // PIXEL_M
+    north = grid.top_m - int(false_northing_m(grid.epsg))
+    if grid.left_m % SNAP_M or north % SNAP_M or grid.width_px % block or grid.height_px % block:
+        raise PermanentError(f"The grid is not on the {SNAP_M} m lattice", str(grid))
 
 
 def _days(when: datetime) -> float:
