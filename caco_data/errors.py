@@ -42,6 +42,12 @@ class DatasetError(CacoDataError):
     exit_code = 1
 
 
+class SetupError(CacoDataError):
+    """A machine, its credentials or its network that will not do: `doctor` names each trouble."""
+
+    exit_code = 1
+
+
 class IncompleteError(CacoDataError):
     """A run that finished, with fewer complete locations than asked for."""
 

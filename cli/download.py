@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Requests a second that a project has (Earth Engine guide, "Quotas").
 QUOTA_PER_SECOND = 100.0
+#: Requests from which on a run is announced with what it takes.
+BIG = 10_000
 
 
 class Bands(click.ParamType):  # type: ignore[type-arg]
@@ -231,6 +233,11 @@ def _source(
     show_default=True,
     help="Exit with 3 when a smaller share of the locations is complete.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print requests, bytes and hours; make no request, write nothing.",
+)
 @click.option("--json-log", is_flag=True, help="Progress as JSON lines on stderr.")
 @click.pass_context
 def command(
@@ -261,6 +268,7 @@ def command(
     locations_per_shard: int,
     fill: bool,
     min_complete: float,
+    dry_run: bool,
     json_log: bool,
 ) -> None:
     """Download the stacks of locations into shards.
@@ -274,6 +282,7 @@ def command(
     """
     from caco_data.download import ClusterSettings, DownloadSettings, download
     from caco_data.errors import IncompleteError, InterruptedRunError
+    from caco_data.estimate import describe, estimate, size
     from caco_data.fetch import FetchSettings
     from caco_data.location_files import read_locations
     from caco_data.retry import RetryPolicy
@@ -304,6 +313,18 @@ def command(
         scheduler=scheduler,
         retry=RetryPolicy(max_retries),
     )
+    plan = estimate(
+        len(table.location_id), settings.fetch, locations_per_shard, concurrency, per_second
+    )
+    if dry_run:
+        click.echo(describe(plan))
+        return
+    if source != "simulated" and plan.requests > BIG:
+        click.echo(
+            f"about {plan.requests:,} requests, {size(plan.disk_nbytes)} on disk, "
+            f"{plan.hours:,.1f} hours; --dry-run tells more",
+            err=True,
+        )
     show = DownloadProgress(json_log, quiet=ctx.find_root().params["quiet"])
     result: Progress | None = None
     try:

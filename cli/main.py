@@ -86,6 +86,7 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", force=True)
     logging.getLogger("caco_data").setLevel(level)
+    logging.getLogger("google").setLevel(logging.ERROR)  # it looks for clouds we may not be in
     if config is not None:
         from .config import load
 
@@ -94,9 +95,9 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
 
 def _add_commands() -> None:
     """Attach the commands; each module imports what is heavy inside its command's body."""
-    from . import download, info, report, sample, train, verify
+    from . import doctor, download, info, report, sample, train, verify
 
-    for module in (sample, download, train, verify, info, report):
+    for module in (sample, download, train, verify, info, report, doctor):
         main.add_command(module.command)
 
 

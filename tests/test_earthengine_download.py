@@ -271,3 +271,23 @@ def test_two_workers_started_by_hand(run: Run, table: Path, tmp_path: Path) -> N
         assert seen["requests"]["algorithms"] == 2  # once in each worker
         assert download(run, url, table, tmp_path / "here").exit_code == 0
     assert shards(tmp_path / "there") == shards(tmp_path / "here")
+
+
+def test_a_dry_run_prints_the_plan_and_asks_for_nothing(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    options = ("--locations", table, "--out", tmp_path / "d", "--ee-url", "http://127.0.0.1:9")
+    result = run("download", "--dry-run", *options)
+    assert result.exit_code == 0
+    assert f"at least {12 * N}" in result.stdout
+    assert "hours" in result.stdout
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_big_run_is_announced(run: Run, tmp_path: Path) -> None:
+    big = tmp_path / "big.parquet"
+    assert run("sample", "--n", "2k", "--out", big).exit_code == 0
+    options = ("--locations", big, "--out", tmp_path / "d", "--ee-url", "http://127.0.0.1:9")
+    result = run("download", *options, "--max-retries", 0)
+    assert result.exit_code == 4
+    assert "about 25,000 requests" in result.stderr

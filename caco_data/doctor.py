@@ -1,0 +1,211 @@
+"""What may be wrong with this machine, its credentials or its network, before a download is.
+
+Every check stands for itself and ends within seconds; none shows a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from packaging.requirements import Requirement
+
+from caco_data.errors import CacoDataError
+from caco_data.estimate import size, tile_nbytes
+from caco_data.fetch import FetchSettings
+from caco_data.scenes import SceneSettings
+from caco_data.sources.credentials import FoundCredentials, find_project
+from caco_data.sources.earthengine import EarthEngineSettings
+from caco_data.types import RGB_BANDS, Footprint
+
+State = Literal["ok", "warn", "fail"]
+TIMEOUT_S = 5.0
+#: Less room than for this many RGB locations is worth a warning.
+FEW_LOCATIONS = 1000
+#: Any place and day with images will do: Toulouse.
+_PATCH = Footprint((1.44, 1.45, 1.45, 1.44), (43.61, 43.61, 43.60, 43.60))
+_DAY = datetime(2020, 6, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+    """What to do about it; empty when all is well."""
+
+
+def check(settings: EarthEngineSettings, out: str) -> Iterator[Check]:
+    """Look at everything a download and a training need.
+
+    Parameters
+    ----------
+    settings : EarthEngineSettings
+        How Earth Engine would be reached.
+    out : str
+        Where a data set would go.
+
+    Yields
+    ------
+    Check
+        As soon as it is known.
+    """
+    yield _python()
+    yield _packages()
+    yield _gdal()
+    yield _training()
+    yield _disk(out)
+    yield _writable(out)
+    found = _guarded("credentials", lambda: _credentials(settings))
+    yield found[0]
+    yield _project(settings, found[1])
+    reachable = _endpoint(settings.url)
+    yield reachable
+    if found[1] is None or reachable.state == "fail":
+        yield Check("Earth Engine", "warn", "not tried", "Mend what fails above")
+    else:
+        yield _guarded("Earth Engine", lambda: _request(settings))[0]
+
+
+Found = tuple[Check, FoundCredentials | None]
+
+
+def _guarded(name: str, look: Callable[[], Found]) -> Found:
+    """Turn our own errors into a failed check."""
+    try:
+        return look()
+    except CacoDataError as error:
+        where = f" ({error.where})" if error.where else ""
+        return Check(name, "fail", f"{error.what}{where}", error.remedy or "Try again"), None
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return Check("Python", "ok", found)
+
+
+def _packages() -> Check:
+    """Hold what is installed against what caco-data requires."""
+    wrong = []
+    required = [Requirement(text) for text in metadata.requires("caco-data") or ()]
+    needed = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
+    for one in needed:
+        try:
+            version = metadata.version(one.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{one.name} is missing")
+            continue
+        if not one.specifier.contains(version, prereleases=True):
+            wrong.append(f"{one.name} {version} is not {one.specifier}")
+    if wrong:
+        return Check("packages", "fail", "; ".join(wrong), "Run 'pip install -U caco-data'")
+    client = metadata.version("earthengine-api")
+    return Check("packages", "ok", f"{len(needed)} as required, earthengine-api {client}")
+
+
+def _gdal() -> Check:
+    """Whether GDAL and PROJ find their data: a broken PROJ_DATA or PROJ_LIB is a classic."""
+    try:
+        import rasterio
+        from rasterio.warp import transform
+
+        (east,), (north,) = transform("EPSG:4326", "EPSG:32631", [3.0], [45.0])
+    except Exception as error:  # whatever these libraries raise: that is what is looked for
+        return Check(
+            "GDAL", "fail", f"{type(error).__name__}: {error}"[:200],
+            "Unset PROJ_DATA, PROJ_LIB and GDAL_DATA, or reinstall rasterio",
+        )  # fmt: skip
+    if abs(east - 500_000) > 1 or abs(north - 4_982_950) > 100:
+        return Check("GDAL", "fail", "PROJ transforms wrongly", "Unset PROJ_DATA and PROJ_LIB")
+    return Check("GDAL", "ok", f"{rasterio.__gdal_version__}, rasterio {rasterio.__version__}")
+
+
+def _training() -> Check:
+    try:
+        version = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return Check("training", "warn", "no torch", "Run 'pip install caco-data[train]' to train")
+    return Check("training", "ok", f"torch {version}")
+
+
+def _existing(out: str) -> Path:
+    path = Path(out).absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _disk(out: str) -> Check:
+    if "://" in out:
+        return Check("disk space", "ok", f"{out} is not on this machine")
+    free = shutil.disk_usage(_existing(out)).free
+    fit = free // (10 * tile_nbytes(FetchSettings(SceneSettings(), RGB_BANDS)))
+    found = f"{size(free)} free, room for {fit:,} RGB locations"
+    if fit < FEW_LOCATIONS:
+        return Check("disk space", "warn", found, "Free some, or choose another --out")
+    return Check("disk space", "ok", found)
+
+
+def _writable(out: str) -> Check:
+    if "://" in out:
+        return Check("output", "ok", f"{out}, not tried")
+    path = _existing(out)
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        return Check("output", "fail", f"{path} cannot be written", "Choose another --out")
+    return Check("output", "ok", f"{path} can be written")
+
+
+def _credentials(settings: EarthEngineSettings) -> Found:
+    found = settings.find_credentials()
+    where = f" ({found.where})" if found.where else ""
+    return Check("credentials", "ok", f"{found.kind}{where}"), found
+
+
+def _project(settings: EarthEngineSettings, found: FoundCredentials | None) -> Check:
+    if settings.project:
+        return Check("project", "ok", settings.project)
+    if found is None:
+        return Check("project", "warn", "not given", "Give --project or set EARTHENGINE_PROJECT")
+    try:
+        return Check("project", "ok", find_project(None, found))
+    except CacoDataError as error:
+        return Check("project", "fail", error.what, error.remedy)
+
+
+def _endpoint(url: str) -> Check:
+    """Whether a connection can be made, directly or through the environment's proxy."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        began = time.monotonic()
+        socket.create_connection((parts.hostname or "", port), TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
+            return Check("endpoint", "warn", f"{url}: not directly; a proxy is set")
+        return Check(
+            "endpoint", "fail", f"{url}: {error}", "Check the network, a firewall, HTTPS_PROXY"
+        )
+    return Check("endpoint", "ok", f"{url}, {(time.monotonic() - began) * 1000:.0f} ms away")
+
+
+def _request(settings: EarthEngineSettings) -> Found:
+    source = replace(settings, deadline_s=TIMEOUT_S * 2).open()
+    began = time.monotonic()
+    scenes = source.list_scenes(_PATCH, _DAY, _DAY + timedelta(days=30))
+    took = time.monotonic() - began
+    if not scenes:
+        return Check("Earth Engine", "fail", "an empty listing", "Check --ee-url"), None
+    return Check("Earth Engine", "ok", f"listed {len(scenes)} scenes in {took:.1f} s"), None
