@@ -9,8 +9,8 @@ from caco_data.fetch import FetchSettings
 from caco_data.shards import bands_by_pixel
 from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, SCL_PIXEL_M
 
-#: Candidates read for an accepted tile, clouds included: 300 locations of the simulated archive took
-#: 1.05 with the default settings. Cloudier regions take more.
+#: Candidates read for an accepted tile, clouds included: 300 locations of the simulated archive
+#: took 1.05 with the default settings. Cloudier regions take more.
 CANDIDATES = 1.05
 #: Seconds Earth Engine takes for such a request; its guide promises none, users report 0.5 to 2.
 LATENCY_S = 1.0

@@ -35,6 +35,8 @@ class Counters:
             self._most = len(self._flights)
             self._arrivals: deque[float] = deque()
             self._rate = 0
+            self._first: float | None = None
+            self._seconds = 0.0
 
     def arrived(self, kind: str, connection: socket.socket) -> int:
         """Count a request; how many are in flight with it.
@@ -49,6 +51,8 @@ class Counters:
                 self._flights.add(connection)
                 self._most = max(self._most, len(self._flights))
                 now = time.monotonic()
+                self._first = self._first or now
+                self._seconds = now - self._first  # from the first arrival to the last
                 self._arrivals.append(now)
                 while self._arrivals[0] <= now - 1.0:
                     self._arrivals.popleft()
@@ -82,4 +86,5 @@ class Counters:
                 "in_flight": len(self._flights),
                 "most_in_flight": self._most,
                 "highest_rate": self._rate,
+                "seconds": self._seconds,
             }
