@@ -99,14 +99,21 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def covers(footprint: Footprint, patch: Footprint) -> bool:
-    """Whether a scene's footprint contains a whole patch, also across the antimeridian."""
-    lon = unwrap(footprint.longitudes, patch.longitudes[0])
-    # Unwrapped vertex by vertex a ring that meets the antimeridian stays whole, for the
-    # footprint is far smaller than the half turn within which the vertices are placed.
-    scene = shapely.polygons(np.column_stack([lon, footprint.latitudes]))
+def covers(footprints: Sequence[Footprint], patch: Footprint) -> NDArray[np.bool_]:
+    """Whether each footprint, shape (N,), contains a whole patch, also across the antimeridian."""
+    sizes = [len(footprint.longitudes) for footprint in footprints]
+    if not sizes:
+        return np.zeros(0, dtype=bool)
+    lon, lat = (
+        np.concatenate([getattr(footprint, name) for footprint in footprints])
+        for name in ("longitudes", "latitudes")
+    )
+    # Unwrapped vertex by vertex a ring that meets the antimeridian stays whole, for a scene is far
+    # smaller than the half turn within which the vertices are placed.
+    lon = unwrap(lon, patch.longitudes[0])
+    rings = shapely.linearrings(lon, lat, indices=np.repeat(np.arange(len(sizes)), sizes))
     square = shapely.polygons(np.column_stack([patch.longitudes, patch.latitudes]))
-    return bool(shapely.contains_properly(scene, square))
+    return np.asarray(shapely.contains_properly(shapely.polygons(rings), square))
 
 
 def usable(scenes: Iterable[Scene], grid: Grid, settings: SceneSettings) -> list[Scene]:
@@ -114,16 +121,16 @@ def usable(scenes: Iterable[Scene], grid: Grid, settings: SceneSettings) -> list
 
     Two scenes of a day are the same pass, cut by the tiling: they show the same pixels.
     """
-    patch = grid_footprint(grid)
+    fit = [
+        scene
+        for scene in sorted(scenes, key=_clearest)
+        if scene.epsg == grid.epsg and scene.cloud_pct <= settings.max_cloud_pct
+    ]
+    whole = covers([scene.footprint for scene in fit], grid_footprint(grid)).tolist()
     best: dict[date, Scene] = {}
-    for scene in sorted(scenes, key=_clearest):
-        if (
-            scene.epsg == grid.epsg
-            and scene.cloud_pct <= settings.max_cloud_pct
-            and scene.acquired.date() not in best
-            and covers(scene.footprint, patch)
-        ):
-            best[scene.acquired.date()] = scene
+    for scene, inside in zip(fit, whole, strict=True):
+        if inside:
+            best.setdefault(scene.acquired.date(), scene)
     return list(best.values())
 
 

@@ -22,7 +22,15 @@ from caco_data.sources.base import CloudScoreSource, ImageSource
 from caco_data.sources.simulated import SimulatedSource
 from caco_data.sources.simulation.catalogue import find
 from caco_data.types import SCL_BAND, Grid, Scene
-from tests.earthengine_entries import BAND_PX, COLLECTION, ROOT, entry_basic, entry_full
+from tests.earthengine_entries import (
+    BAND_PX,
+    COLLECTION,
+    ROOT,
+    entry_basic,
+    entry_fields,
+    entry_full,
+    parse_fields,
+)
 from tests.earthengine_messages import (
     Answer,
     ApiError,
@@ -111,8 +119,14 @@ class Api:
         scenes = sorted(filter(wanted.holds, scenes), key=lambda scene: scene.image_id)
         self._listed.update((scene.image_id, scene) for scene in scenes)
         end = first + min(size, self._page_size)
-        entry = entry_basic if view == "BASIC" else entry_full
-        entries = ", ".join([entry(scene) for scene in scenes[first:end]])
+        fields = request.query.get("fields")
+        if fields and not parse_fields(fields).keys() >= {"assets", "nextPageToken"}:
+            raise bad_request("This stand-in selects fields of assets, with nextPageToken, only")
+        if fields:
+            entries = ", ".join([entry_fields(scene, fields) for scene in scenes[first:end]])
+        else:
+            entry = entry_basic if view == "BASIC" else entry_full
+            entries = ", ".join([entry(scene) for scene in scenes[first:end]])
         token = f', "nextPageToken": "{end}"' if end < len(scenes) else ""
         return Answer(f'{{"assets": [{entries}]{token}}}'.encode())
 

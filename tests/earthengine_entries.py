@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -66,6 +67,39 @@ def entry_full(scene: Scene) -> str:
         "sizeBytes": "978265831",
     }
     return f'{json.dumps(entry)[:-1]}, "bands": {_bands(scene.epsg, *_corner(scene))}}}'
+
+
+@lru_cache(maxsize=65_536)
+def entry_fields(scene: Scene, fields: str) -> str:
+    """List a scene with the fields that are asked for, `assets(id,bands/grid)`, as JSON."""
+    return json.dumps(_select(json.loads(entry_full(scene)), parse_fields(fields)["assets"]))
+
+
+Tree = dict[str, Any]
+
+
+def parse_fields(text: str) -> Tree:
+    """Read a partial response's selector, `a,b(c,d/e)`, as nested names."""
+    root: Tree = {}
+    stack, here = [root], root
+    for token in re.findall(r"[^,()/]+|[,()/]", text):
+        if token == "(":
+            stack.append(here)
+        elif token == ")":
+            stack.pop()
+        elif token == ",":
+            here = stack[-1]
+        elif token != "/":
+            here = here.setdefault(token, {})
+    return root
+
+
+def _select(value: Any, tree: Tree) -> Any:
+    if isinstance(value, list):
+        return [_select(one, tree) for one in value]
+    if not tree or not isinstance(value, dict):
+        return value
+    return {name: _select(value[name], sub) for name, sub in tree.items() if name in value}
 
 
 def _name(scene: Scene) -> dict[str, Any]:

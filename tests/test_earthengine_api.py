@@ -174,7 +174,7 @@ def test_the_flat_world_covers_every_patch_and_knows_its_names() -> None:
             grid = patch_grid(Location(0, longitude, latitude, epsg))
             scene = FlatSource().list_scenes(grid_footprint(grid), START, END)[0]
             assert scene.epsg == epsg
-            assert covers(scene.footprint, grid_footprint(grid))
+            assert covers([scene.footprint], grid_footprint(grid))[0]
             assert find_flat(scene.image_id) == scene
     days = [x.acquired for x in FlatSource().list_scenes(PATCH, START, END)]
     assert START <= days[0] < START + timedelta(days=5)

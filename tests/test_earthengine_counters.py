@@ -106,5 +106,5 @@ def test_counters_begin_anew(server: EarthEngineServer) -> None:
     empty: dict[str, int] = {}
     assert counters(server.url) == {
         "requests": empty, "status": empty, "faults": empty, "bytes_sent": 0, "in_flight": 0,
-        "most_in_flight": 0, "highest_rate": 0,
+        "most_in_flight": 0, "highest_rate": 0, "seconds": 0.0,
     }  # fmt: skip

@@ -79,8 +79,8 @@ def test_a_scene_that_cuts_the_patch_does_not_cover_it() -> None:
     patch = grid_footprint(GRID)
     west, east = min(patch.longitudes), max(patch.longitudes)
     middle = (west + east) / 2
-    assert covers(Footprint((west - 1, east + 1, east + 1, west - 1), (44, 44, 46, 46)), patch)
-    assert not covers(Footprint((west - 1, middle, middle, west - 1), (44, 44, 46, 46)), patch)
+    assert covers([Footprint((west - 1, east + 1, east + 1, west - 1), (44, 44, 46, 46))], patch)[0]
+    assert not covers([Footprint((west - 1, middle, middle, west - 1), (44, 44, 46, 46))], patch)[0]
 
 
 @pytest.mark.parametrize("longitude", [179.999, -179.999])
@@ -88,8 +88,10 @@ def test_cover_across_the_antimeridian(longitude: float) -> None:
     grid = patch_grid(Location(0, longitude, -17.0, 32701 if longitude < 0 else 32760))
     patch = grid_footprint(grid)
     for ring in ((178.0, -178.0, -178.0, 178.0), (178.0, 182.0, 182.0, 178.0)):
-        assert covers(Footprint(ring, (-18.0, -18.0, -16.0, -16.0)), patch)
-    assert not covers(Footprint((176.0, 179.0, 179.0, 176.0), (-18.0, -18.0, -16.0, -16.0)), patch)
+        assert covers([Footprint(ring, (-18.0, -18.0, -16.0, -16.0))], patch)[0]
+    assert not covers(
+        [Footprint((176.0, 179.0, 179.0, 176.0), (-18.0, -18.0, -16.0, -16.0))], patch
+    )[0]
 
 
 @given(st.lists(st.floats(0, 364.9), max_size=40))

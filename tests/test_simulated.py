@@ -140,7 +140,7 @@ def test_listing(longitude: float, latitude: float) -> None:
     # where no tile of a hemisphere reaches beyond).
     if abs(latitude) > 0.02:
         whole = {s.acquired for s in listed if s.epsg == grid.epsg
-                 and covers(s.footprint, grid_footprint(grid))}  # fmt: skip
+                 and covers([s.footprint], grid_footprint(grid))[0]}  # fmt: skip
         assert len({when.date() for when in whole}) >= 61 // 5
 
 
@@ -203,7 +203,7 @@ def test_overlapping_tiles_of_a_pass_show_the_same_ground() -> None:
     grid = grid_at(2.25, 41.45)
     by_day: dict[object, list[NDArray[Any]]] = {}
     for scene in scenes_of(grid, day(2020, 5), day(2020, 9)):
-        if covers(scene.footprint, grid_footprint(grid)) and scene.cloud_pct < 5:
+        if covers([scene.footprint], grid_footprint(grid))[0] and scene.cloud_pct < 5:
             tile = source().read_tile(scene, grid, ["B4"]).astype(np.float64)
             by_day.setdefault(scene.acquired.date(), []).append(tile)
     assert by_day

@@ -43,6 +43,8 @@ COLLECTION = "COPERNICUS/S2_SR_HARMONIZED"
 #: Same `system:index` as the images (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
 CLOUD_SCORE_COLLECTION = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 CLOUD_SCORE_BAND = "cs_cdf"
+#: What of a listing's entries is wanted: all their bands' grids are most of their bytes.
+LISTED = "nextPageToken,assets(id,startTime,geometry,properties,bands/grid/crsCode)"
 #: For many small requests (Earth Engine guide, "Processing environments").
 HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
 
@@ -143,6 +145,7 @@ class EarthEngineSource:
             "startTime": f"{start:%Y-%m-%dT%H:%M:%S.%fZ}",
             "endTime": f"{end:%Y-%m-%dT%H:%M:%S.%fZ}",
             "region": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+            "fields": LISTED,
             "filter": f"properties.CLOUDY_PIXEL_PERCENTAGE <= {max_cloud_pct!r}",
         }
         listing = self._ask(lambda: ee.data.listImages(query))
