@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import logging
 import pickle
+import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +32,7 @@ from caco_data.grid import grid_footprint
 from caco_data.limiter import Limiter
 from caco_data.retry import RetryPolicy, call_with_retries
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
-from caco_data.sources.earthengine import EarthEngineSettings, scene_of
+from caco_data.sources.earthengine import EarthEngineSettings, _array, scene_of
 from caco_data.sources.simulated import SimulatedSettings, SimulatedSource
 from caco_data.types import ALL_BANDS, SCL_BAND, Grid, Scene
 from tests.earthengine_faults import FaultPlan
@@ -180,6 +185,35 @@ def test_what_no_retry_mends(server: EarthEngineServer) -> None:
     server.plan = FaultPlan()
     with pytest.raises(PermanentError, match="B10"):
         opened(server).read_tile(scene, grid_at(*PLACES[0]), ["B10"])
+
+
+class _Litter:
+    """Garbage whose collection lets another thread run."""
+
+    def __init__(self) -> None:
+        self.cycle = self
+
+    def __del__(self) -> None:
+        time.sleep(0)
+
+
+def test_threads_may_decode_tiles_at_once() -> None:
+    def decode(width: int) -> tuple[int, ...]:
+        _Litter()
+        file = io.BytesIO()
+        np.save(file, np.zeros((2, width), [("B2", "<u2")]))
+        return _array(file.getvalue()).shape
+
+    switching, collecting = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            shapes = list(threads.map(decode, range(1, 4001)))
+    finally:
+        sys.setswitchinterval(switching)
+        gc.set_threshold(*collecting)
+    assert shapes == [(2, width) for width in range(1, 4001)]
 
 
 def test_odd_listing_entries_are_passed_over() -> None:

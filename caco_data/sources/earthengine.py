@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -51,6 +52,7 @@ HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
 #: Words about quotas that no waiting of minutes will refill: a day's, a month's.
 _EXHAUSTED = re.compile(r"per (day|month)|daily ?limit|monthly|quotaExceeded", re.IGNORECASE)
 _RATE_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")
+_reading_header = threading.Lock()
 _LATER = "Run the same command again when there is quota; what is finished is kept"
 _ACCESS = "Check --project and its access to Earth Engine; 'caco-data doctor' tells more"
 
@@ -196,10 +198,23 @@ def _array(npy: bytes) -> NDArray[np.void]:
 
     `np.load` would copy it twice over.
     """
-    file = io.BytesIO(npy)
+    start = 10 + int.from_bytes(npy[8:10], "little")  # "NPY format", version 1.0
+    shape, dtype = _shape_and_dtype(npy[:start])
+    return np.frombuffer(npy, dtype, offset=start).reshape(shape)
+
+
+@lru_cache(maxsize=64)
+def _shape_and_dtype(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read the header of a `.npy` file, which is the same for nearly every tile of a run.
+
+    NumPy reads it with `ast`, which in Python 3.11 fails now and then when two threads
+    are in it at once ("AST constructor recursion depth mismatch"): hence the lock.
+    """
+    file = io.BytesIO(header)
     np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    return np.frombuffer(npy, dtype, offset=file.tell()).reshape(shape)
+    with _reading_header:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    return shape, dtype
 
 
 def _call(call: Callable[[], T]) -> T:
