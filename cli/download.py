@@ -280,7 +280,8 @@ def command(
     caco-data download --project my-project --bands all --locations mine.geojson --out mine
     caco-data download --source simulated
     """
-    from caco_data.download import ClusterSettings, DownloadSettings, download
+    from caco_data.cluster import ClusterSettings
+    from caco_data.download import DownloadSettings, download
     from caco_data.errors import IncompleteError, InterruptedRunError
     from caco_data.estimate import describe, estimate, size
     from caco_data.fetch import FetchSettings

@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from caco_data.download import ClusterSettings, DownloadSettings, download
+from caco_data.cluster import ClusterSettings
+from caco_data.download import DownloadSettings, download
 from caco_data.draw import SampleSettings
 from caco_data.fetch import FetchSettings, fetch_location
 from caco_data.limiter import Limiter

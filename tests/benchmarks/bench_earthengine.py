@@ -25,7 +25,8 @@ from urllib.request import Request, urlopen
 import ee
 from google.auth.credentials import AnonymousCredentials
 
-from caco_data.download import ClusterSettings, DownloadSettings, download
+from caco_data.cluster import ClusterSettings
+from caco_data.download import DownloadSettings, download
 from caco_data.draw import SampleSettings
 from caco_data.estimate import size
 from caco_data.fetch import FetchSettings
