@@ -28,6 +28,8 @@ from caco_data.retry import RetryPolicy, call_with_retries
 from caco_data.sources.base import ImageSource, SourceSettings
 from caco_data.types import Location, Rejection
 
+_log = logging.getLogger(__name__)
+
 #: Worker processes of a local cluster, when nothing else is said: one a core, but no more.
 MAX_WORKERS = 8
 
@@ -77,6 +79,12 @@ def connect(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
                 f"No Dask scheduler answers: {error}", settings.scheduler, "Check the address"
             ) from error
         with client:
+            threads = sum(client.nthreads().values())
+            if threads < settings.concurrency:
+                _log.warning(
+                    "%s: %d worker threads now, so no more than %d of %d requests in flight",
+                    *(settings.scheduler, threads, threads, settings.concurrency),
+                )
             yield client
         return
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)

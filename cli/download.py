@@ -36,8 +36,8 @@ class Bands(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, tuple):
             return value
         text = str(value)
-        if text in ("rgb", "all"):
-            return RGB_BANDS if text == "rgb" else ALL_BANDS
+        if text.lower() in ("rgb", "all"):
+            return RGB_BANDS if text.lower() == "rgb" else ALL_BANDS
         bands = tuple(part.strip().upper() for part in text.split(","))
         bad = [band for band in bands if band not in ALL_BANDS]
         if bad:

@@ -224,7 +224,9 @@ def test_fill_interrupted_at_any_location_resumes_to_the_same_bytes(
     assert contents(tmp_path / "again") == contents(tmp_path / "whole")
 
 
-def test_an_existing_scheduler_with_workers_started_by_hand(table: Path, tmp_path: Path) -> None:
+def test_an_existing_scheduler_with_workers_started_by_hand(
+    table: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     scheduler_file = tmp_path / "scheduler.json"
     started = [
@@ -249,9 +251,10 @@ def test_an_existing_scheduler_with_workers_started_by_hand(table: Path, tmp_pat
             assert time.monotonic() < deadline
             time.sleep(0.1)
         address = json.loads(scheduler_file.read_text())["address"]
-        cluster = ClusterSettings(concurrency=4, scheduler=address)
+        cluster = ClusterSettings(concurrency=5, scheduler=address)
         result, _ = plain(table, tmp_path / "there", PlainSettings(), cluster)
         assert result.done == N
+        assert "of 5 requests in flight" in caplog.text
     finally:
         for process in started:
             process.kill()
