@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,8 +48,24 @@ TILES = 5
 
 
 @dataclass(frozen=True)
+class Members:
+    """Where the bands of one pixel size lie, of L locations."""
+
+    bands: tuple[str, ...]
+    """Names of the bands wanted."""
+    channels: tuple[int, ...]
+    """Their places in the members."""
+    shape: tuple[int, int, int, int]
+    """Of a member: (T, C, H, W)."""
+    offset: NDArray[np.int64]
+    """(L, 2), bytes from the start of the shard to the early and the late member."""
+    nbytes: NDArray[np.int64]
+    """(L, 2), bytes of the members."""
+
+
+@dataclass(frozen=True)
 class StackTable:
-    """Where the 10 m bands of every complete location lie, as arrays over L locations."""
+    """Where the stacks of every complete location lie, as arrays over L locations."""
 
     location_ids: NDArray[np.int64]
     """(L,), ascending."""
@@ -56,18 +73,17 @@ class StackTable:
     """Paths or URLs of the shards."""
     shard: NDArray[np.int32]
     """(L,), index into `paths`."""
-    offset: NDArray[np.int64]
-    """(L, 2), bytes from the start of the shard to the early and the late member."""
-    nbytes: NDArray[np.int64]
-    """(L, 2), bytes of the members."""
-    shape: tuple[int, int, int, int]
-    """Of a member: (T, C, H, W)."""
+    members: tuple[Members, ...]
+    """By pixel size, the finest first."""
     dtype: np.dtype[Any]
     """uint16 (DN) or uint8 (DN / 10000 * 255)."""
-    bands: tuple[str, ...]
-    """Names of the C bands."""
     compressed: bool
     """Whether the members are `.npy.zst` rather than `.npy`."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of all bands, the finest first."""
+        return tuple(band for member in self.members for band in member.bands)
 
 
 @dataclass(frozen=True)
@@ -97,32 +113,54 @@ class Dataset:
         """SHA-256, hexadecimal, of dataset.json, which holds those of the shards and tables."""
         return str(self.meta["sha256"])
 
-    def stacks(self) -> StackTable:
-        """Places of the 10 m bands of every location.
+    def stacks(self, bands: Collection[str] | None = None) -> StackTable:
+        """Places of the stacks of every location.
+
+        Parameters
+        ----------
+        bands : collection of str, optional
+            The bands wanted; all where not given.
 
         Raises
         ------
         InputError
-            When the data set has no 10 m band or no location.
+            When the data set has no location, or not these bands.
         """
-        bands = bands_by_pixel(self.bands).get(PIXEL_M, ())
-        if not bands or not self.index.num_rows:
-            what = "Data set without 10 m bands" if not bands else "Data set without locations"
-            raise InputError(what, self.root, "Download one with --bands rgb")
+        if not self.index.num_rows:
+            raise InputError("Data set without locations", self.root, "Download one again")
+        if missing := sorted(set(bands or ()) - set(self.bands)):
+            raise InputError(
+                f"The data set has no band {', '.join(missing)}",
+                self.root,
+                f"It has {', '.join(self.bands)}",
+            )
         first = self.index.filter(pc.equal(self.index["t"], 0))  # early, late of each location
         ids = first["location_id"].to_numpy().reshape(-1, 2)
         names = sorted(set(first["shard"].to_pylist()))
         number = {name: i for i, name in enumerate(names)}
         shard = np.array([number[name] for name in first["shard"].to_pylist()], dtype=np.int32)
+        members = []
+        for pixel_m, held in bands_by_pixel(self.bands).items():
+            wanted = tuple(band for band in held if bands is None or band in bands)
+            if not wanted:
+                continue
+            prefix = "" if pixel_m == PIXEL_M else EXTRA_MEMBERS[str(pixel_m)]
+            side = PATCH_PX * PIXEL_M // pixel_m
+            members.append(
+                Members(
+                    bands=wanted,
+                    channels=tuple(held.index(band) for band in wanted),
+                    shape=(TILES, len(held), side, side),
+                    offset=first[f"{prefix}offset"].to_numpy().reshape(-1, 2),
+                    nbytes=first[f"{prefix}nbytes"].to_numpy().reshape(-1, 2),
+                )
+            )
         return StackTable(
             location_ids=ids[:, 0],
             paths=tuple(f"{self.root}/{SHARDS}/{name}" for name in names),
             shard=shard[::2],
-            offset=first["offset"].to_numpy().reshape(-1, 2),
-            nbytes=first["nbytes"].to_numpy().reshape(-1, 2),
-            shape=(TILES, len(bands), PATCH_PX, PATCH_PX),
+            members=tuple(members),
             dtype=np.dtype(self.meta["settings"]["dtype"]),
-            bands=bands,
             compressed=self.compressed,
         )
 

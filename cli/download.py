@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import COUNT, earthengine_options
+from .options import COUNT, Bands, earthengine_options
 from .progress import DownloadProgress, duration, retries
 
 if TYPE_CHECKING:
@@ -20,31 +20,6 @@ if TYPE_CHECKING:
 QUOTA_PER_SECOND = 100.0
 #: Requests from which on a run is announced with what it takes.
 BIG = 10_000
-
-
-class Bands(click.ParamType):  # type: ignore[type-arg]
-    """`rgb`, `all`, or a list of L2A band names, in the wanted order."""
-
-    name = "bands"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Parse, or fail naming the bands there are."""
-        from caco_data.types import ALL_BANDS, RGB_BANDS  # numpy would slow --help down
-
-        if isinstance(value, tuple):
-            return value
-        text = str(value)
-        if text.lower() in ("rgb", "all"):
-            return RGB_BANDS if text.lower() == "rgb" else ALL_BANDS
-        bands = tuple(part.strip().upper() for part in text.split(","))
-        bad = [band for band in bands if band not in ALL_BANDS]
-        if bad:
-            self.fail(f"no band {bad[0]!r}; there are {', '.join(ALL_BANDS)}", param, ctx)
-        if len(set(bands)) < len(bands):
-            self.fail(f"{text!r} names a band twice", param, ctx)
-        return bands
 
 
 class StartRange(click.ParamType):  # type: ignore[type-arg]

@@ -33,6 +33,32 @@ class Count(click.ParamType):  # type: ignore[type-arg]
 
 COUNT = Count()
 
+
+class Bands(click.ParamType):  # type: ignore[type-arg]
+    """`rgb`, `all`, or a list of L2A band names, in the wanted order."""
+
+    name = "bands"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Parse, or fail naming the bands there are."""
+        from caco_data.types import ALL_BANDS, RGB_BANDS  # numpy would slow --help down
+
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        if text.lower() in ("rgb", "all"):
+            return RGB_BANDS if text.lower() == "rgb" else ALL_BANDS
+        bands = tuple(part.strip().upper() for part in text.split(","))
+        bad = [band for band in bands if band not in ALL_BANDS]
+        if bad:
+            self.fail(f"no band {bad[0]!r}; there are {', '.join(ALL_BANDS)}", param, ctx)
+        if len(set(bands)) < len(bands):
+            self.fail(f"{text!r} names a band twice", param, ctx)
+        return bands
+
+
 dataset_argument = click.argument("dataset", default="dataset", metavar="[DATASET]")
 
 

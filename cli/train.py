@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from .options import COUNT
+from .options import COUNT, Bands
 from .progress import duration
 
 if TYPE_CHECKING:
     from caco_data.training.run import Progress
+    from caco_data.training.settings import PresetName
 
 _EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")
 
@@ -38,13 +41,13 @@ class _Show:
         self._quiet = quiet
         self._began: tuple[float, int] | None = None
         self._bar: Any = None
-        if sys.stderr.isatty() and not quiet:
-            from tqdm import tqdm
-
-            self._bar = tqdm(unit="step", dynamic_ncols=True)
 
     def __call__(self, now: Progress) -> None:
         """Show a report."""
+        if self._bar is None and sys.stderr.isatty() and not self._quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(unit="step", initial=now.step - 1, dynamic_ncols=True)
         accuracy = "/".join(f"{x:.0%}" for x in now.accuracy)
         parts = [f"loss {now.loss:.3f}", f"found {accuracy}"]
         if now.changed_share is not None:
@@ -83,30 +86,37 @@ class _Show:
 @click.option("--data", default="dataset", show_default=True, help="Folder of the data set.")
 @click.option("--out", default="run", show_default=True, help="Folder of the run.")
 @click.option(
+    "--bands", type=Bands(), help="Bands to train on.  [default: all that the data set has]"
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["paper-100k", "paper-1m"]),
+    help="The paper's epochs, 1000 or 200, for 10k or 100k locations; options overrule it.",
+)
+@click.option(
     "--method",
-    type=click.Choice(["caco", "teco", "seco"]),
+    type=click.Choice(["moco", "moco-tp", "seco", "teco", "caco"]),
     default="caco",
     show_default=True,
-    help="Negatives of the other years: where changed, always, never.",
+    help="Two views of one image, or of two dates; three subspaces; and in these, other years as "
+    "negatives: always, or where changed.",
 )
 @click.option(
-    "--framework", type=click.Choice(["moco"]), default="moco", show_default=True,
-    help="How views are contrasted.",
+    "--framework", type=click.Choice(["moco", "simclr"]), default="moco", show_default=True,
+    help="How views are contrasted: MoCo v2 or SimCLR.",
 )  # fmt: skip
 @click.option(
-    "--encoder",
-    type=click.Choice(["resnet18", "resnet50"]),
-    default="resnet18",
-    show_default=True,
-    help="What is trained.",
-)
+    "--encoder", default="resnet18", show_default=True, metavar="NAME",
+    help="What is trained: resnet18, resnet50, or timm:NAME where timm is installed.",
+)  # fmt: skip
 @click.option(
     "--epochs", type=COUNT, default=200, show_default=True, help="Times each location is seen."
 )
 @click.option("--max-steps", type=COUNT, help="End after so many steps.")
 @click.option(
-    "--batch-size", type=COUNT, default=256, show_default=True, help="Rows; two a location."
-)
+    "--batch-size", type=COUNT, default=256, show_default="256, for simclr 512",
+    help="Rows over all devices; two a location.",
+)  # fmt: skip
 @click.option(
     "--queue-size", type=COUNT, default=16384, show_default=True,
     help="Keys kept as negatives; a multiple of the batch.",
@@ -122,6 +132,13 @@ class _Show:
     "--key-momentum", type=click.FloatRange(0, 1), default=0.999, show_default=True,
     help="Share of the key network that stays at each step; less for short runs.",
 )  # fmt: skip
+@click.option(
+    "--change-estimate",
+    type=click.Choice(["distance", "ratio", "aligned", "smoothed"]),
+    default="smoothed",
+    show_default=True,
+    help="What is taken for change (paper, Table 8).",
+)
 @click.option(
     "--mixture",
     type=click.Choice(["log", "raw"]),
@@ -144,16 +161,26 @@ class _Show:
     help="Where to train.",
 )  # fmt: skip
 @click.option(
-    "--devices", type=click.IntRange(1, 1), default=1, show_default=True,
-    help="GPUs to train on; one, so far.",
+    "--devices", type=COUNT, default=1, show_default=True,
+    help="GPUs to train on; torchrun overrules it.",
 )  # fmt: skip
+@click.option("--compile", is_flag=True, help="Compile the encoder (torch.compile).")
 @click.option("--workers", type=COUNT, default=4, show_default=True, help="Reader threads.")
 @click.option(
     "--log-every", type=COUNT, default=10, show_default=True, help="Steps between two reports."
 )
+@click.option(
+    "--checkpoint-minutes", type=click.FloatRange(0, min_open=True), default=30, show_default=True,
+    help="Longest time between two checkpoints, beside those after each epoch.",
+)  # fmt: skip
+@click.option(
+    "--keep-best", type=click.IntRange(0), default=1, show_default=True,
+    help="Checkpoints of the best epochs to keep, besides the last two.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or begin it.")
-def command(devices: int, **options: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, preset: PresetName | None, **options: Any) -> None:
     """Train an encoder on a data set.
 
     Leaves metrics, checkpoints, encoder.safetensors (torchvision's names), change.parquet and
@@ -162,19 +189,24 @@ def command(devices: int, **options: Any) -> None:
     \b
     caco-data train --data dataset --out run
     caco-data train --device cpu --batch-size 32 --queue-size 512 --crop-size 112 --epochs 10
+    caco-data train --preset paper-100k --devices 4
+    torchrun --nproc-per-node 4 --no-python caco-data train
     caco-data train --resume
     """
     _require_extra()
     from caco_data.training.loop import train
-    from caco_data.training.settings import TrainSettings
+    from caco_data.training.settings import FRAMEWORKS, PRESETS, TrainSettings
 
-    quiet = bool(click.get_current_context().find_root().params.get("quiet"))
-    show = _Show(quiet)
-    settings = TrainSettings(**options)
+    given = {name: value for name, value in options.items() if not _is_default(ctx, name)}
+    chosen = {**FRAMEWORKS[options["framework"]], **(PRESETS[preset] if preset else {}), **given}
+    settings = TrainSettings(**{**options, **chosen})
+    show = _Show(quiet=bool(ctx.find_root().params.get("quiet")))
     try:
         last = train(settings, show)
     finally:
         show.close()
+    if os.environ.get("RANK", "0") != "0" or os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # one of several processes speaks for all
     if last is None:
         click.echo(f"{settings.out}: the run was already finished")
         return
@@ -182,3 +214,7 @@ def command(devices: int, **options: Any) -> None:
     if last.auroc is not None:
         summary += f", AUROC of the change estimate against the truth {last.auroc:.3f}"
     click.echo(summary)
+
+
+def _is_default(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.DEFAULT

@@ -36,7 +36,7 @@ def grid_of(size: int = 32, seed: int = 0, bands: int = 3) -> Tensor:
 def view01(augment: Augmenter, tiles: Tensor, parameters: Draw) -> Tensor:
     """A view with its normalisation undone."""
     mean, deviation = torch.tensor([NORMALISATION[b] for b in RGB_BANDS]).T[:, :, None, None]
-    view: Tensor = augment(tiles, parameters) * deviation + mean
+    view: Tensor = augment([tiles], parameters) * deviation + mean
     return view
 
 
@@ -54,10 +54,10 @@ def test_whole_tile_is_stretched_and_normalised(rgb: Augmenter) -> None:
 
 def test_dn_and_eight_bits_agree() -> None:
     tiles = grid_of()
-    eight = Augmenter(RGB_BANDS, True, 32, CPU)(tiles, plain(2))
+    eight = Augmenter(RGB_BANDS, True, 32, CPU)([tiles], plain(2))
     dn = (tiles.double() * 10000 / 255).round().to(torch.int32).to(torch.uint16)
     torch.testing.assert_close(
-        Augmenter(RGB_BANDS, False, 32, CPU)(dn, plain(2)), eight, rtol=0, atol=0.02
+        Augmenter(RGB_BANDS, False, 32, CPU)([dn], plain(2)), eight, rtol=0, atol=0.02
     )
 
 
@@ -66,15 +66,17 @@ def test_crop_is_the_part_of_the_tile_it_says(rgb: Augmenter) -> None:
     box = torch.tensor([[0.25, 0.5, 0.5, 0.5], [0.0, 0.25, 0.5, 0.5]])  # left, top, width, height
     parameters = dataclasses.replace(plain(2), box=box)
     expected = torch.stack([tiles[0, :, 32:64, 16:48], tiles[1, :, 16:48, 0:32]])
-    torch.testing.assert_close(rgb(tiles, parameters), rgb(expected, plain(2)), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        rgb([tiles], parameters), rgb([expected], plain(2)), rtol=0, atol=1e-4
+    )
     flipped = dataclasses.replace(parameters, flip=torch.tensor([True, False]))
-    torch.testing.assert_close(rgb(tiles, flipped)[0], rgb(tiles, parameters)[0].flip(-1))
+    torch.testing.assert_close(rgb([tiles], flipped)[0], rgb([tiles], parameters)[0].flip(-1))
 
 
 def test_a_small_view_averages(rgb: Augmenter) -> None:
     checkerboard = (torch.arange(256)[:, None] + torch.arange(256)) % 2 * 60 + 10
     tiles = checkerboard.to(torch.uint8).expand(1, 3, 256, 256)
-    assert rgb(tiles, plain()).flatten(2).std(dim=2).max() < 1e-3
+    assert rgb([tiles], plain()).flatten(2).std(dim=2).max() < 1e-3
 
 
 @given(seed=st.integers(0, 1000))
@@ -143,9 +145,8 @@ def test_colour_follows_band_names_not_positions() -> None:
     straight = Augmenter(("B4", "B3", "B2"), True, 32, CPU)
     turned = Augmenter(("B2", "B3", "B4"), True, 32, CPU)
     parameters = dataclasses.replace(plain(2), colour=torch.tensor([factors]).repeat(2, 1))
-    torch.testing.assert_close(
-        turned(tiles.flip(1), parameters).flip(1), straight(tiles, parameters), rtol=0, atol=1e-4
-    )
+    view = turned([tiles.flip(1)], parameters).flip(1)
+    torch.testing.assert_close(view, straight([tiles], parameters), rtol=0, atol=1e-4)
 
 
 def test_grey_is_luma_in_every_band(rgb: Augmenter) -> None:
@@ -175,7 +176,7 @@ def test_any_bands(bands: tuple[str, ...]) -> None:
     augment = Augmenter(bands, True, 16, CPU)
     tiles = torch.randint(0, 255, (20, len(bands), 32, 32), generator=seeded()).to(torch.uint8)
     parameters = draw(20, seeded(1))
-    views = augment(tiles, parameters)
+    views = augment([tiles], parameters)
     assert views.shape == (20, len(bands), 16, 16)
     assert views.isfinite().all()
 
@@ -183,14 +184,14 @@ def test_any_bands(bands: tuple[str, ...]) -> None:
 def test_samples_do_not_touch_each_other(rgb: Augmenter) -> None:
     tiles = torch.cat([grid_of(seed=i) for i in range(10)])
     parameters = draw(20, seeded(4))
-    together = rgb(tiles, parameters)
+    together = rgb([tiles], parameters)
     for i in (0, 7, 17, 19):
-        alone = rgb(tiles[i : i + 1], parameters.part(i, i + 1))
+        alone = rgb([tiles[i : i + 1]], parameters.part(i, i + 1))
         torch.testing.assert_close(alone[0], together[i], rtol=0, atol=1e-5)
 
 
 def test_a_seed_gives_the_same_views(rgb: Augmenter) -> None:
     tiles = grid_of()
-    first, again = (rgb(tiles, draw(2, seeded(9))) for _ in range(2))
+    first, again = (rgb([tiles], draw(2, seeded(9))) for _ in range(2))
     assert torch.equal(first, again)
-    assert not torch.equal(first, rgb(tiles, draw(2, seeded(10))))
+    assert not torch.equal(first, rgb([tiles], draw(2, seeded(10))))

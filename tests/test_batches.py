@@ -34,7 +34,7 @@ def test_rows_are_three_different_tiles_of_their_own_period(
         for i, location in enumerate(batch.locations):
             for period, name in enumerate(PERIODS):
                 whole = dataset.read_member(int(stacks.location_ids[location]), name)
-                tiles = batch.tiles[:, 2 * i + period].numpy()
+                tiles = batch.tiles[0][:, 2 * i + period].numpy()
                 found = [[np.array_equal(tile, t) for t in whole].index(True) for tile in tiles]
                 assert len(set(found)) == 3
 
@@ -46,9 +46,33 @@ def test_uint16_and_compressed_members(tmp_path: Path, compress: str) -> None:
     )
     dataset = open_dataset(root)
     (batch,) = BatchReader(dataset.stacks(), rows=4, seed=0).epoch(0)
-    assert batch.tiles.shape == (3, 4, 2, 264, 264)
+    assert batch.tiles[0].shape == (3, 4, 2, 264, 264)
     late = dataset.read_member(int(dataset.stacks().location_ids[batch.locations[1]]), "late")
-    assert any(np.array_equal(batch.tiles[0, 3].numpy(), tile) for tile in late)
+    assert any(np.array_equal(batch.tiles[0][0, 3].numpy(), tile) for tile in late)
+
+
+def test_bands_of_every_pixel_size_or_some_of_them(tmp_path: Path) -> None:
+    bands = ("B4", "B8", "B11", "B1", "B5")
+    dataset = open_dataset(make_training_set(tmp_path / "set", 2, bands, "uint16"))
+    (batch,) = BatchReader(dataset.stacks(), rows=4, seed=0).epoch(0)
+    assert dataset.stacks().bands == ("B4", "B8", "B11", "B5", "B1")
+    assert [x.shape[2:] for x in batch.tiles] == [(2, 264, 264), (2, 132, 132), (1, 44, 44)]
+    some = dataset.stacks(("B5", "B8"))
+    (part,) = BatchReader(some, rows=4, seed=0).epoch(0)
+    assert some.bands == ("B8", "B5")
+    assert np.array_equal(part.tiles[0].numpy(), batch.tiles[0][:, :, 1:].numpy())
+    assert np.array_equal(part.tiles[1].numpy(), batch.tiles[1][:, :, 1:].numpy())
+    with pytest.raises(InputError, match="no band B9"):
+        dataset.stacks(("B4", "B9"))
+
+
+def test_parts_of_a_batch_make_the_whole(stacks: StackTable) -> None:
+    whole = next(BatchReader(stacks, rows=8, seed=2).epoch(1))
+    parts = [next(BatchReader(stacks, rows=8, seed=2, part=(i, 2)).epoch(1)) for i in (0, 1)]
+    both = np.concatenate([part.tiles[0].numpy() for part in parts], axis=1)
+    assert np.array_equal(both, whole.tiles[0].numpy())
+    for part in parts:
+        assert part.locations.tolist() == whole.locations.tolist()
 
 
 def test_an_epoch_takes_each_location_once_and_orders_differ(stacks: StackTable) -> None:
@@ -67,20 +91,32 @@ def test_any_step_can_be_reached_again(stacks: StackTable) -> None:
     assert len(rest) == len(whole) - 2
     for a, b in zip(whole[2:], rest, strict=True):
         assert a.locations.tolist() == b.locations.tolist()
-        assert np.array_equal(a.tiles.numpy(), b.tiles.numpy())
+        assert np.array_equal(a.tiles[0].numpy(), b.tiles[0].numpy())
     other = next(BatchReader(stacks, rows=4, seed=6).epoch(3))
-    assert not np.array_equal(other.tiles.numpy(), whole[0].tiles.numpy())
+    assert not np.array_equal(other.tiles[0].numpy(), whole[0].tiles[0].numpy())
 
 
-@given(seed=st.integers(0, 2**32), rows=st.integers(1, 40))
-def test_chosen_tiles_differ(seed: int, rows: int) -> None:
-    chosen = choose_tiles(np.random.default_rng(seed), rows)
-    assert chosen.shape == (rows, 3)
-    assert all(len(set(row)) == 3 and set(row) <= set(range(5)) for row in chosen.tolist())
+@given(
+    seed=st.integers(0, 2**32), pairs=st.integers(1, 20), tiles=st.integers(1, 5),
+    aligned=st.booleans(),
+)  # fmt: skip
+def test_chosen_tiles_differ(seed: int, pairs: int, tiles: int, aligned: bool) -> None:
+    chosen = choose_tiles(np.random.default_rng(seed), 2 * pairs, tiles, aligned)
+    assert chosen.shape == (2 * pairs, tiles)
+    assert all(len(set(row)) == tiles and set(row) <= set(range(5)) for row in chosen.tolist())
+    if aligned:
+        assert np.array_equal(chosen[::2], chosen[1::2])
 
 
-def test_every_tile_is_chosen_equally_often() -> None:
-    chosen = choose_tiles(np.random.default_rng(0), 20_000)
+def test_periods_choose_apart_unless_aligned() -> None:
+    chosen = choose_tiles(np.random.default_rng(0), 2000, aligned=False)
+    same = (chosen[::2] == chosen[1::2]).all(axis=1).mean()
+    assert same < 0.05
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_every_tile_is_chosen_equally_often(aligned: bool) -> None:
+    chosen = choose_tiles(np.random.default_rng(0), 20_000, 3, aligned)
     for position in range(3):
         share = np.bincount(chosen[:, position], minlength=5) / 20_000
         assert np.abs(share - 0.2).max() < 0.02

@@ -10,9 +10,8 @@ import click
 import pytest
 import torch
 
-from caco_data.training.contrast import METHODS
-from caco_data.training.encoder import ENCODERS
-from caco_data.training.settings import TrainSettings
+from caco_data.training.methods import METHODS
+from caco_data.training.settings import FRAMEWORKS, PRESETS, TrainSettings
 from tests.conftest import Run
 from tests.training_data import make_training_set
 
@@ -38,12 +37,13 @@ def train_command() -> click.Command:
 
 def test_defaults_and_choices_are_the_librarys() -> None:
     options = train_command().make_context("train", []).params
-    assert options.pop("devices") == 1
+    assert options.pop("preset") is None
     assert TrainSettings(**options) == TrainSettings()
     choices = {p.name: p.type.choices for p in train_command().params
                if isinstance(p.type, click.Choice)}  # fmt: skip
     assert set(choices["method"]) == set(METHODS)
-    assert set(choices["encoder"]) == set(ENCODERS)
+    assert set(choices["framework"]) == set(FRAMEWORKS)
+    assert set(choices["preset"]) == set(PRESETS)
 
 
 def test_train_resume_and_what_it_says(run: Run, data: Path, tmp_path: Path) -> None:
@@ -76,7 +76,10 @@ def test_train_resume_and_what_it_says(run: Run, data: Path, tmp_path: Path) -> 
         (("--batch-size", 64), "has 12"),
         (("--queue-size", 65), "multiple"),
         (("--crop-size", 5), "at least 32"),
-        (("--devices", 2), "--devices"),
+        (("--encoder", "vgg"), "No encoder 'vgg'"),
+        (("--encoder", "timm:vit_small"), "pip install timm"),
+        (("--bands", "B8"), "no band B8"),
+        (("--devices", 3), "multiple of 6"),
         (("--method", "magic"), "--method"),
         (("--lr", 0), "--lr"),
         (("--epochs", 0), "--epochs"),

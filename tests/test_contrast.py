@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from caco_data.training.change import ChangeEstimator
-from caco_data.training.contrast import METHODS, TEMPERATURE, Method, score
-from caco_data.training.encoder import HEADS, MoCo
+from caco_data.training.contrast import TEMPERATURE, score
+from caco_data.training.frameworks import MoCo
+from caco_data.training.methods import METHODS, Method, MethodName
 
 torch.set_num_threads(1)
 
 REFERENCE = Path(__file__).parent / "data" / "reference_step.npz"
 ATOL = 1e-6
+HEADS = 3
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def reference_model(reference: dict[str, Tensor]) -> MoCo:
     """Identity encoders under the reference's heads and queues, in float64."""
     _, embedding, size = reference["queue"].shape
     features = reference["q"].shape[1]
-    model = MoCo(nn.Identity(), features, embedding, size, 1.0, torch.Generator()).double()
+    model = MoCo(nn.Identity(), features, embedding, HEADS, size, 1.0, torch.Generator()).double()
     for kind, heads in (("q", model.heads), ("k", model.key_heads)):
         for i in range(HEADS):
             names = ("0.weight", "0.bias", "2.weight", "2.bias")
@@ -45,8 +47,8 @@ def assert_close(actual: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(actual, expected, rtol=0, atol=ATOL)
 
 
-@pytest.mark.parametrize("name", sorted(METHODS))
-def test_reference_step(name: str, reference: dict[str, Tensor]) -> None:
+@pytest.mark.parametrize("name", ["caco", "teco", "seco"])
+def test_reference_step(name: MethodName, reference: dict[str, Tensor]) -> None:
     method = METHODS[name]
     model = reference_model(reference)
     views = [reference[view] for view in ("q", "k0", "k1", "k2")]
@@ -114,7 +116,7 @@ def plain_negatives(
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_equals_plain_loop(name: str) -> None:
+def test_equals_plain_loop(name: MethodName) -> None:
     queries, keys, queue, changed = random_step(rows=6, width=5, size=8)
     scores = score(queries, keys, queue, changed, METHODS[name])
     for head in range(HEADS):
@@ -140,6 +142,47 @@ def test_labels_matter_to_caco_alone() -> None:
     assert torch.equal(losses["caco"][1], losses["teco"][1])
     for name in ("teco", "seco"):
         assert torch.equal(*losses[name])
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_simclr_equals_plain_loop(name: MethodName) -> None:
+    method = METHODS[name]
+    queries, keys, _, changed = random_step(rows=6, width=5, size=8)
+    scores = score(queries, keys, None, changed, method)
+    for head in range(HEADS):
+        losses = []
+        for row in range(6):
+            for own, across in (
+                (queries[head], keys[head, head]),
+                (keys[head, head], queries[head]),
+            ):
+                swapped = keys.clone()
+                swapped[head, head] = across
+                nothing = torch.empty(HEADS, 0, 5, dtype=torch.float64)
+                others = plain_negatives(method, head, row, swapped, nothing, changed)
+                others += [
+                    other[n]
+                    for other in (own, across)
+                    for n in range(6)
+                    if n != row and (method.queue == "all" or n % 2 == row % 2)
+                ]
+                logits = torch.stack([across[row], *others]) @ own[row] / TEMPERATURE
+                losses.append(logits.logsumexp(0) - logits[0])
+        assert_close(scores.loss[head], torch.stack(losses).mean())
+
+
+@pytest.mark.parametrize("with_queue", [True, False])
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_parts_of_a_batch_have_the_loss_of_the_whole(name: MethodName, with_queue: bool) -> None:
+    queries, keys, earlier, changed = random_step(rows=8, width=5, size=8)
+    queue = earlier if with_queue else None
+    whole = score(queries, keys, queue, changed, METHODS[name])
+    parts = [
+        score(queries[:, part], keys, queue, changed[part], METHODS[name], part.start, queries)
+        for part in (slice(0, 4), slice(4, 8))
+    ]
+    assert_close(torch.stack([part.loss for part in parts]).mean(0), whole.loss)
+    assert_close(torch.cat([part.logsumexp for part in parts], dim=1), whole.logsumexp)
 
 
 def test_caco_without_labels_is_refused() -> None:

@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import importlib.machinery
+import sys
+import types
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from caco_data.training.encoder import ENCODERS, HEADS, MoCo
+from caco_data.errors import InputError
+from caco_data.training.encoder import RESNETS, make_encoder
+from caco_data.training.frameworks import MoCo, SimCLR
 
 torch.set_num_threads(1)
+
+HEADS = 3
 
 
 def small_model(queue_size: int = 8, key_momentum: float = 0.9) -> MoCo:
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
-    return MoCo(nn.Linear(5, 6), 6, 4, queue_size, key_momentum, generator)
+    return MoCo(nn.Linear(5, 6), 6, 4, HEADS, queue_size, key_momentum, generator)
 
 
 #: torchvision's counts (its documentation, "num_params") less `fc`: 512 or 2048 x 1000 + 1000.
@@ -24,7 +32,7 @@ def small_model(queue_size: int = 8, key_momentum: float = 0.9) -> MoCo:
     ],
 )
 def test_resnet_is_torchvisions(name: str, features: int, parameters: int, entries: int) -> None:
-    encoder = ENCODERS[name](3)
+    encoder = RESNETS[name](3)
     assert encoder.features == features
     assert sum(p.numel() for p in encoder.parameters()) == parameters
     state = encoder.state_dict()
@@ -45,13 +53,13 @@ def test_resnet_is_torchvisions(name: str, features: int, parameters: int, entri
 
 def test_initialisation_is_he_by_fan_out() -> None:
     torch.manual_seed(0)
-    weight = ENCODERS["resnet18"](3).get_parameter("layer3.1.conv1.weight")
+    weight = RESNETS["resnet18"](3).get_parameter("layer3.1.conv1.weight")
     assert float(weight.detach().std()) == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("bands", [1, 4, 12])
 def test_any_number_of_bands(bands: int) -> None:
-    features = ENCODERS["resnet18"](bands)(torch.rand(2, bands, 32, 32))
+    features = RESNETS["resnet18"](bands)(torch.rand(2, bands, 32, 32))
     assert features.shape == (2, 512)
     assert features.isfinite().all()
 
@@ -69,6 +77,20 @@ def test_embeddings_have_length_one_and_keys_no_gradient() -> None:
     assert not out.keys.requires_grad
     assert not out.anchor.requires_grad
     assert model(list(views), with_anchor=False).anchor is None
+
+
+def test_simclr_learns_from_its_keys_too() -> None:
+    torch.manual_seed(0)
+    model = SimCLR(nn.Linear(5, 6), 6, 4, HEADS)
+    views = list(torch.rand(4, 6, 5))
+    out = model(views, with_anchor=True)
+    assert out.queries.shape == (HEADS, 6, 4)
+    assert out.keys.shape == (HEADS, HEADS, 6, 4)
+    assert out.keys.requires_grad
+    assert out.anchor is not None
+    assert torch.equal(out.anchor, out.queries[1])
+    assert not out.anchor.requires_grad
+    torch.testing.assert_close(model([views[2], *views[1:]], False).queries[0], out.keys[0, 1])
 
 
 def test_key_view_j_under_head_i() -> None:
@@ -123,3 +145,33 @@ def test_queue_starts_with_random_directions() -> None:
 
 def test_queue_and_pointer_are_saved() -> None:
     assert {"queue", "pointer"} <= small_model().state_dict().keys()
+
+
+class _Timm(types.ModuleType):
+    """What of timm is used: the real one does not load beside a CPU build of torch."""
+
+    def is_model(self, name: str) -> bool:
+        return name in ("vit", "net")
+
+    def create_model(
+        self, name: str, pretrained: bool, num_classes: int, in_chans: int, **more: int
+    ) -> nn.Module:
+        if name == "net" and more:
+            raise TypeError("unexpected keyword argument 'img_size'")
+        assert not pretrained
+        assert num_classes == 0
+        assert name == "net" or more == {"img_size": 64}
+        model = nn.Sequential(nn.Conv2d(in_chans, 7, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        model.num_features = 7  # type: ignore[assignment]
+        return model
+
+
+def test_timm_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = _Timm("timm")
+    timm.__spec__ = importlib.machinery.ModuleSpec("timm", None)
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    for name in ("timm:vit", "timm:net"):
+        encoder, features = make_encoder(name, 4, 64)
+        assert encoder(torch.rand(2, 4, 64, 64)).shape == (2, features) == (2, 7)
+    with pytest.raises(InputError, match=r"timm has no model 'other'.*list_models"):
+        make_encoder("timm:other", 4, 64)

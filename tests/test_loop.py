@@ -23,7 +23,7 @@ from caco_data.dataset import open_dataset
 from caco_data.errors import CacoDataError, InputError
 from caco_data.training.augment import NORMALISATION, STRETCH
 from caco_data.training.batches import BatchReader
-from caco_data.training.encoder import ENCODERS
+from caco_data.training.encoder import RESNETS
 from caco_data.training.learner import Learner, learning_rate
 from caco_data.training.loop import train
 from caco_data.training.run import Progress
@@ -115,7 +115,7 @@ def test_run_folder(whole: Path, data: Path) -> None:
 
 def test_encoder_travels_with_its_scaling(whole: Path) -> None:
     weights = load_file(whole / "encoder.safetensors")
-    ENCODERS["resnet18"](3).load_state_dict(weights)
+    RESNETS["resnet18"](3).load_state_dict(weights)
     with safe_open(whole / "encoder.safetensors", "pt") as file:
         metadata = file.metadata()
     assert json.loads(metadata["bands"]) == ["B4", "B3", "B2"]
@@ -266,7 +266,7 @@ def test_views_come_from_the_tiles_of_the_paper(tiny: TrainSettings) -> None:
     tiles = torch.empty(3, 4, 3, 264, 264, dtype=torch.uint8)
     for t, value in enumerate((30, 50, 70)):
         tiles[t] = value
-    query, *keys = learner._views(tiles, step=0)
+    query, *keys = learner._views([tiles], 0, 0, 4)
     mean, deviation = NORMALISATION["B3"]
     low, high = STRETCH["B3"]
 
@@ -280,9 +280,9 @@ def test_views_come_from_the_tiles_of_the_paper(tiny: TrainSettings) -> None:
     many = torch.empty(3, 400, 3, 32, 32, dtype=torch.uint8)
     for t, value in enumerate((20, 50, 80)):
         many[t] = value
-    _, *keys = learner._views(many, step=0)
+    _, *keys = learner._views([many], 0, 0, 400)
     brightness = [float(key.mean()) for key in keys]
-    plain = [float(make[:, 1].mean()) for make in learner._views(many, step=0)[:1]]
+    plain = [float(make[:, 1].mean()) for make in learner._views([many], 0, 0, 400)[:1]]
     assert brightness[2] < brightness[0] < brightness[1]
     assert float(keys[0][:, 1].std()) > 0.05
     assert float(keys[2][:, 1].std()) > 0.05
@@ -293,11 +293,12 @@ def test_a_batch_is_learnt(tiny: TrainSettings) -> None:
     settings = dataclasses.replace(tiny, method="seco", key_momentum=0.9)
     learner = make_learner(settings)
     batch = next(BatchReader(open_dataset(settings.data).stacks(), 8, 0).epoch(0))
-    queue = learner.moco.queue.clone()
+    assert learner.model.queue is not None
+    queue = learner.model.queue.clone()
     losses = []
     for step in range(15):
         losses.append(float(learner.learn(batch, step, 0.03).loss.detach().sum()))
-        learner.moco.queue.copy_(queue)  # else the batch's own keys become its negatives
+        learner.model.queue.copy_(queue)  # else the batch's own keys become its negatives
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 

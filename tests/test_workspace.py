@@ -62,10 +62,11 @@ def test_a_finished_data_set_has_the_files_of_the_format(
     stacks = dataset.stacks()
     assert stacks.location_ids.tolist() == [0, 2, 3, 4]
     assert stacks.shard.tolist() == [0, 1, 1, 2]
-    assert stacks.shape == (5, 3, 264, 264)
+    (member,) = stacks.members
+    assert member.shape == (5, 3, 264, 264)
     for i, location_id in enumerate(stacks.location_ids.tolist()):
         shard = Path(stacks.paths[stacks.shard[i]]).read_bytes()
-        late = shard[stacks.offset[i, 1] :][: stacks.nbytes[i, 1]]
+        late = shard[member.offset[i, 1] :][: member.nbytes[i, 1]]
         assert dataset.read_member(location_id, "late").tobytes() == late[128:]
     with pytest.raises(InputError, match="location 1"):
         dataset.read_member(1, "early")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, conv2d, grid_sample, pad
+from torch.nn.functional import affine_grid, avg_pool2d, conv2d, grid_sample, interpolate, pad
 
 #: Range of a band on the scale DN / 10000 * 255 that becomes 0..1: for B2, B3 and B4 the quantiles
 #: by which the authors stretch; for the others reflectances of vegetation and bare ground.
@@ -156,13 +156,13 @@ class Augmenter:
         self._normalise = per_band(1 / deviation), per_band(-mean / deviation)
         self._luma, self._yiq = luma, yiq
 
-    def __call__(self, tiles: Tensor, parameters: Draw) -> Tensor:
+    def __call__(self, tiles: Sequence[Tensor], parameters: Draw) -> Tensor:
         """Make one view of each tile.
 
         Parameters
         ----------
-        tiles : Tensor of uint16 or uint8, shape (N, C, H, W)
-            Square tiles on the device.
+        tiles : sequence of Tensors of uint16 or uint8, shape (N, C, H, W)
+            Square tiles on the device, by pixel size, the finest first.
         parameters : Draw
             Of N images, on the CPU.
 
@@ -170,19 +170,24 @@ class Augmenter:
         -------
         Tensor of float32, shape (N, C, size, size), channels last
         """
-        n = len(tiles)
+        n = len(tiles[0])
         chunk = _CPU_CHUNK if self._device.type == "cpu" else n
         views = torch.empty(
-            n, tiles.shape[1], self.size, self.size, device=self._device,
+            n, len(self._luma), self.size, self.size, device=self._device,
             memory_format=torch.channels_last,
         )  # fmt: skip
         for start in range(0, n, chunk):
             part = slice(start, start + chunk)
-            views[part] = self._chunk(tiles[part], parameters.part(start, start + chunk))
+            views[part] = self._chunk(
+                [x[part] for x in tiles], parameters.part(start, start + chunk)
+            )
         return views
 
-    def _chunk(self, tiles: Tensor, parameters: Draw) -> Tensor:
-        x = self._crop(tiles.float(), parameters)
+    def _chunk(self, tiles: list[Tensor], parameters: Draw) -> Tensor:
+        side = tiles[0].shape[-1]
+        # Coarser bands at their native values: every pixel stands for those it covers.
+        fine = [interpolate(x.float(), side) if x.shape[-1] != side else x.float() for x in tiles]
+        x = self._crop(torch.cat(fine, dim=1) if len(fine) > 1 else fine[0], parameters)
         scale, shift = self._stretch
         x = x.mul_(scale).add_(shift).clamp_(0, 1)
         x = self._recolour(x, parameters)

@@ -19,6 +19,9 @@ from torch import Tensor
 _log = logging.getLogger(__name__)
 
 MixtureKind = Literal["log", "raw"]
+#: The paper's Table 8: the distance between the periods; its ratio to that within a period; that
+#: ratio with the periods' dates in the same seasons; its moving average over the epochs.
+EstimateName = Literal["distance", "ratio", "aligned", "smoothed"]
 
 #: Keeps the ratio finite where two tiles look the same (the authors' value).
 EPSILON = 1e-4
@@ -158,6 +161,7 @@ class ChangeEstimator:
         locations: int,
         device: torch.device,
         mixture: MixtureKind = "log",
+        estimate: EstimateName = "smoothed",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.distances = torch.zeros(2 * locations, 3, dtype=dtype, device=device)
@@ -169,6 +173,8 @@ class ChangeEstimator:
         self.threshold = float("inf")
         """Ratio from which on a location counts as changed, by the last fit."""
         self._kind = mixture
+        self._column = LONG if estimate == "distance" else RATIO
+        self._smooth = estimate == "smoothed"
         self._told = False
 
     @property
@@ -201,13 +207,18 @@ class ChangeEstimator:
         short = (anchor - key).norm(dim=1)
         new = torch.stack([long, short, long / (short + EPSILON)], dim=1).to(self.distances)
         # Moving average with beta 0.8; a first measurement stands as it is.
-        smoothed = (4 * self.distances[rows] + new) / 5
-        self.distances[rows] = torch.where(self.seen[rows, None], smoothed, new)
+        if self._smooth:
+            smoothed = (4 * self.distances[rows] + new) / 5
+            new = torch.where(self.seen[rows, None], smoothed, new)
+        self.distances[rows] = new
         self.seen[rows] = True
 
     def ratios(self) -> NDArray[np.float64]:
-        """Change ratio of each location, (L,): geometric mean of its two rows; NaN where unseen."""
-        ratio = torch.where(self.seen, self.distances[:, RATIO].double(), torch.nan)
+        """Change ratio of each location, (L,): geometric mean of its two rows; NaN where unseen.
+
+        Where the estimate is the distance between the periods, that distance.
+        """
+        ratio = torch.where(self.seen, self.distances[:, self._column].double(), torch.nan)
         both = ratio.reshape(-1, 2).clamp_min(1e-12).log().mean(1).exp()
         result: NDArray[np.float64] = both.cpu().numpy()
         return result

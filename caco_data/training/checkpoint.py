@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there at all, and one to fall back on."""
+"""Checkpoints: whole or not there at all, one to fall back on, and those of the best epochs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,56 @@ _log = logging.getLogger(__name__)
 
 FORMAT = "caco-data-checkpoint/1"
 FOLDER = "checkpoints"
+#: Of the state in which the loss was no longer finite.
+NOT_FINITE = "not-finite"
 #: The newest, and the one before in case the disk damages it.
-KEPT = 2
+LAST = 2
 
-_KEYS = {"format", "step", "settings", "model", "optimizer"}
+_KEYS = {"format", "step", "settings", "kept", "model", "optimizer"}
 
 State = dict[str, Any]
+
+
+class Kept:
+    """Which checkpoints stay: the last two, and those of the epochs with the smallest losses.
+
+    Parameters
+    ----------
+    best : int
+        How many of the latter.
+    """
+
+    def __init__(self, best: int) -> None:
+        self._best = best
+        self._losses: dict[int, float] = {}
+        self._sum, self._steps = 0.0, 0
+
+    def add(self, loss: float, steps: int) -> None:
+        """Take in the mean loss of some steps."""
+        self._sum += loss * steps
+        self._steps += steps
+
+    def end_epoch(self, step: int) -> None:
+        """Note that an epoch ends with this step."""
+        self._losses[step] = self._sum / max(1, self._steps)
+        self._losses = {step: self._losses[step] for step in {*self._winners, step}}
+        self._sum, self._steps = 0.0, 0
+
+    @property
+    def _winners(self) -> list[int]:
+        return sorted(self._losses, key=lambda step: (self._losses[step], step))[: self._best]
+
+    def stay(self, steps: list[int]) -> set[int]:
+        """Which of the steps that have a checkpoint, in ascending order, keep it."""
+        return {*steps[-LAST:], *self._winners}
+
+    def state_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"losses": self._losses, "sum": self._sum, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state of a checkpoint."""
+        self._losses, self._sum, self._steps = state["losses"], state["sum"], state["steps"]
 
 
 def _names(storage: LocalStorage) -> list[str]:
@@ -41,12 +85,17 @@ def write_checkpoint(storage: LocalStorage, name: str, state: State) -> str:
     return str(storage.path(name))
 
 
-def keep_checkpoint(storage: LocalStorage, state: State) -> str:
-    """Write the state of a step and drop the oldest ones; return its path."""
+def keep_checkpoint(storage: LocalStorage, state: State, kept: Kept) -> str:
+    """Write the state of a step and drop what need not stay; return its path."""
     path = write_checkpoint(storage, f"{state['step']:09d}", state)
-    for name in _names(storage)[:-KEPT]:
-        storage.remove(name)
+    names = {_step(name): name for name in _names(storage)}
+    for step in names.keys() - kept.stay(sorted(names)):
+        storage.remove(names[step])
     return path
+
+
+def _step(name: str) -> int:
+    return int(name.removeprefix(f"{FOLDER}/").removesuffix(".pt"))
 
 
 def load_checkpoint(

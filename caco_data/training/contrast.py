@@ -2,97 +2,133 @@
 
 Rows alternate: row 2l is location l's early period, row 2l + 1 its late one; queue rows likewise.
 Splitting (N, E) into (N / 2, 2, E) therefore splits it by period, without masks or indices.
+
+Where several processes share a batch, each scores its own rows against everybody's keys.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from caco_data.training.encoder import HEADS
+from caco_data.training.methods import Method
 
 #: MoCo v2's temperature.
 TEMPERATURE = 0.07
 
 
 @dataclass(frozen=True)
-class Method:
-    """Which negatives a method has besides the augmentations' and seasons'."""
-
-    queue: Literal["own period", "all"]
-    """Which half of the queue a row sees."""
-    other_period: Literal["none", "all", "changed"]
-    """Which keys of the batch's other period a row sees: `changed` leaves out its own location's
-    unless that one is labelled changed."""
-
-    @property
-    def estimates_change(self) -> bool:
-        """Whether the method needs change labels."""
-        return self.other_period == "changed"
-
-
-METHODS = {
-    "caco": Method(queue="own period", other_period="changed"),
-    "teco": Method(queue="own period", other_period="all"),
-    "seco": Method(queue="all", other_period="none"),
-}
-
-
-@dataclass(frozen=True)
 class Scores:
-    """Outcome of a batch under each head."""
+    """Outcome of a batch under each of V heads."""
 
     loss: Tensor
-    """(3,): mean over rows of -log softmax of the positive."""
+    """(V,): mean over rows of -log softmax of the positive."""
     logsumexp: Tensor
-    """(3, N): log of the sum of exponentiated logits, the positive's among them."""
+    """(V, n): log of the sum of exponentiated logits, the positive's among them."""
     accuracy: Tensor
-    """(3,): share of rows whose positive has the largest logit."""
+    """(V,): share of rows whose positive has the largest logit."""
 
 
 def score(
-    queries: Tensor, keys: Tensor, queue: Tensor, changed: Tensor | None, method: Method
+    queries: Tensor,
+    keys: Tensor,
+    queue: Tensor | None,
+    changed: Tensor | None,
+    method: Method,
+    first: int = 0,
+    all_queries: Tensor | None = None,
 ) -> Scores:
     """Contrast each query with its positive and its negatives under each head.
 
     Head i's positive is view i. Its negatives are the keys of queue i, for heads 1 and 2 every key
     of the batch's two other views, and view i's keys of the other period, as the method has it.
 
+    Without a queue (SimCLR) the other rows' queries and view-i keys take its place, of the same
+    periods as the method allows in a queue, and view i is contrasted with the queries as these are
+    with it: the mean of both directions counts.
+
     Parameters
     ----------
-    queries : Tensor, shape (3, N, E)
+    queries : Tensor, shape (V, n, E)
         Query embeddings by head, of unit length.
-    keys : Tensor, shape (3, 3, N, E)
-        Key embeddings, [i, j] view j under head i.
-    queue : Tensor, shape (3, K, E)
+    keys : Tensor, shape (V, V, N, E)
+        Key embeddings of the whole batch, [i, j] view j under head i.
+    queue : Tensor, shape (V, K, E), optional
         Earlier keys by head.
-    changed : Tensor of bool, shape (N,), optional
+    changed : Tensor of bool, shape (n,), optional
         Whether the row's location is labelled changed; for methods that estimate change.
     method : Method
         The negatives.
+    first : int
+        The queries are rows `first` to `first + n` of the batch's N.
+    all_queries : Tensor, shape (V, N, E), optional
+        Those of the whole batch, where `queries` are not all.
 
     Returns
     -------
     Scores
+        Of the n rows.
     """
-    losses, sums, accuracies = [], [], []
-    for head in range(HEADS):
-        query, key = queries[head], keys[head, head]  # (N, E)
-        positive = (query * key).sum(1, keepdim=True)  # (N, 1)
-        negatives = [_against_queue(query, queue[head], method)]
-        if method.other_period != "none":
-            negatives.append(_against_other_period(query, key, changed, method))
-        if head != 0:
-            negatives += [query @ keys[head, j].T for j in range(HEADS) if j != head]
-        logits = torch.cat([positive, *negatives], dim=1) / TEMPERATURE  # (N, 1 + negatives)
+    everybody = queries if all_queries is None else all_queries
+    heads = []
+    for i, query in enumerate(queries):
+        key = keys[i, i]  # (N, E)
+        rows = _Rows(query, key, first, changed, method)
+        others = [keys[i, j] for j in range(len(queries)) if j != i] if i else []
+        if queue is not None:
+            heads.append(rows.score([_against(query, queue[i], method.queue)], others))
+            continue
+        back = _Rows(key[first : first + len(query)], everybody[i], first, changed, method)
+        ways = [
+            way.score([way.against_batch(key), way.against_batch(everybody[i])], others)
+            for way in (rows, back)
+        ]
+        heads.append([torch.stack(part).mean(0) for part in zip(*ways, strict=True)])
+    return Scores(*(torch.stack(part) for part in zip(*heads, strict=True)))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows (n, E) that look for their likes among targets (N, E), under one head."""
+
+    rows: Tensor
+    targets: Tensor
+    first: int
+    changed: Tensor | None
+    method: Method
+
+    def score(self, negatives: list[Tensor], others: list[Tensor]) -> list[Tensor]:
+        """Loss (), logsumexp (n,) and accuracy (), given similarities (n, M) and more keys."""
+        mine = self.targets[self.first : self.first + len(self.rows)]
+        positive = (self.rows * mine).sum(1, keepdim=True)  # (n, 1)
+        if self.method.other_period != "none":
+            negatives = [*negatives, self._against_other_period()]
+        negatives = [*negatives, *(self.rows @ other.T for other in others)]
+        logits = torch.cat([positive, *negatives], dim=1) / TEMPERATURE  # (n, 1 + negatives)
         total = logits.logsumexp(1)
-        losses.append((total - logits[:, 0]).mean())
-        sums.append(total.detach())
-        accuracies.append((logits.detach().argmax(1) == 0).to(logits.dtype).mean())
-    return Scores(torch.stack(losses), torch.stack(sums), torch.stack(accuracies))
+        hits = (logits.detach().argmax(1) == 0).to(logits.dtype)
+        return [(total - logits[:, 0]).mean(), total.detach(), hits.mean()]
+
+    def against_batch(self, keys: Tensor) -> Tensor:
+        """Similarities with keys (N, E) of the batch, the own row's left out."""
+        similarity = _against(self.rows, keys, self.method.queue)
+        columns = self._columns if self.method.queue == "all" else self._columns // 2
+        return _without(similarity, columns, torch.ones_like(columns, dtype=torch.bool))
+
+    def _against_other_period(self) -> Tensor:
+        """Similarities with the targets of the other period: (n, N / 2)."""
+        similarity = _in_rows(_by_period(self.rows) @ _by_period(self.targets).flip(0).mT)
+        if self.method.other_period == "changed":
+            if self.changed is None:
+                raise ValueError("this method needs change labels")
+            similarity = _without(similarity, self._columns // 2, ~self.changed)
+        return similarity
+
+    @property
+    def _columns(self) -> Tensor:
+        return self.first + torch.arange(len(self.rows), device=self.rows.device)
 
 
 def _by_period(rows: Tensor) -> Tensor:
@@ -105,22 +141,18 @@ def _in_rows(by_period: Tensor) -> Tensor:
     return by_period.transpose(0, 1).flatten(0, 1)
 
 
-def _against_queue(query: Tensor, queue: Tensor, method: Method) -> Tensor:
-    """Similarities with earlier keys: (N, K), or (N, K / 2) of the row's own period."""
-    if method.queue == "all":
-        return query @ queue.T
-    return _in_rows(_by_period(query) @ _by_period(queue).mT)
+def _against(rows: Tensor, keys: Tensor, which: str) -> Tensor:
+    """Similarities of rows (n, E) with keys (K, E): (n, K), or (n, K / 2) of the own period."""
+    if which == "all":
+        return rows @ keys.T
+    return _in_rows(_by_period(rows) @ _by_period(keys).mT)
 
 
-def _against_other_period(
-    query: Tensor, key: Tensor, changed: Tensor | None, method: Method
-) -> Tensor:
-    """Similarities with the batch's keys of the other period: (N, N / 2)."""
-    similarity = _by_period(query) @ _by_period(key).flip(0).mT  # (2, N / 2, N / 2)
-    if method.other_period == "changed":
-        if changed is None:
-            raise ValueError("this method needs change labels")
-        # The own location stands on the diagonal; minus infinity leaves a sum as it is.
-        unchanged = ~changed.reshape(-1, 2).T  # (2, N / 2)
-        similarity = similarity.masked_fill(torch.diag_embed(unchanged), -torch.inf)
-    return _in_rows(similarity)
+def _without(similarity: Tensor, columns: Tensor, where: Tensor) -> Tensor:
+    """Leave out a column (n,) of each row (n, M) where told so (n,).
+
+    Minus infinity leaves a sum of exponentials as it is.
+    """
+    out = torch.zeros_like(similarity, dtype=torch.bool)
+    out.scatter_(1, columns[:, None], where[:, None])
+    return similarity.masked_fill(out, -torch.inf)

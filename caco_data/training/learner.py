@@ -14,8 +14,11 @@ from caco_data.dataset import StackTable
 from caco_data.training.augment import Augmenter, draw
 from caco_data.training.batches import Batch
 from caco_data.training.change import ChangeEstimator
-from caco_data.training.contrast import METHODS, Scores, score
-from caco_data.training.encoder import ENCODERS, MoCo
+from caco_data.training.contrast import Scores, score
+from caco_data.training.encoder import make_encoder
+from caco_data.training.frameworks import MoCo, SimCLR
+from caco_data.training.methods import METHODS
+from caco_data.training.ranks import gather, share_batch_norm
 from caco_data.training.settings import TrainSettings
 
 
@@ -37,16 +40,23 @@ class Learner:
 
     def __init__(self, settings: TrainSettings, stacks: StackTable, fabric: Fabric) -> None:
         self.settings = settings
-        self._method = METHODS[settings.method]
+        self.method = METHODS[settings.method]
         self._fabric = fabric
         device = fabric.device
         eight_bit = stacks.dtype == np.uint8
         self._augment = Augmenter(stacks.bands, eight_bit, settings.crop_size, device)
-        self.moco = _make_model(settings, len(stacks.bands))
-        self._model, self._optimizer = fabric.setup(
-            self.moco,
+        model = _make_model(settings, len(stacks.bands))
+        if fabric.world_size > 1:
+            share_batch_norm(model, device)
+        if settings.compile:
+            for name in ("encoder", "key_encoder"):
+                if hasattr(model, name):
+                    getattr(model, name).compile()
+        self.model = model
+        self._forward, self._optimizer = fabric.setup(
+            model,
             torch.optim.SGD(
-                [parameter for parameter in self.moco.parameters() if parameter.requires_grad],
+                [parameter for parameter in model.parameters() if parameter.requires_grad],
                 settings.lr,
                 settings.momentum,
                 weight_decay=settings.weight_decay,
@@ -54,9 +64,11 @@ class Learner:
             ),
         )
         self.estimator = None
-        if self._method.estimates_change:
+        if self.method.estimates_change:
             locations = len(stacks.location_ids)
-            self.estimator = ChangeEstimator(locations, device, settings.mixture)
+            self.estimator = ChangeEstimator(
+                locations, device, settings.mixture, settings.change_estimate
+            )
 
     def learn(self, batch: Batch, step: int, lr: float) -> Scores:
         """Take one step.
@@ -64,32 +76,45 @@ class Learner:
         Parameters
         ----------
         batch : Batch
-            N rows.
+            N rows, of which this process has n; on the device, or on the way there.
         step : int
             Its number; with the seed it determines the augmentation.
         lr : float
             Learning rate.
-        """
-        device = self._fabric.device
-        tiles = batch.tiles.to(device, non_blocking=True)  # (3, N, C, H, W)
-        locations = self._to_device(torch.from_numpy(batch.locations))  # (N / 2,)
-        views = self._views(tiles, step)  # 4 x (N, C, size, size)
-        out = self._model(views, with_anchor=self.estimator is not None)
 
+        Returns
+        -------
+        Scores
+            Of the n rows.
+        """
+        fabric, model = self._fabric, self.model
+        tiles = [x.to(fabric.device, non_blocking=True) for x in batch.tiles]  # (T, n, C, H, W)
+        locations = self._to_device(torch.from_numpy(batch.locations))  # (N / 2,)
+        n = tiles[0].shape[1]
+        first = fabric.global_rank * n
+        views = self._views(tiles, step, first, 2 * len(locations))  # (1 + V) x (n, C, size, size)
+        out = self._forward(views, with_anchor=self.estimator is not None)
+
+        learnt_from = model.queue is None
+        keys = gather(fabric, out.keys, 2, learnt_from)  # (V, V, N, E)
+        queries = gather(fabric, out.queries, 1, True) if learnt_from else None  # (V, N, E)
         changed = None
         if self.estimator is not None:
-            changed = self.estimator.changed[locations].repeat_interleave(2)  # (N,)
-        scores = score(out.queries, out.keys, self.moco.queue, changed, self._method)
+            everywhere = self.estimator.changed[locations].repeat_interleave(2)  # (N,)
+            changed = everywhere[first : first + n]
+        scores = score(out.queries, keys, model.queue, changed, self.method, first, queries)
 
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        self._fabric.backward(scores.loss.sum())
+        fabric.backward(scores.loss.sum())
         self._optimizer.step()
         self._optimizer.zero_grad()
-        self.moco.enqueue(out.keys)
+        if isinstance(model, MoCo):
+            model.enqueue(keys)
         if self.estimator is not None:
             rows = torch.stack([2 * locations, 2 * locations + 1], dim=1).flatten()  # (N,)
-            self.estimator.update(rows, out.anchor, out.keys[1, 1])
+            anchor = gather(fabric, out.anchor, 0)  # (N, E)
+            self.estimator.update(rows, anchor, keys[1, 1].detach())
         return scores
 
     def _to_device(self, x: Tensor) -> Tensor:
@@ -97,50 +122,51 @@ class Learner:
             return x.pin_memory().to(self._fabric.device, non_blocking=True)
         return x
 
-    def _views(self, tiles: Tensor, step: int) -> list[Tensor]:
-        """The query image and the key views 0, 1, 2 (paper, section 3.2), each with its own crop.
+    def _views(self, tiles: list[Tensor], step: int, first: int, rows: int) -> list[Tensor]:
+        """The query image and the key views (paper, section 3.2), each with its own crop.
 
-        Tiles t0, t1, t2 make: query t0, cropped; view 0 another date, augmented; view 1 a third
-        date, cropped; view 2 the query's date, augmented.
+        Parameters are drawn for all the batch's `rows`, so that they do not depend on how many
+        processes share it; those of this process begin at `first`.
         """
-        t0, t1, t2 = tiles
         seed = np.random.SeedSequence([self.settings.seed, step]).generate_state(1)[0]
         generator = torch.Generator().manual_seed(int(seed))
-        plan = ((t0, True), (t1, False), (t2, True), (t0, False))
-        return [
-            self._augment(tile, draw(len(tile), generator, crop_only=crop_only))
-            for tile, crop_only in plan
-        ]
+        views = []
+        for view in (self.method.query, *self.method.keys):
+            parameters = draw(rows, generator, crop_only=not view.augmented)
+            mine = [x[view.tile] for x in tiles]  # (n, C, H, W) by pixel size
+            views.append(self._augment(mine, parameters.part(first, first + len(mine[0]))))
+        return views
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the next step depends on but its number, as tensors and plain values."""
-        state = {"model": self.moco.state_dict(), "optimizer": self._optimizer.state_dict()}
+        state = {"model": self.model.state_dict(), "optimizer": self._optimizer.state_dict()}
         if self.estimator is not None:
             state["estimator"] = self.estimator.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the state of a checkpoint."""
-        self.moco.load_state_dict(state["model"])
+        self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         if self.estimator is not None:
             self.estimator.load_state_dict(state["estimator"])
 
 
-def _make_model(settings: TrainSettings, bands: int) -> MoCo:
+def _make_model(settings: TrainSettings, bands: int) -> MoCo | SimCLR:
+    heads = METHODS[settings.method].heads
     with torch.random.fork_rng(devices=[]):  # the caller's random state is none of our business
         torch.manual_seed(settings.seed)
-        encoder = ENCODERS[settings.encoder](bands)
-        model = MoCo(
-            encoder,
-            encoder.features,
-            settings.embedding,
-            settings.queue_size,
-            settings.key_momentum,
-            torch.Generator().manual_seed(settings.seed),
-        )
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
+        encoder, features = make_encoder(settings.encoder, bands, settings.crop_size)
+        model: MoCo | SimCLR
+        if settings.framework == "simclr":
+            model = SimCLR(encoder, features, settings.embedding, heads)
+        else:
+            generator = torch.Generator().manual_seed(settings.seed)
+            model = MoCo(
+                encoder, features, settings.embedding, heads,
+                settings.queue_size, settings.key_momentum, generator,
+            )  # fmt: skip
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:

@@ -7,28 +7,41 @@ on the device and is fetched every `log_every` steps.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Literal
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
 from torch import Tensor
 
 from caco_data.dataset import open_dataset
 from caco_data.errors import CacoDataError, InputError
-from caco_data.training.batches import Batch, BatchReader
+from caco_data.training.batches import Batch, BatchReader, check_batches
 from caco_data.training.change import ChangeEstimator, auroc
-from caco_data.training.checkpoint import State, keep_checkpoint, load_checkpoint, write_checkpoint
+from caco_data.training.checkpoint import (
+    FOLDER,
+    NOT_FINITE,
+    Kept,
+    State,
+    keep_checkpoint,
+    load_checkpoint,
+    write_checkpoint,
+)
 from caco_data.training.contrast import Scores
-from caco_data.training.encoder import HEADS
+from caco_data.training.feed import ahead
 from caco_data.training.learner import Learner, learning_rate
+from caco_data.training.methods import METHODS
+from caco_data.training.ranks import anyone, mean
 from caco_data.training.run import Progress, RunFolder, read_truth
 from caco_data.training.settings import TrainSettings
 
@@ -66,44 +79,67 @@ def train(
     settings.check()
     fabric = open_device(settings)
     dataset = open_dataset(settings.data)
-    stacks = dataset.stacks()
-    pinned = fabric.device.type == "cuda"
-    reader = BatchReader(stacks, settings.batch_size, settings.seed, settings.workers, pinned)
+    stacks = dataset.stacks(settings.bands)
+    check_batches(stacks, settings.batch_size, fabric.world_size)
+    folder = RunFolder(settings, dataset)
+    fabric.launch()  # from here on, several processes may be at work
+    leads = fabric.is_global_zero
+    if leads:
+        folder.claim()
+    else:
+        logging.getLogger("caco_data").setLevel(logging.ERROR)
+    method = METHODS[settings.method]
+    reader = BatchReader(
+        stacks, settings.batch_size, settings.seed, method.tiles, settings.aligned,
+        settings.workers, fabric.device.type == "cuda", (fabric.global_rank, fabric.world_size),
+    )  # fmt: skip
     steps = reader.steps * settings.epochs
     if settings.max_steps is not None:
         steps = min(steps, settings.max_steps)
     truth = read_truth(dataset, stacks.location_ids)
-    folder = RunFolder(settings, dataset)
 
     learner = Learner(settings, stacks, fabric)
     step = 0
+    kept = Kept(settings.keep_best)
     if (state := load_checkpoint(folder.storage, folder.fixed, fabric.device)) is not None:
         learner.load_state_dict(state)
         step = state["step"]
+        kept.load_state_dict(state["kept"])
         _log.info("Going on from step %d of %d.", step, steps)
 
     def state_now() -> State:
-        return {"step": step, "settings": folder.fixed, **learner.state_dict()}
+        return {
+            "step": step,
+            "settings": folder.fixed,
+            "kept": kept.state_dict(),
+            **learner.state_dict(),
+        }
 
     estimator = learner.estimator
-    meter = _Meter(settings.batch_size)
+    meter = _Meter(fabric, settings.batch_size)
     progress = None
+    saved = time.monotonic()
     with _until_asked_to_stop() as stop, folder.recording(step) as record:
-        while step < steps and not stop.is_set():
+        while step < steps and not stop.now:
             epoch, first = divmod(step, reader.steps)
-            with closing(reader.epoch(epoch, first)) as batches:
-                for batch in batches:
+            with closing(reader.epoch(epoch, first)) as read:
+                for batch in ahead(read, fabric.device):
                     lr = learning_rate(settings, step, steps)
                     meter.add(batch, learner.learn(batch, step, lr))
                     step += 1
                     over = step == steps or step % reader.steps == 0
-                    pause = over or stop.is_set()
-                    if not pause and step % settings.log_every:
+                    report = over or step % settings.log_every == 0
+                    if report or fabric.world_size == 1:
+                        stop.now = anyone(fabric, stop.asked)
+                    if not report and not stop.now:
                         continue
 
                     values, bad = meter.fetch()
+                    kept.add(float(values[: method.heads].sum()), meter.steps)
                     if bad is not None:
-                        path = write_checkpoint(folder.storage, "not-finite", state_now())
+                        path = folder.path(f"{FOLDER}/{NOT_FINITE}.pt")
+                        if leads:
+                            write_checkpoint(folder.storage, NOT_FINITE, state_now())
                         raise _not_finite(stacks.location_ids[bad], step, path)
                     if over and estimator is not None:
                         estimator.fit()
@@ -112,39 +148,48 @@ def train(
                         epochs=settings.epochs,
                         step=step,
                         steps=steps,
-                        loss=float(values[:HEADS].sum()),
-                        head_loss=tuple(values[:HEADS].tolist()),
-                        accuracy=tuple(values[HEADS:].tolist()),
+                        loss=float(values[: method.heads].sum()),
+                        head_loss=tuple(values[: method.heads].tolist()),
+                        accuracy=tuple(values[method.heads :].tolist()),
                         lr=lr,
                         changed_share=estimator.changed_share if estimator is not None else None,
                         auroc=_auroc(estimator, truth) if over else None,
                         rows_per_s=meter.rate(),
                     )
                     record(progress)
-                    if show is not None:
+                    if show is not None and leads:
                         show(progress)
-                    if pause:
-                        keep_checkpoint(folder.storage, state_now())
+                    late = time.monotonic() - saved > 60 * settings.checkpoint_minutes
+                    if over:
+                        kept.end_epoch(step)
+                    if (over or stop.now or late) and leads:
+                        keep_checkpoint(folder.storage, state_now(), kept)
+                        saved = time.monotonic()
+                    if over or stop.now:
                         break
     if step < steps:
         _log.warning("Saved at step %d of %d: go on with --resume.", step, steps)
         raise KeyboardInterrupt
 
-    folder.save_encoder(learner.moco.encoder, stacks.bands, stacks.dtype == np.uint8)
-    if estimator is not None:
-        folder.save_change(stacks.location_ids, estimator)
-    folder.draw(estimator)
+    if leads:
+        folder.save_encoder(learner.model.encoder, stacks.bands, stacks.dtype == np.uint8)
+        if estimator is not None:
+            folder.save_change(stacks.location_ids, estimator)
+        folder.draw(dataset, stacks.location_ids, estimator)
     return progress
 
 
 class _Meter:
     """Gathers losses and accuracies on the device, and times the steps between two fetches."""
 
-    def __init__(self, rows: int) -> None:
+    steps = 0
+    """Between the last two fetches."""
+
+    def __init__(self, fabric: Fabric, rows: int) -> None:
+        self._fabric = fabric
         self._rows = rows
         self._values: list[Tensor] = []
         self._batches: list[NDArray[np.int64]] = []
-        self._steps = 0
         self._since = time.perf_counter()
 
     def add(self, batch: Batch, scores: Scores) -> None:
@@ -153,20 +198,21 @@ class _Meter:
         self._batches.append(batch.locations)
 
     def fetch(self) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-        """Means (6,) of losses and accuracies by head; locations of the first bad batch, if any."""
-        values = (
-            torch.stack(self._values).double().cpu().numpy()
-        )  # (steps, 6): waits for the device
+        """Means (2 V,) of losses and accuracies by head; locations of the first bad batch, if any.
+
+        Waits for the device, and for the other processes.
+        """
+        values = mean(self._fabric, torch.stack(self._values)).double().cpu().numpy()
         broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
         bad = self._batches[broken[0]] if len(broken) else None
-        self._steps = len(self._batches)
+        self.steps = len(self._batches)
         self._values, self._batches = [], []
         return values.mean(axis=0), bad
 
     def rate(self) -> float:
         """Rows a second between the last two fetches."""
         now = time.perf_counter()
-        rate = self._steps * self._rows / (now - self._since)
+        rate = self.steps * self._rows / (now - self._since)
         self._since = now
         return rate
 
@@ -188,33 +234,72 @@ def _not_finite(location_ids: NDArray[np.int64], step: int, path: str) -> CacoDa
 
 
 def open_device(settings: TrainSettings) -> Fabric:
-    """Device and precision; InputError where there is no such device."""
+    """Devices, precision and the processes that share the work.
+
+    Raises
+    ------
+    InputError
+        Where there are no such devices.
+    """
     on_gpu = settings.device == "cuda"
-    if on_gpu and not torch.cuda.is_available():
+    # torchrun has started the processes, and says how many.
+    nodes, devices = _torchrun() or (1, settings.devices)
+    found = torch.cuda.device_count() if on_gpu else devices
+    if on_gpu and not found:
         raise InputError(
             "PyTorch finds no CUDA device",
             "--device cuda",
             "To train on the processor use --device cpu",
         )
+    if devices > found:
+        raise InputError(
+            f"{devices} devices wanted, PyTorch finds {found}", "--devices", f"Give {found}"
+        )
     halves = settings.precision == "bf16" or (settings.precision == "auto" and on_gpu)
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if halves else "32-true"
-    return Fabric(accelerator=settings.device, devices=1, precision=precision)
+    several = nodes * devices > 1
+    return Fabric(
+        accelerator=settings.device,
+        devices=devices,
+        num_nodes=nodes,
+        # Buffers are the same everywhere without being sent around: BatchNorm is shared.
+        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        precision=precision,
+    )
+
+
+def _torchrun() -> tuple[int, int] | None:
+    """Machines and processes a machine, where torchrun started us."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
+    return int(os.environ["WORLD_SIZE"]) // here, here
+
+
+@dataclass
+class _Stop:
+    """Whether to stop after the step at hand."""
+
+    asked: bool = False
+    """By a signal to this process."""
+    now: bool = False
+    """As all processes have agreed."""
 
 
 @contextmanager
-def _until_asked_to_stop() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event, so that no step is cut in two.
+def _until_asked_to_stop() -> Iterator[_Stop]:
+    """Turn SIGINT and SIGTERM into a wish, so that no step is cut in two.
 
     A second SIGINT interrupts at once. Signals reach the main thread only: elsewhere nothing is
     changed.
     """
-    stop = threading.Event()
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        stop.set()
+        stop.asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -95,24 +95,31 @@ class RunFolder:
     def __init__(self, settings: TrainSettings, dataset: Dataset) -> None:
         self.storage = LocalStorage(settings.out)
         self.fixed = {**settings.fixed, "data_digest": dataset.digest}
-        self._claim(settings, dataset)
-
-    def _claim(self, settings: TrainSettings, dataset: Dataset) -> None:
+        self._leads = False
+        self._config = {
+            "settings": asdict(settings),
+            "data_digest": dataset.digest,
+            "bands": dataset.stacks(settings.bands).bands,
+            "fixed": self.fixed,
+            "software": f"caco-data {__version__}, torch {torch.__version__}",
+        }
         if self.storage.exists(CONFIG):
             self._compare(settings.resume)
         elif self.storage.names():
             raise InputError(
                 "The folder holds files but no run", settings.out, "Choose an empty --out"
             )
-        else:
-            config = {
-                "settings": asdict(settings),
-                "data_digest": dataset.digest,
-                "bands": dataset.stacks().bands,
-                "fixed": self.fixed,
-                "software": f"caco-data {__version__}, torch {torch.__version__}",
-            }
-            write_bytes(self.storage, CONFIG, (json.dumps(config, indent=1) + "\n").encode())
+
+    def claim(self) -> None:
+        """Make the folder this run's; of several processes that train as one, one does."""
+        self._leads = True
+        if not self.storage.exists(CONFIG):
+            text = json.dumps(self._config, indent=1) + "\n"
+            write_bytes(self.storage, CONFIG, text.encode())
+
+    def path(self, name: str) -> str:
+        """Where a file of the run is."""
+        return str(self.storage.path(name))
 
     def _compare(self, resume: bool) -> None:
         where = self.storage.root
@@ -139,6 +146,9 @@ class RunFolder:
 
         Reports later than `step` are dropped: they come again.
         """
+        if not self._leads:
+            yield lambda progress: None
+            return
         from torch.utils.tensorboard import SummaryWriter
 
         self._rewind(step)
@@ -198,7 +208,12 @@ class RunFolder:
         with self.storage.writing(CHANGE) as file:
             pq.write_table(table, file)
 
-    def draw(self, estimator: ChangeEstimator | None) -> None:
+    def draw(
+        self,
+        dataset: Dataset,
+        location_ids: NDArray[np.int64],
+        estimator: ChangeEstimator | None,
+    ) -> None:
         """Draw the loss curve and the histogram of change ratios."""
         from caco_data.report import draw_change_histogram, draw_loss_curve
 
@@ -206,8 +221,13 @@ class RunFolder:
             rows = list(csv.DictReader(file))
         draw_loss_curve(rows, self.storage.path(CURVE))
         if estimator is not None:
-            histogram = self.storage.path(HISTOGRAM)
-            draw_change_histogram(estimator.ratios(), estimator.threshold, histogram)
+            draw_change_histogram(
+                dataset,
+                location_ids,
+                estimator.ratios(),
+                estimator.threshold,
+                self.storage.path(HISTOGRAM),
+            )
 
 
 def _csv(rows: list[dict[str, str]]) -> bytes:

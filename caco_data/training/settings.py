@@ -6,16 +6,28 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from caco_data.errors import InputError
-from caco_data.training.change import MixtureKind
+from caco_data.training.change import EstimateName, MixtureKind
+from caco_data.training.encoder import check_encoder
+from caco_data.training.methods import MethodName
 
-MethodName = Literal["caco", "teco", "seco"]
-Framework = Literal["moco"]
-EncoderName = Literal["resnet18", "resnet50"]
+Framework = Literal["moco", "simclr"]
 Device = Literal["cuda", "cpu"]
 Precision = Literal["auto", "bf16", "32"]
+PresetName = Literal["paper-100k", "paper-1m"]
+
+#: What the paper does otherwise under a framework (Table 7), and for a size of the data (its names
+#: count images: 10k and 100k locations). The learning rate's schedule follows the epochs.
+FRAMEWORKS: dict[Framework, dict[str, Any]] = {"moco": {}, "simclr": {"batch_size": 512}}
+PRESETS: dict[PresetName, dict[str, Any]] = {
+    "paper-100k": {"epochs": 1000},
+    "paper-1m": {"epochs": 200},
+}
 
 #: May differ when a run is resumed: where things are and how fast it goes, not what is learnt.
-_FREE = {"data", "out", "resume", "device", "precision", "workers", "log_every"}
+_FREE = {
+    "data", "out", "resume", "device", "devices", "precision", "compile", "workers", "log_every",
+    "checkpoint_minutes", "keep_best",
+}  # fmt: skip
 
 #: Smaller views would leave the last stage of a ResNet a single pixel.
 MIN_CROP = 32
@@ -29,20 +41,22 @@ class TrainSettings:
     """Folder of the data set."""
     out: str = "run"
     """Folder of the run."""
+    bands: tuple[str, ...] | None = None
+    """Which of the data set's bands; None for all."""
     method: MethodName = "caco"
-    """Which negatives count; see `contrast.METHODS`."""
+    """Which views are made and which negatives count; see `methods.METHODS`."""
     framework: Framework = "moco"
     """How queries and keys are contrasted."""
-    encoder: EncoderName = "resnet18"
-    """What is trained."""
+    encoder: str = "resnet18"
+    """What is trained: resnet18, resnet50, or `timm:` and a name of timm's."""
     epochs: int = 200
     """Times each location is seen."""
     max_steps: int | None = None
     """Steps after which the run ends early."""
     batch_size: int = 256
-    """Rows: two a location."""
+    """Rows over all devices: two a location."""
     queue_size: int = 16384
-    """Keys kept by each head."""
+    """Keys kept by each head (moco)."""
     embedding: int = 128
     """Width of an embedding."""
     lr: float = 0.03
@@ -52,7 +66,9 @@ class TrainSettings:
     weight_decay: float = 1e-4
     """Of SGD."""
     key_momentum: float = 0.999
-    """Share of the key network that stays at each step."""
+    """Share of the key network that stays at each step (moco)."""
+    change_estimate: EstimateName = "smoothed"
+    """What is taken for change (paper, Table 8)."""
     mixture: MixtureKind = "log"
     """What the change labels are fitted to."""
     crop_size: int = 224
@@ -61,18 +77,27 @@ class TrainSettings:
     """Of everything random."""
     precision: Precision = "auto"
     """bf16 autocast or 32 bits; auto takes bf16 on CUDA."""
+    compile: bool = False
+    """Whether torch.compile works on the encoder."""
     device: Device = "cuda"
     """Where to train."""
+    devices: int = 1
+    """Processes on this machine, each with a GPU of its own; torchrun overrules it."""
     workers: int = 4
-    """Reader threads."""
+    """Reader threads of a process."""
     log_every: int = 10
     """Steps between two rows of metrics: the only times that the host waits for the device."""
+    checkpoint_minutes: float = 30
+    """Longest time between two checkpoints; one is written after every epoch anyway."""
+    keep_best: int = 1
+    """Checkpoints of the epochs with the smallest losses that stay, besides the last two."""
     resume: bool = False
     """Whether to go on with the run in `out`."""
 
     def check(self) -> None:
         """Raise InputError for settings that cannot go together."""
-        if self.queue_size % self.batch_size:
+        check_encoder(self.encoder)
+        if self.framework == "moco" and self.queue_size % self.batch_size:
             fitting = max(1, round(self.queue_size / self.batch_size)) * self.batch_size
             raise InputError(
                 f"A queue of {self.queue_size} keys is not a multiple of the batch of "
@@ -88,9 +113,15 @@ class TrainSettings:
             )
 
     @property
+    def aligned(self) -> bool:
+        """Whether early and late tiles of a step are of the same seasons (paper, equation 3)."""
+        return self.change_estimate in ("aligned", "smoothed")
+
+    @property
     def fixed(self) -> dict[str, Any]:
         """The settings that a resumed run must keep."""
-        return {name: value for name, value in asdict(self).items() if name not in _FREE}
+        fixed = {name: value for name, value in asdict(self).items() if name not in _FREE}
+        return {**fixed, "bands": self.bands and list(self.bands)}  # as JSON gives it back
 
 
 def difference(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -27,13 +27,14 @@ BANDS = ("B4", "B3", "B2")
 def shard_reader(dataset: Dataset) -> Callable[[int, int, int], NDArray[Any]]:
     """Read a tile by location, period and t, as the trainer does."""
     stacks = dataset.stacks()
+    member = stacks.members[0]
     files = [os.open(path, os.O_RDONLY) for path in stacks.paths]
-    nbytes = int(np.prod(stacks.shape[1:])) * stacks.dtype.itemsize
+    nbytes = int(np.prod(member.shape[1:])) * stacks.dtype.itemsize
 
     def read(location: int, period: int, t: int) -> NDArray[Any]:
-        at = int(stacks.offset[location, period]) + NPY_HEADER_BYTES + t * nbytes
+        at = int(member.offset[location, period]) + NPY_HEADER_BYTES + t * nbytes
         data = os.pread(files[stacks.shard[location]], nbytes, at)
-        return np.frombuffer(data, stacks.dtype).reshape(stacks.shape[1:])
+        return np.frombuffer(data, stacks.dtype).reshape(member.shape[1:])
 
     return read
 

@@ -79,7 +79,7 @@ def main() -> None:
             return int(done * settings.batch_size)
 
         first = next(reader.epoch(0))
-        resident = Batch(first.locations, first.tiles.to(fabric.device))
+        resident = Batch(first.locations, tuple(x.to(fabric.device) for x in first.tiles))
 
         def only_learn() -> int:
             for _ in range(options.steps):
