@@ -154,7 +154,7 @@ class _Show:
     type=click.Choice(["auto", "bf16", "32"]),
     default="auto",
     show_default=True,
-    help="auto is bf16 on CUDA and 32 on the processor.",
+    help="auto is bf16 where the device has it: CUDA, and some processors.",
 )
 @click.option(
     "--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True,

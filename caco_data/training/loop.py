@@ -255,7 +255,9 @@ def open_device(settings: TrainSettings) -> Fabric:
         raise InputError(
             f"{devices} devices wanted, PyTorch finds {found}", "--devices", f"Give {found}"
         )
-    halves = settings.precision == "bf16" or (settings.precision == "auto" and on_gpu)
+    halves = settings.precision == "bf16" or (
+        settings.precision == "auto" and (on_gpu or _cpu_has_bf16())
+    )
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if halves else "32-true"
     several = nodes * devices > 1
     return Fabric(
@@ -266,6 +268,12 @@ def open_device(settings: TrainSettings) -> Fabric:
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
         precision=precision,
     )
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself: it then takes half the time."""
+    found = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch before 2.12
+    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _torchrun() -> tuple[int, int] | None:

@@ -76,7 +76,7 @@ class TrainSettings:
     seed: int = 0
     """Of everything random."""
     precision: Precision = "auto"
-    """bf16 autocast or 32 bits; auto takes bf16 on CUDA."""
+    """bf16 autocast or 32 bits; auto takes bf16 where the device has it: CUDA, and some CPUs."""
     compile: bool = False
     """Whether torch.compile works on the encoder."""
     device: Device = "cuda"
