@@ -113,6 +113,37 @@ class Dataset:
         """SHA-256, hexadecimal, of dataset.json, which holds those of the shards and tables."""
         return str(self.meta["sha256"])
 
+    def check(self, shards: bool = False) -> None:
+        """Hold the tables' digests and the shards' sizes against the description.
+
+        Parameters
+        ----------
+        shards : bool
+            Whether to hash the shards too, at about a second a gigabyte.
+
+        Raises
+        ------
+        DatasetError
+            For the first file that is not as it was written.
+        """
+        for name, sha256 in self.meta["tables"].items():
+            self._check_file(name, None, sha256)
+        for shard in self.meta["shards"]:
+            name = f"{SHARDS}/{shard['name']}"
+            self._check_file(name, shard["nbytes"], shard["sha256"] if shards else None)
+
+    def _check_file(self, name: str, nbytes: int | None, sha256: str | None) -> None:
+        where = f"{self.root}/{name}"
+        remedy = "Run 'caco-data verify --repair', then 'caco-data download'"
+        if not self.storage.exists(name):
+            raise DatasetError("Missing file", where, remedy)
+        if nbytes is not None and (found := self.storage.size(name)) != nbytes:
+            raise DatasetError(f"{found} bytes instead of {nbytes}", where, remedy)
+        if sha256 is not None:
+            with self.storage.open(name) as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:  # type: ignore[arg-type]
+                    raise DatasetError("Not as it was written (SHA-256)", where, remedy)
+
     def stacks(self, bands: Collection[str] | None = None) -> StackTable:
         """Places of the stacks of every location.
 

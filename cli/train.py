@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 import time
@@ -178,6 +179,7 @@ class _Show:
     help="Checkpoints of the best epochs to keep, besides the last two.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@click.option("--checksum", is_flag=True, help="Hash every shard first; sizes are compared anyway.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or begin it.")
 @click.pass_context
 def command(ctx: click.Context, /, preset: PresetName | None, **options: Any) -> None:
@@ -197,16 +199,26 @@ def command(ctx: click.Context, /, preset: PresetName | None, **options: Any) ->
     from caco_data.training.loop import train
     from caco_data.training.settings import FRAMEWORKS, PRESETS, TrainSettings
 
+    for name in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     given = {name: value for name, value in options.items() if not _is_default(ctx, name)}
     chosen = {**FRAMEWORKS[options["framework"]], **(PRESETS[preset] if preset else {}), **given}
     settings = TrainSettings(**{**options, **chosen})
     show = _Show(quiet=bool(ctx.find_root().params.get("quiet")))
+    # Of several processes, which these variables number, one speaks for all.
+    leads = os.environ.get("RANK", "0") == os.environ.get("LOCAL_RANK", "0") == "0"
     try:
         last = train(settings, show)
+    except KeyboardInterrupt:
+        if leads:
+            raise
+        from .main import INTERRUPTED
+
+        sys.exit(INTERRUPTED)
     finally:
         show.close()
-    if os.environ.get("RANK", "0") != "0" or os.environ.get("LOCAL_RANK", "0") != "0":
-        return  # one of several processes speaks for all
+    if not leads:
+        return
     if last is None:
         click.echo(f"{settings.out}: the run was already finished")
         return

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from caco_data.dataset import open_dataset
-from caco_data.errors import CacoDataError, InputError
+from caco_data.errors import CacoDataError, DatasetError, InputError
 from caco_data.training.augment import NORMALISATION, STRETCH
 from caco_data.training.batches import BatchReader
 from caco_data.training.encoder import RESNETS
@@ -216,17 +217,89 @@ def test_a_loss_that_is_not_finite_stops_with_the_locations(tiny: TrainSettings)
     assert checkpoints(Path(tiny.out)) == [saved]
 
 
-@pytest.mark.parametrize("method", ["teco", "seco"])
-def test_methods_without_labels(tiny: TrainSettings, method: str) -> None:
-    last = train(dataclasses.replace(tiny, method=method, epochs=1))  # type: ignore[arg-type]
+def test_a_checkpoint_is_due_after_some_minutes_too(tiny: TrainSettings) -> None:
+    settings = dataclasses.replace(tiny, keep_best=0, resume=True)
+    train(dataclasses.replace(settings, max_steps=2, checkpoint_minutes=1e-9))
+    assert [path.stem for path in checkpoints(Path(tiny.out))] == ["000000001", "000000002"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("shards/000001.tar", "11396608 bytes instead of"),
+        ("truth.parquet", "Not as it was written"),
+        ("truth.parquet", "Missing file"),
+        ("index.parquet", "Unreadable table"),
+    ],
+)
+def test_a_data_set_that_is_not_as_it_was_written_is_refused(
+    tiny: TrainSettings, tmp_path: Path, name: str, words: str
+) -> None:
+    data = shutil.copytree(tiny.data, tmp_path / "set")
+    path = data / name
+    if words.startswith("Missing"):
+        path.unlink()
+    else:
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size - 512)
+    with pytest.raises(DatasetError, match=words) as caught:
+        train(dataclasses.replace(tiny, data=str(data)))
+    assert str(path) in str(caught.value)
+    assert not Path(tiny.out).exists()
+
+
+def test_a_flipped_byte_is_found_where_asked_for(tiny: TrainSettings, tmp_path: Path) -> None:
+    data = shutil.copytree(tiny.data, tmp_path / "set")
+    with (data / "shards" / "000001.tar").open("r+b") as file:
+        file.seek(5_000_000)
+        byte = file.read(1)[0]
+        file.seek(5_000_000)
+        file.write(bytes([byte ^ 1]))
+    settings = dataclasses.replace(tiny, data=str(data), max_steps=1)
+    with pytest.raises(DatasetError, match=r"000001\.tar"):
+        train(dataclasses.replace(settings, checksum=True))
+    assert train(settings) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "heads", "labels"),
+    [
+        ({"method": "moco"}, 1, False),
+        ({"method": "moco-tp"}, 1, False),
+        ({"method": "seco"}, 3, False),
+        ({"method": "teco"}, 3, False),
+        ({"method": "seco", "framework": "simclr"}, 3, False),
+        ({"framework": "simclr"}, 3, True),
+        ({"change_estimate": "distance"}, 3, True),
+        ({"change_estimate": "ratio", "mixture": "raw"}, 3, True),
+        ({"encoder": "resnet50"}, 3, True),
+        ({"precision": "bf16"}, 3, True),
+    ],
+    ids=str,
+)
+def test_every_way_of_training(
+    tiny: TrainSettings, change: dict[str, Any], heads: int, labels: bool
+) -> None:
+    last = train(dataclasses.replace(tiny, epochs=1, **change))
     assert last is not None
-    assert last.changed_share is last.auroc is None
-    assert not (Path(tiny.out) / "change.parquet").exists()
+    run = Path(tiny.out)
+    assert len(last.accuracy) == len(last.head_loss) == heads
+    assert last.loss == pytest.approx(sum(last.head_loss))
+    assert 0 < last.loss < 100
+    assert (last.changed_share is not None) == (last.auroc is not None) == labels
+    assert (run / "change.parquet").exists() == labels
+    assert (run / "change_histogram.png").exists() == labels
+    assert (run / "loss_curve.png").exists()
+    fresh = RESNETS[str(change.get("encoder", "resnet18"))](3)
+    weights = load_file(run / "encoder.safetensors")
+    assert {name: x.shape for name, x in weights.items()} == {
+        name: x.shape for name, x in fresh.state_dict().items()
+    }
 
 
 def test_other_bands_without_truth(tmp_path: Path) -> None:
-    data = make_training_set(tmp_path / "set", 4, ("B8", "B4", "B3", "B2"), "uint16")
-    (data / "truth.parquet").unlink()
+    bands = ("B8", "B4", "B3", "B2")
+    data = make_training_set(tmp_path / "set", 4, bands, "uint16", truth=False)
     out = tmp_path / "run"
     last = train(dataclasses.replace(TINY, data=str(data), out=str(out), epochs=1))
     assert last is not None

@@ -5,6 +5,7 @@ A changed location has another texture late; a season brightens or darkens a til
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -74,6 +75,10 @@ def _record(location_id: int, bands: tuple[str, ...], dtype: Dtype, compress: Co
     return encode(LocationStacks(location, grid, bands, *stacks), dtype, compress)
 
 
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def make_training_set(
     root: Path,
     locations: int,
@@ -81,6 +86,7 @@ def make_training_set(
     dtype: Dtype = "uint8",
     compress: Compress = "none",
     per_shard: int = 5,
+    truth: bool = True,
 ) -> Path:
     """Write a finished data set whose location ids are 0, 10, 20, ...; return its folder."""
     (root / SHARDS).mkdir(parents=True)
@@ -93,16 +99,22 @@ def make_training_set(
             records: Iterator[Record] = (_record(i, bands, dtype, compress) for i in chunk)
             rows += write_shard(file, name, records)
     pq.write_table(rows_table(rows), root / INDEX)
-    truth = [
-        {"location_id": i, "changed_fraction": 0.5 * is_changed(i), "land_cover": "plain"}
-        for i in ids
-    ]
-    pq.write_table(pa.Table.from_pylist(truth, schema=TRUTH_SCHEMA), root / TRUTH)
+    if truth:
+        known = [
+            {"location_id": i, "changed_fraction": 0.5 * is_changed(i), "land_cover": "plain"}
+            for i in ids
+        ]
+        pq.write_table(pa.Table.from_pylist(known, schema=TRUTH_SCHEMA), root / TRUTH)
     meta: dict[str, object] = {
         "format": FORMAT,
         "settings": {"bands": list(bands), "dtype": dtype, "compress": compress},
         "complete": True,
         "counts": {"locations": locations, "complete": locations},
+        "tables": {name: _sha256(root / name) for name in (INDEX, TRUTH)[: 1 + truth]},
+        "shards": [
+            {"name": path.name, "nbytes": path.stat().st_size, "sha256": _sha256(path)}
+            for path in sorted((root / SHARDS).iterdir())
+        ],
     }
     meta["sha256"] = description_digest(meta)
     (root / DESCRIPTION).write_text(json.dumps(meta))

@@ -266,4 +266,6 @@ class _Readers:
         size = int(np.prod(shape)) * dtype.itemsize
         for tile, t in zip(out, chosen, strict=True):
             data = os.pread(file, size, offset + NPY_HEADER_BYTES + int(t) * size)
+            if len(data) < size:
+                raise ValueError("the shard ends before it")
             np.copyto(tile, np.frombuffer(data, dtype).reshape(shape)[channels])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -53,16 +54,17 @@ class Learner:
                 if hasattr(model, name):
                     getattr(model, name).compile()
         self.model = model
-        self._forward, self._optimizer = fabric.setup(
-            model,
-            torch.optim.SGD(
-                [parameter for parameter in model.parameters() if parameter.requires_grad],
-                settings.lr,
-                settings.momentum,
-                weight_decay=settings.weight_decay,
-                fused=device.type == "cuda",
-            ),
+        optimizer = torch.optim.SGD(
+            [parameter for parameter in model.parameters() if parameter.requires_grad],
+            settings.lr,
+            settings.momentum,
+            weight_decay=settings.weight_decay,
+            fused=device.type == "cuda",
         )
+        with warnings.catch_warnings():
+            # DDP's successor of it is not in the oldest torch we run with.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+            self._forward, self._optimizer = fabric.setup(model, optimizer)
         self.estimator = None
         if self.method.estimates_change:
             locations = len(stacks.location_ids)

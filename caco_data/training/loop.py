@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from caco_data.dataset import open_dataset
-from caco_data.errors import CacoDataError, InputError
+from caco_data.errors import CacoDataError, DatasetError, InputError
 from caco_data.training.batches import Batch, BatchReader, check_batches
 from caco_data.training.change import ChangeEstimator, auroc
 from caco_data.training.checkpoint import (
@@ -70,7 +70,7 @@ def train(
     InputError
         For settings, data or a run folder that cannot be used.
     DatasetError
-        When a tile cannot be read.
+        When a file is not as it was written, or a tile cannot be read.
     CacoDataError
         When the loss is no longer finite; the state is saved.
     KeyboardInterrupt
@@ -79,6 +79,8 @@ def train(
     settings.check()
     fabric = open_device(settings)
     dataset = open_dataset(settings.data)
+    # One of the processes on this machine hashes for all.
+    dataset.check(shards=settings.checksum and os.environ.get("LOCAL_RANK", "0") == "0")
     stacks = dataset.stacks(settings.bands)
     check_batches(stacks, settings.batch_size, fabric.world_size)
     folder = RunFolder(settings, dataset)
@@ -175,7 +177,10 @@ def train(
         folder.save_encoder(learner.model.encoder, stacks.bands, stacks.dtype == np.uint8)
         if estimator is not None:
             folder.save_change(stacks.location_ids, estimator)
-        folder.draw(dataset, stacks.location_ids, estimator)
+        try:
+            folder.draw(dataset, stacks.location_ids, estimator)
+        except DatasetError as error:  # of an example: no reason to fail after days
+            _log.warning("No histogram drawn: %s", error)
     return progress
 
 
@@ -272,7 +277,8 @@ def open_device(settings: TrainSettings) -> Fabric:
 
 def _cpu_has_bf16() -> bool:
     """Whether the processor multiplies bf16 itself: it then takes half the time."""
-    found = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch before 2.12
+    # torch has had it since 2.12.
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 

@@ -11,16 +11,18 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce  # one that gradients pass
+from torch import Tensor, distributed, nn
+from torch.autograd import Function
 
 
 def gather(fabric: Fabric, x: Tensor, dim: int, gradients: bool = False) -> Tensor:
     """Everybody's tensors, one after the other along `dim`."""
     if fabric.world_size == 1:
         return x
-    parts: Any = fabric.all_gather(x, sync_grads=gradients)  # (processes, ...)
-    return torch.cat(list(parts), dim)
+    if gradients:
+        gathered: Tensor = _Gather.apply(x, dim)  # type: ignore[no-untyped-call]
+        return gathered
+    return _gathered(x.detach(), dim)
 
 
 def mean(fabric: Fabric, x: Tensor) -> Tensor:
@@ -55,14 +57,15 @@ class _SharedBatchNorm(nn.BatchNorm2d):
         """Normalise (N, C, H, W) as if everybody's rows were here."""
         if not self.training:
             return super().forward(x)
-        mean = _mean(x.mean((0, 2, 3)))  # (C,)
-        centred = x - mean[:, None, None]
+        wide = x.to(self.weight.dtype)  # bf16 is too coarse for statistics
+        mean = _mean(wide.mean((0, 2, 3)))  # (C,)
+        centred = wide - mean[:, None, None]
         variance = _mean(centred.square().mean((0, 2, 3)))
-        processes = torch.distributed.get_world_size()
+        processes = len(_everybody())
         self._remember(mean.detach(), variance.detach(), processes * x.numel() // x.shape[1])
         scale = self.weight * (variance + self.eps).rsqrt()
         out: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
-        return out
+        return out.to(x.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -75,5 +78,51 @@ class _SharedBatchNorm(nn.BatchNorm2d):
 
 
 def _mean(x: Tensor) -> Tensor:
-    total: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
-    return total / torch.distributed.get_world_size()
+    total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    return total / len(_everybody())
+
+
+def _gathered(x: Tensor, dim: int) -> Tensor:
+    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in _everybody()]
+    distributed.all_gather(parts, x.contiguous())
+    return torch.cat(parts, dim)
+
+
+def _summed(x: Tensor) -> Tensor:
+    x = x.clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(x)
+    return x
+
+
+def _everybody() -> range:
+    return range(distributed.get_world_size())
+
+
+# Collectives that gradients pass, made of PyTorch's public ones: its own are deprecated (those of
+# torch.distributed.nn.functional) or not yet public (their successors).
+
+
+class _Gather(Function):
+    """As `_gathered`: everybody's loss has a gradient for what was gathered from here."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        ctx.dim = dim
+        return _gathered(x, dim)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        parts = _summed(gradient).chunk(len(_everybody()), ctx.dim)
+        return parts[distributed.get_rank()], None
+
+
+class _Sum(Function):
+    """Sum over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return _summed(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _summed(gradient)

@@ -26,7 +26,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
 #: May differ when a run is resumed: where things are and how fast it goes, not what is learnt.
 _FREE = {
     "data", "out", "resume", "device", "devices", "precision", "compile", "workers", "log_every",
-    "checkpoint_minutes", "keep_best",
+    "checkpoint_minutes", "keep_best", "checksum",
 }  # fmt: skip
 
 #: Smaller views would leave the last stage of a ResNet a single pixel.
@@ -91,6 +91,8 @@ class TrainSettings:
     """Longest time between two checkpoints; one is written after every epoch anyway."""
     keep_best: int = 1
     """Checkpoints of the epochs with the smallest losses that stay, besides the last two."""
+    checksum: bool = False
+    """Whether to hash every shard first; their sizes are compared anyway."""
     resume: bool = False
     """Whether to go on with the run in `out`."""
 

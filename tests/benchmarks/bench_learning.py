@@ -29,9 +29,7 @@ def make_dataset(root: Path, locations: int) -> Path:
     drawn, dataset = root / "locations.parquet", root / "dataset"
     command = [sys.executable, "-m", "caco_data.cli"]
     if not drawn.exists():
-        subprocess.run(
-            [*command, "sample", "--n", str(locations), "--out", str(drawn)], check=True
-        )
+        subprocess.run([*command, "sample", "--n", str(locations), "--out", str(drawn)], check=True)
     subprocess.run(
         [*command, "download", "--locations", str(drawn), "--source", "simulated",
          "--out", str(dataset)],
