@@ -21,7 +21,7 @@ DEVICE ?= cuda
 EPOCHS ?= 100
 BATCH_SIZE ?= 256
 
-.PHONY: demo test lint format bench wheel-test sample download train pipeline clean help
+.PHONY: demo test lint format bench bench-train bench-learning wheel-test sample download train pipeline clean help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
@@ -89,9 +89,19 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# All but the hours of bench_learning.
 bench: $(VENV)/installed-dev
-	@for script in tests/benchmarks/bench_*.py; do \
+	@for script in $(filter-out %learning.py,$(wildcard tests/benchmarks/bench_*.py)); do \
 	  echo "== $$script"; $(BIN)/python -m $$(echo $${script%.py} | tr / .) || exit 1; done
+
+# Where nothing can be installed: BENCH_PYTHON=python3 make bench-train BENCH_ARGS="--device cuda".
+BENCH_PYTHON ?= $(BIN)/python
+bench-train: $(if $(filter $(BIN)/python,$(BENCH_PYTHON)),$(VENV)/installed-dev)
+	$(BENCH_PYTHON) -m tests.benchmarks.bench_train $(BENCH_ARGS)
+
+# What each method learns, with the truth known: an hour or two on two cores, goes on if stopped.
+bench-learning: $(VENV)/installed-dev
+	$(BIN)/python -m tests.benchmarks.bench_learning --out build/learning
 
 # The wheel, in an environment of its own: what it holds, and that it runs without the checkout.
 wheel-test: $(VENV)/installed-dev

@@ -62,6 +62,12 @@ class Members:
     nbytes: NDArray[np.int64]
     """(L, 2), bytes of the members."""
 
+    @property
+    def suffix(self) -> Literal["", "20", "60"]:
+        """Of the members' names: the pixel size where it is not 10 m."""
+        suffixes: dict[int, Literal["", "20", "60"]] = {10: "", 20: "20", 60: "60"}
+        return suffixes[PATCH_PX * PIXEL_M // self.shape[3]]
+
 
 @dataclass(frozen=True)
 class StackTable:

@@ -10,6 +10,7 @@ bands and is left alone otherwise.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -44,6 +45,8 @@ CROP_SCALE = (0.2, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10
 
+#: Factors of brightness, contrast and saturation, and hue, that change nothing.
+_NEUTRAL = torch.tensor([1.0, 1.0, 1.0, 0.0])
 #: Images worked on at once on a CPU: what stays in its cache.
 _CPU_CHUNK = 16
 
@@ -105,20 +108,25 @@ def draw(n: int, generator: torch.Generator, crop_only: bool = False) -> Draw:
         Whether the images are only cropped.
     """
     box = draw_boxes(n, generator)
-    no = torch.zeros(n, dtype=torch.bool)
     if crop_only:
-        return Draw(box, torch.tensor([1.0, 1.0, 1.0, 0.0]).repeat(n, 1), no, torch.zeros(n), no)
+        return dataclasses.replace(whole_tiles(n), box=box)
 
     def happens(share: float) -> Tensor:
         return torch.rand(n, generator=generator) < share
 
     strength = torch.tensor([BRIGHTNESS, CONTRAST, SATURATION, HUE * 2 * math.pi])
-    neutral = torch.tensor([1.0, 1.0, 1.0, 0.0])
-    jitter = neutral + strength * (2 * torch.rand(n, 4, generator=generator) - 1)
-    colour = torch.where(happens(JITTER_SHARE)[:, None], jitter, neutral)
+    jitter = _NEUTRAL + strength * (2 * torch.rand(n, 4, generator=generator) - 1)
+    colour = torch.where(happens(JITTER_SHARE)[:, None], jitter, _NEUTRAL)
     grey = happens(GREY_SHARE)
     sigma = torch.where(happens(BLUR_SHARE), _uniform(n, *BLUR_SIGMA, generator), 0.0)
     return Draw(box, colour, grey, sigma, happens(FLIP_SHARE))
+
+
+def whole_tiles(n: int) -> Draw:
+    """Parameters that leave N images as they are, for evaluation."""
+    no = torch.zeros(n, dtype=torch.bool)
+    box = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(n, 1)
+    return Draw(box, _NEUTRAL.repeat(n, 1), no, torch.zeros(n), no)
 
 
 class Augmenter:
@@ -222,7 +230,7 @@ class Augmenter:
         mean luma, which the last two keep: all commute but for clamping, so one order serves for
         torchvision's random ones.
         """
-        recoloured = (parameters.colour != torch.tensor([1.0, 1.0, 1.0, 0.0])).any(1)
+        recoloured = (parameters.colour != _NEUTRAL).any(1)
         rows = (recoloured | parameters.grey).nonzero()[:, 0]
         if not len(rows):
             return x
