@@ -19,6 +19,7 @@ import torch
 from lightning.fabric import Fabric
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from caco_data.dataset import open_dataset
 from caco_data.errors import CacoDataError, DatasetError, InputError
@@ -373,6 +374,37 @@ def test_a_batch_is_learnt(tiny: TrainSettings) -> None:
         losses.append(float(learner.learn(batch, step, 0.03).loss.detach().sum()))
         learner.model.queue.copy_(queue)  # else the batch's own keys become its negatives
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes what makes a host wait for its GPU: values asked for, masks whose sum is a shape."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.waits: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = str(func.overloadpacket)
+        masks = name in ("aten.index", "aten.index_put_") and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        if masks or name in ("aten._local_scalar_dense", "aten.masked_select", "aten.equal"):
+            self.waits.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("framework", ["moco", "simclr"])
+def test_a_step_never_waits_for_the_device(tiny: TrainSettings, framework: str) -> None:
+    settings = dataclasses.replace(tiny, framework=framework)  # type: ignore[arg-type]
+    learner = make_learner(settings)
+    batch = next(BatchReader(open_dataset(settings.data).stacks(), 8, 0).epoch(0))
+    with _Watch() as watch:
+        scores = learner.learn(batch, 0, 0.03)
+        assert watch.waits == []
+        float(scores.loss.detach().sum())
+    assert watch.waits == ["aten._local_scalar_dense"]
 
 
 def test_estimator_gets_the_rows_of_its_locations(tiny: TrainSettings) -> None:

@@ -15,17 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Literal
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
 from torch import Tensor
 
 from caco_data.dataset import open_dataset
-from caco_data.errors import CacoDataError, DatasetError, InputError
+from caco_data.errors import CacoDataError, DatasetError
 from caco_data.training.batches import Batch, BatchReader, check_batches
 from caco_data.training.change import ChangeEstimator, auroc
 from caco_data.training.checkpoint import (
@@ -38,6 +36,7 @@ from caco_data.training.checkpoint import (
     write_checkpoint,
 )
 from caco_data.training.contrast import Scores
+from caco_data.training.device import open_device
 from caco_data.training.feed import ahead
 from caco_data.training.learner import Learner, learning_rate
 from caco_data.training.methods import METHODS
@@ -236,58 +235,6 @@ def _not_finite(location_ids: NDArray[np.int64], step: int, path: str) -> CacoDa
         "Look at these locations, or start anew with a lower --lr; --resume goes on from the last "
         "good epoch",
     )
-
-
-def open_device(settings: TrainSettings) -> Fabric:
-    """Devices, precision and the processes that share the work.
-
-    Raises
-    ------
-    InputError
-        Where there are no such devices.
-    """
-    on_gpu = settings.device == "cuda"
-    # torchrun has started the processes, and says how many.
-    nodes, devices = _torchrun() or (1, settings.devices)
-    found = torch.cuda.device_count() if on_gpu else devices
-    if on_gpu and not found:
-        raise InputError(
-            "PyTorch finds no CUDA device",
-            "--device cuda",
-            "To train on the processor use --device cpu",
-        )
-    if devices > found:
-        raise InputError(
-            f"{devices} devices wanted, PyTorch finds {found}", "--devices", f"Give {found}"
-        )
-    halves = settings.precision == "bf16" or (
-        settings.precision == "auto" and (on_gpu or _cpu_has_bf16())
-    )
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if halves else "32-true"
-    several = nodes * devices > 1
-    return Fabric(
-        accelerator=settings.device,
-        devices=devices,
-        num_nodes=nodes,
-        # Buffers are the same everywhere without being sent around: BatchNorm is shared.
-        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        precision=precision,
-    )
-
-
-def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself: it then takes half the time."""
-    # torch has had it since 2.12.
-    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
-
-
-def _torchrun() -> tuple[int, int] | None:
-    """Machines and processes a machine, where torchrun started us."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return None
-    here = int(os.environ["LOCAL_WORLD_SIZE"])
-    return int(os.environ["WORLD_SIZE"]) // here, here
 
 
 @dataclass

@@ -27,8 +27,9 @@ from caco_data.dataset import TRUTH, TRUTH_SCHEMA, Dataset, open_dataset, read_t
 from caco_data.evaluation.embed import embed, load_encoder
 from caco_data.evaluation.measures import change_ratio, linear_probe
 from caco_data.training.change import auroc
+from caco_data.training.device import open_device
 from caco_data.training.learner import Learner
-from caco_data.training.loop import open_device, train
+from caco_data.training.loop import train
 from caco_data.training.methods import MethodName
 from caco_data.training.run import RunFolder, read_truth
 from caco_data.training.settings import TrainSettings
