@@ -183,8 +183,8 @@ def draw_change_histogram(
     order = ratios.argsort()
     bands = bands_by_pixel(dataset.bands).get(PIXEL_M, ())
     examples = min(EXAMPLES, len(order) // 2) if bands else 0
-    figure = Figure(figsize=(10, 7 if examples else 4), dpi=120, layout="constrained")
-    panels: Any = figure.subfigures(2, 1, height_ratios=[1, 1.1]) if examples else [figure]
+    figure = Figure(figsize=(10, 6.4 if examples else 4), dpi=120, layout="constrained")
+    panels: Any = figure.subfigures(2, 1, height_ratios=[1, 0.9]) if examples else [figure]
     _histogram(panels[0].subplots(), ratios, threshold)
     if examples:
         sides: Any = panels[1].subfigures(1, 2, wspace=0.04)
@@ -214,6 +214,8 @@ def _histogram(axes: Any, ratios: NDArray[np.float64], threshold: float) -> None
         if np.isfinite(threshold):
             axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
         axes.set_xscale("log")
+        for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis("{x:g}")  # 0.6 rather than 6 x 10^-1
         axes.legend(fontsize=8)
     axes.set_xlabel("change ratio: distance between the periods / within a period")
     axes.set_ylabel("locations")

@@ -4,6 +4,7 @@ import colorsys
 import dataclasses
 import math
 
+import kornia
 import pytest
 import torch
 from hypothesis import given
@@ -116,15 +117,17 @@ def recoloured(augment: Augmenter, tiles: Tensor, factors: list[float]) -> Tenso
 def test_brightness_contrast_saturation(rgb: Augmenter) -> None:
     tiles = grid_of()
     x = view01(rgb, tiles, plain(2))
-    luma = (x * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    mean = luma.mean((2, 3), keepdim=True)
+    enhance = kornia.enhance
     for factors, expected in (
-        ([0.7, 1.0, 1.0, 0.0], 0.7 * x),
-        ([1.0, 0.6, 1.0, 0.0], 0.6 * x + 0.4 * mean),
-        ([1.0, 1.0, 0.8, 0.0], 0.8 * x + 0.2 * luma),
+        ([0.7, 1.0, 1.0, 0.0], enhance.adjust_brightness_accumulative(x, 0.7)),
+        ([1.3, 1.0, 1.0, 0.0], enhance.adjust_brightness_accumulative(x, 1.3)),
+        ([1.0, 0.6, 1.0, 0.0], enhance.adjust_contrast_with_mean_subtraction(x, 0.6)),
+        ([1.0, 1.4, 1.0, 0.0], enhance.adjust_contrast_with_mean_subtraction(x, 1.4)),
+        ([1.0, 1.0, 0.8, 0.0], enhance.adjust_saturation_with_gray_subtraction(x, 0.8)),
+        ([1.0, 1.0, 1.4, 0.0], enhance.adjust_saturation_with_gray_subtraction(x, 1.4)),
     ):
         new = recoloured(rgb, tiles, factors)
-        torch.testing.assert_close(new, expected.clamp(0, 1), rtol=0, atol=1e-4)
+        torch.testing.assert_close(new, expected, rtol=0, atol=1e-4)
 
 
 def test_hue_turns_towards_the_hue_of_hsv(rgb: Augmenter) -> None:
@@ -159,16 +162,29 @@ def test_grey_is_luma_in_every_band(rgb: Augmenter) -> None:
     torch.testing.assert_close(new[1], x[1])
 
 
-def test_blur_equals_a_gaussian_convolution(rgb: Augmenter) -> None:
-    tiles = torch.zeros(1, 3, 224, 224, dtype=torch.uint8)
-    tiles[:, 0, 100, 120] = 100
+def test_blur_is_kornias() -> None:
     augment = Augmenter(RGB_BANDS, True, 224, CPU)
-    blurred = dataclasses.replace(plain(), sigma=torch.tensor([1.5]))
-    x = view01(augment, tiles, blurred)[0, 0]
-    profile = torch.exp(-(torch.arange(-6, 7).double() ** 2) / (2 * 1.5**2))
-    profile /= profile.sum()
-    expected = 100 / 129 * profile[:, None] * profile
-    torch.testing.assert_close(x[94:107, 114:127].double(), expected, rtol=0, atol=1e-5)
+    tiles, sigma = grid_of(224), torch.tensor([1.5, 0.3])
+    x = view01(augment, tiles, plain(2))
+    expected = kornia.filters.gaussian_blur2d(x, (13, 13), sigma[:, None].expand(2, 2))
+    new = view01(augment, tiles, dataclasses.replace(plain(2), sigma=sigma))
+    torch.testing.assert_close(new, expected, rtol=0, atol=1e-5)
+
+
+def test_crops_are_kornias() -> None:
+    tiles = grid_of(64)
+    crop = kornia.augmentation.RandomResizedCrop((32, 32), align_corners=False)
+    torch.manual_seed(0)
+    parameters = crop.forward_parameters(tiles.shape)
+    corners = parameters["src"].float()  # (N, 4, 2), clockwise from the top left, inclusive
+    first, last = corners[:, 0], corners[:, 2] + 1
+    box = torch.cat([first, last - first], dim=1) / 64
+    augment = Augmenter(RGB_BANDS, True, 32, CPU)
+    x = view01(augment, tiles, dataclasses.replace(plain(2), box=box))
+    stretched = view01(Augmenter(RGB_BANDS, True, 64, CPU), tiles, plain(2))
+    expected = crop(stretched, params=parameters)
+    # At its edges kornia repeats the crop's last pixels, where the tile goes on.
+    torch.testing.assert_close(x[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("bands", [("B8",), ("B4", "B3", "B2", "B8"), ALL_BANDS])

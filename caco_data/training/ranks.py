@@ -1,8 +1,8 @@
 """Several processes that train as one: what each has, gathered; BatchNorm over everybody's rows.
 
-MoCo must not let BatchNorm tell which key belongs to which query (He et al. 2020, "Shuffling BN").
-With statistics of the whole batch, as on one device, it cannot; and one batch gives the same
-numbers however many processes share it.
+MoCo must not let BatchNorm tell which key belongs to which query, as it would if each process took
+statistics over its own few rows (He et al. 2020, "Shuffling BN"). Here they are those of the whole
+batch, and one batch gives the same numbers however many processes share it.
 """
 
 from __future__ import annotations
