@@ -132,9 +132,9 @@ class Dataset:
         DatasetError
             For the first file that is not as it was written.
         """
-        for name, sha256 in self.meta["tables"].items():
+        for name, sha256 in self.meta.get("tables", {}).items():
             self._check_file(name, None, sha256)
-        for shard in self.meta["shards"]:
+        for shard in self.meta.get("shards", ()):
             name = f"{SHARDS}/{shard['name']}"
             self._check_file(name, shard["nbytes"], shard["sha256"] if shards else None)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -46,6 +47,35 @@ def test_defaults_and_choices_are_the_librarys() -> None:
     assert set(choices["preset"]) == set(PRESETS)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), {"epochs": 200, "batch_size": 8, "framework": "moco"}),
+        (("--preset", "paper-100k"), {"epochs": 1000}),
+        (("--preset", "paper-1m"), {"epochs": 200}),
+        (("--preset", "paper-100k", "--epochs", 3), {"epochs": 3}),
+        (("--framework", "simclr"), {"batch_size": 8}),
+        (("--method", "moco-tp", "--bands", "b4,B2"), {"method": "moco-tp", "bands": ["B4", "B2"]}),
+        (("--change-estimate", "ratio"), {"change_estimate": "ratio"}),
+    ],
+    ids=str,
+)
+def test_choices_end_up_in_the_run(
+    run: Run, data: Path, tmp_path: Path, arguments: tuple[object, ...], expected: dict[str, object]
+) -> None:
+    out = tmp_path / "run"
+    result = run("train", "--data", data, "--out", out, *TINY, "--max-steps", 1, *arguments)
+    assert result.exit_code == 0, result.stderr
+    settings = json.loads((out / "config.json").read_text())["settings"]
+    assert {name: settings[name] for name in expected} == expected
+
+
+def test_simclr_takes_512_rows_unless_told_otherwise(run: Run, data: Path, tmp_path: Path) -> None:
+    result = run("train", "--data", data, "--out", tmp_path / "run", "--device", "cpu",
+                 "--framework", "simclr")  # fmt: skip
+    assert "A batch of 512 rows wants 256 locations" in result.stderr
+
+
 def test_train_resume_and_what_it_says(run: Run, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ("train", "--data", data, "--out", out, *TINY, "--max-steps", 4)
@@ -82,6 +112,7 @@ def test_train_resume_and_what_it_says(run: Run, data: Path, tmp_path: Path) -> 
         (("--devices", 3), "multiple of 6"),
         (("--method", "magic"), "--method"),
         (("--lr", 0), "--lr"),
+        (("--lr", "nan"), "--lr"),
         (("--epochs", 0), "--epochs"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -99,6 +100,8 @@ class TrainSettings:
     def check(self) -> None:
         """Raise InputError for settings that cannot go together."""
         check_encoder(self.encoder)
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise InputError(f"A learning rate of {self.lr}", "--lr", "Give a positive number")
         if self.framework == "moco" and self.queue_size % self.batch_size:
             fitting = max(1, round(self.queue_size / self.batch_size)) * self.batch_size
             raise InputError(
