@@ -265,12 +265,21 @@ def read_description(storage: Storage) -> dict[str, Any]:
     return meta
 
 
+def read_parquet(storage: Storage, name: str) -> pa.Table:
+    """Read a table by this thread alone.
+
+    Arrow's own threads would let go of the Python file some time later; where Python is about to
+    exit by then, that ends the process by SIGABRT ("terminate called without an active exception").
+    """
+    with storage.open(name) as file:
+        return pq.ParquetFile(file).read(use_threads=False)
+
+
 def read_table(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
     """Read one of the data set's tables; DatasetError when it is missing or not of the schema."""
     where = f"{storage.root}/{name}"
     try:
-        with storage.open(name) as file:
-            table = pq.read_table(file)
+        table = read_parquet(storage, name)
     except FileNotFoundError as error:
         raise DatasetError("Missing table", where) from error
     except (pa.ArrowInvalid, OSError) as error:

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset import LOCATIONS, TRUTH, TRUTH_SCHEMA, Dataset, read_table
+from caco_data.dataset import LOCATIONS, TRUTH, TRUTH_SCHEMA, Dataset, read_parquet, read_table
 from caco_data.errors import InputError
 from caco_data.shards import bands_by_pixel
 from caco_data.types import PERIODS, PIXEL_M
@@ -98,8 +97,8 @@ def draw_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
 def _choose(dataset: Dataset, rows: int) -> list[tuple[int, str]]:
     """Locations to draw, with a title each."""
     ids = np.unique(dataset.index["location_id"].to_numpy())
-    with dataset.storage.open(LOCATIONS) as file:
-        places = {row["location_id"]: row for row in pq.read_table(file).to_pylist()}
+    table = read_parquet(dataset.storage, LOCATIONS)
+    places = {row["location_id"]: row for row in table.to_pylist()}
     changed: dict[int, float] = {}
     if dataset.storage.exists(TRUTH):
         truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA).to_pylist()

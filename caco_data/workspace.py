@@ -38,6 +38,7 @@ from caco_data.dataset import (
     TRUTH_SCHEMA,
     description_digest,
     read_description,
+    read_parquet,
 )
 from caco_data.errors import DatasetError, InputError
 from caco_data.fetch import Outcome
@@ -81,8 +82,7 @@ def write_part(storage: Storage, shard: int, table: pa.Table, meta: dict[str, An
 
 def read_part(storage: Storage, shard: int) -> tuple[pa.Table, dict[str, Any]]:
     """Read what `write_part` wrote."""
-    with storage.open(f"{WORK}/{shard:06d}.parquet") as file:
-        table = pq.read_table(file)
+    table = read_parquet(storage, f"{WORK}/{shard:06d}.parquet")
     return table.replace_schema_metadata(), json.loads(table.schema.metadata[_METADATA])
 
 
