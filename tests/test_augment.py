@@ -197,6 +197,20 @@ def test_any_bands(bands: tuple[str, ...]) -> None:
     assert views.isfinite().all()
 
 
+def test_coarser_bands_stand_for_the_pixels_they_cover() -> None:
+    augment = Augmenter(("B4", "B11", "B1"), True, 24, CPU)
+    fine, middle, coarse = grid_of(48, bands=1), grid_of(24, 1, bands=1), grid_of(8, 2, bands=1)
+
+    def repeated(x: Tensor) -> Tensor:
+        times = 48 // x.shape[-1]
+        return x.repeat_interleave(times, -1).repeat_interleave(times, -2)
+
+    parameters = draw(2, seeded(3))
+    together = torch.cat([fine, repeated(middle), repeated(coarse)], dim=1)
+    views = augment([fine, middle, coarse], parameters)
+    torch.testing.assert_close(views, augment([together], parameters))
+
+
 def test_samples_do_not_touch_each_other(rgb: Augmenter) -> None:
     tiles = torch.cat([grid_of(seed=i) for i in range(10)])
     parameters = draw(20, seeded(4))
