@@ -1,6 +1,6 @@
 """Some steps of training by however many processes: a program for `test_ranks.py`.
 
-    python -m tests.train_in_parts DATA DEVICES OUT.json
+    python -m tests.train_in_parts DATA DEVICES OUT.json [ROWS]
 
 In double precision: the two agree to the rounding of sums, which single precision blows up within
 three steps.
@@ -28,8 +28,7 @@ from caco_data.training.methods import METHODS
 from caco_data.training.ranks import mean
 from caco_data.training.settings import TrainSettings
 
-ROWS = 16
-BASE = TrainSettings(batch_size=ROWS, queue_size=32, embedding=16, crop_size=32)
+BASE = TrainSettings(batch_size=16, queue_size=32, embedding=16, crop_size=32)
 CASES = {
     "caco": BASE,
     "caco simclr": dataclasses.replace(BASE, framework="simclr"),
@@ -60,7 +59,7 @@ def learn(fabric: Fabric, data: str, settings: TrainSettings) -> Outcome:
     """Take one epoch's steps, fit the change labels, take another epoch's."""
     stacks = open_dataset(data).stacks()
     reader = BatchReader(
-        stacks, ROWS, settings.seed, METHODS[settings.method].tiles, workers=1,
+        stacks, settings.batch_size, settings.seed, METHODS[settings.method].tiles, workers=1,
         part=(fabric.global_rank, fabric.world_size),
     )  # fmt: skip
     learner = Learner(settings, stacks, fabric)
@@ -80,7 +79,7 @@ def learn(fabric: Fabric, data: str, settings: TrainSettings) -> Outcome:
     )
 
 
-def main(data: str, devices: int, out: str) -> None:
+def main(data: str, devices: int, out: str, rows: int = BASE.batch_size) -> None:
     """Run every case."""
     torch.set_num_threads(1)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -89,10 +88,13 @@ def main(data: str, devices: int, out: str) -> None:
         strategy=DDPStrategy(broadcast_buffers=False) if devices > 1 else "auto",
     )  # fmt: skip
     fabric.launch()
-    outcomes = {name: learn(fabric, data, settings) for name, settings in CASES.items()}
+    outcomes = {
+        name: learn(fabric, data, dataclasses.replace(case, batch_size=rows, queue_size=2 * rows))
+        for name, case in CASES.items()
+    }
     if fabric.is_global_zero:
         Path(out).write_text(json.dumps(outcomes))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
