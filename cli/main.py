@@ -95,9 +95,9 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
 
 def _add_commands() -> None:
     """Attach the commands; each module imports what is heavy inside its command's body."""
-    from . import doctor, download, info, report, sample, train, verify
+    from . import doctor, download, export_encoder, info, report, sample, train, verify
 
-    for module in (sample, download, train, verify, info, report, doctor):
+    for module in (sample, download, train, export_encoder, verify, info, report, doctor):
         main.add_command(module.command)
 
 

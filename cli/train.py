@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
     """Say how to install what only training needs, before anything is begun."""
     from caco_data.errors import InputError
 
@@ -195,7 +195,7 @@ def command(ctx: click.Context, /, preset: PresetName | None, **options: Any) ->
     torchrun --nproc-per-node 4 --no-python caco-data train
     caco-data train --resume
     """
-    _require_extra()
+    require_extra()
     from caco_data.training.loop import train
     from caco_data.training.settings import FRAMEWORKS, PRESETS, TrainSettings
 

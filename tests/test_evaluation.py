@@ -8,8 +8,9 @@ import torch
 
 from caco_data.dataset import open_dataset
 from caco_data.errors import InputError
-from caco_data.evaluation.embed import embed, load_encoder
+from caco_data.evaluation.embed import embed
 from caco_data.evaluation.measures import change_ratio, linear_probe
+from caco_data.evaluation.trained import load_encoder
 from caco_data.training.augment import NORMALISATION, STRETCH
 from caco_data.training.encoder import make_encoder
 from caco_data.training.run import RunFolder

@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from caco_data.dataset import TILES, Dataset
 from caco_data.errors import InputError
+from caco_data.evaluation.trained import TrainedEncoder
 from caco_data.training.augment import Augmenter, whole_tiles
-from caco_data.training.encoder import make_encoder
 from caco_data.types import PERIODS
-
-
-@dataclass(frozen=True)
-class TrainedEncoder:
-    """A network and what it expects."""
-
-    network: nn.Module
-    """Maps images (N, C, size, size) to features (N, F)."""
-    features: int
-    """F."""
-    bands: tuple[str, ...]
-    """Of its C channels."""
-    size: int
-    """Side of the images it was trained on, pixels."""
-
-
-def load_encoder(path: str | os.PathLike[str]) -> TrainedEncoder:
-    """Load a run's `encoder.safetensors`.
-
-    Raises
-    ------
-    InputError
-        When the file is not one.
-    """
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load_file
-
-    try:
-        with safe_open(path, "pt") as file:
-            meta = {name: json.loads(v) for name, v in file.metadata().items() if name != "format"}
-        bands = tuple(meta["bands"])
-        network, features = make_encoder(meta["encoder"], len(bands), meta["crop_size"])
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, AttributeError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"Not an encoder of caco-data: {error}", str(path), "Give a run's encoder.safetensors"
-        ) from error
-    return TrainedEncoder(network.eval(), features, bands, meta["crop_size"])
 
 
 @torch.no_grad()

@@ -115,7 +115,7 @@ def load_checkpoint(
         path = str(storage.path(name))
         try:
             state = torch.load(path, map_location=device, weights_only=True)
-        except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError):
             _log.warning("Damaged checkpoint passed over: %s", path)
             continue
         if not isinstance(state, dict) or not state.keys() >= _KEYS or state["format"] != FORMAT:

@@ -24,8 +24,9 @@ import torch
 from numpy.typing import NDArray
 
 from caco_data.dataset import TRUTH, TRUTH_SCHEMA, Dataset, open_dataset, read_table
-from caco_data.evaluation.embed import embed, load_encoder
+from caco_data.evaluation.embed import embed
 from caco_data.evaluation.measures import change_ratio, linear_probe
+from caco_data.evaluation.trained import load_encoder
 from caco_data.training.change import auroc
 from caco_data.training.device import open_device
 from caco_data.training.learner import Learner
