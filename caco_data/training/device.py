@@ -58,7 +58,7 @@ def open_device(settings: TrainSettings) -> Fabric:
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself: it then takes half the time."""
+    """Whether the processor multiplies bf16 itself: it then takes just over half the time."""
     # An older torch does not tell.
     found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
@@ -75,7 +75,7 @@ def _torchrun() -> tuple[int, int] | None:
 def _keep_freed_memory() -> None:
     """Let glibc keep what is freed for the next activation.
 
-    Otherwise every large one is mapped anew and zeroed page by page: a fifth of a step.
+    Otherwise every large one is mapped anew and zeroed page by page: a sixth of a step.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_MMAP_MAX, 0)
