@@ -15,12 +15,12 @@ from numpy.random import Philox
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from caco_data.cities import Cities
 from caco_data.errors import InputError
 from caco_data.grid import patch_corners, utm_epsg
-from caco_data.land import LandMask
 from caco_data.overlap import Patch, PlacedPatches, patches
-from caco_data.region import Region
+from caco_data.world.cities import Cities
+from caco_data.world.land import LandMask
+from caco_data.world.region import Region
 
 Strategy = Literal["caco", "seco", "uniform"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from caco_data.draw import LATITUDE_MAX, LATITUDE_MIN
 from caco_data.errors import InputError
-from caco_data.geoparquet import array_of, decode_points, encode_points, geo_header, is_plain
 from caco_data.grid import UTM_NORTH, UTM_SOUTH, utm_epsg
 from caco_data.locations import LocationTable
+from caco_data.world.geoparquet import array_of, decode_points, encode_points, geo_header, is_plain
 
 #: Name of our metadata in every format.
 KEY = "caco_data"
@@ -202,7 +202,7 @@ def _read_table(path: Path) -> pa.Table:
                 return file.read()
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"Cannot read the locations: {error}", str(path), _REMEDY) from error
-    from caco_data.vectors import read_vectors
+    from caco_data.world.vector_files import read_vectors
 
     frame = read_vectors(path, "locations")
     if frame.geometry.name != "geometry":

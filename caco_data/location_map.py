@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.draw import SampleSettings
-from caco_data.land import load_land
 from caco_data.locations import LocationTable
-from caco_data.region import DEGREE_M
+from caco_data.world.land import load_land
+from caco_data.world.region import DEGREE_M
 
 #: Longer side of a map in pixels, and the side of the squares in which locations are counted.
 _MAP_PX, _SQUARE_PX, _DPI = 2400, 6, 200

@@ -17,14 +17,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from caco_data import __version__, cities, land
-from caco_data.cities import Cities, load_cities
+from caco_data import __version__
 from caco_data.draw import REACH_SIGMA, SampleSettings, World, draw
 from caco_data.errors import InputError
-from caco_data.geoparquet import array_of, encode_points, words_of
 from caco_data.grid import utm_epsg
-from caco_data.land import load_land
-from caco_data.region import Region, parse_region
+from caco_data.world import cities, land
+from caco_data.world.cities import Cities, load_cities
+from caco_data.world.geoparquet import array_of, encode_points, words_of
+from caco_data.world.land import load_land
+from caco_data.world.region import Region, parse_region
 
 NOTICES = {
     "cities": "GeoNames (https://www.geonames.org), CC BY 4.0",

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from caco_data.cities import load_cities
 from caco_data.errors import InputError
+from caco_data.world.cities import load_cities
 
 
 def frame() -> gpd.GeoDataFrame:

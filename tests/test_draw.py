@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from pyproj import Geod
 from scipy.stats import kstest
 
-from caco_data import land
-from caco_data.cities import Cities, load_cities
 from caco_data.draw import (
     LATITUDE_MAX,
     LATITUDE_MIN,
@@ -31,10 +29,12 @@ from caco_data.draw import (
 )
 from caco_data.errors import InputError
 from caco_data.grid import patch_corners, utm_epsg
-from caco_data.land import LandMask, load_land, mask_of
 from caco_data.overlap import intersect, patches
-from caco_data.region import Region, parse_region
-from caco_data.subdivide import subdivide
+from caco_data.world import land
+from caco_data.world.cities import Cities, load_cities
+from caco_data.world.land import LandMask, load_land, mask_of
+from caco_data.world.region import Region, parse_region
+from caco_data.world.subdivide import subdivide
 
 ORIGINAL = Path("/work/shared/data/land_10m.parquet")
 GEOD = Geod(ellps="WGS84")

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from caco_data import cities, land
 from caco_data.errors import InputError
-from caco_data.land import LandMask, load_land, mask_of, rings_near
-from caco_data.subdivide import subdivide
+from caco_data.world import cities, land
+from caco_data.world.land import LandMask, load_land, mask_of, rings_near
+from caco_data.world.subdivide import subdivide
 
 ORIGINAL = Path("/work/shared/data/land_10m.parquet")
 

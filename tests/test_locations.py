@@ -10,11 +10,11 @@ import pytest
 from pyproj import Geod
 
 from caco_data import __version__
-from caco_data.cities import load_cities
 from caco_data.draw import SampleSettings
 from caco_data.errors import InputError
 from caco_data.grid import utm_epsg
 from caco_data.locations import extend, sample
+from caco_data.world.cities import load_cities
 
 COLUMNS = [
     "location_id", "city", "country", "city_population", "city_distance_m", "utm_epsg", "redraws",

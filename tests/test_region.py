@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from caco_data.errors import InputError
-from caco_data.region import parse_region
+from caco_data.world.region import parse_region
 
 
 def test_box_of_numbers() -> None:

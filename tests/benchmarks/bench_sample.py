@@ -17,9 +17,9 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
-from caco_data.cities import BUNDLED
 from caco_data.draw import SampleSettings
 from caco_data.locations import sample
+from caco_data.world.cities import BUNDLED
 
 #: The predecessors' loop on the machine that the targets were set on (DESIGN 13), locations/s.
 PREDECESSOR_PER_S = 1_956

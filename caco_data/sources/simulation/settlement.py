@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from caco_data.cities import Cities, load_cities
 from caco_data.grid import false_northing_m, to_lonlat, to_utm
-from caco_data.land import rings_near
 from caco_data.types import PIXEL_M, Grid
+from caco_data.world.cities import Cities, load_cities
+from caco_data.world.land import rings_near
 
 from .frame import Frame, Mask
 from .noise import Field, mix, uniform

@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from caco_data.geoparquet import values_of
+from caco_data.world.geoparquet import values_of
 
-#: Natural Earth 1:10m land, cut by `caco_data.resources.build`.
+#: Natural Earth 1:10m land, cut by `tools.build_tables`.
 BUNDLED = Path(__file__).parent / "resources" / "land.parquet"
 
 #: Side of a cell in degrees: the bundled file's. Loading and testing 100,000 points near cities
@@ -239,7 +239,7 @@ def _segments_meet(
 
 
 def mask_of(table: Any, cell_deg: float) -> LandMask:
-    """Mask of a table that `caco_data.subdivide` made (a pyarrow.Table)."""
+    """Mask of a table that `caco_data.world.subdivide` made (a pyarrow.Table)."""
     rows, columns = round(180 / cell_deg), round(360 / cell_deg)
     cell = values_of(table["cell"]).astype(np.int64)
     span = values_of(table["span"]).astype(np.int64)
@@ -292,8 +292,8 @@ def load_land(path: str | os.PathLike[str] | None = None) -> LandMask:
     """
     if path is None:
         return mask_of(pq.ParquetFile(BUNDLED).read(), CELL_DEG)
-    from caco_data.subdivide import subdivide
-    from caco_data.vectors import read_polygons
+    from caco_data.world.subdivide import subdivide
+    from caco_data.world.vector_files import read_polygons
 
     return mask_of(subdivide(read_polygons(path, "land"), CELL_DEG), CELL_DEG)
 

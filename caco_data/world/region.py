@@ -112,7 +112,7 @@ def parse_region(text: str) -> Region:
 def _region_of_file(path: str) -> Region:
     import shapely
 
-    from caco_data.vectors import read_polygons
+    from caco_data.world.vector_files import read_polygons
 
     shape = shapely.union_all(shapely.make_valid(read_polygons(path, "region")))
     shapely.prepare(shape)

@@ -1,4 +1,4 @@
-"""Makes the bundled tables from their sources: `python -m caco_data.resources.build FOLDER`.
+"""Makes the bundled tables from their sources: `python -m tools.build_tables FOLDER`.
 
 FOLDER holds `cities15000.parquet` and `land_10m.parquet`; NOTICE.md says what they are.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from caco_data import cities, land
-from caco_data.geoparquet import geo_header
-from caco_data.subdivide import subdivide
-from caco_data.vectors import read_polygons
+from caco_data.world import cities, land
+from caco_data.world.geoparquet import geo_header
+from caco_data.world.subdivide import subdivide
+from caco_data.world.vector_files import read_polygons
 
 
 def build(source: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from caco_data.errors import InputError
-from caco_data.geoparquet import decode_points, is_plain, values_of
+from caco_data.world.geoparquet import decode_points, is_plain, values_of
 
 #: GeoNames cities15000 (CC BY 4.0), see resources/NOTICE.md.
 BUNDLED = Path(__file__).parent / "resources" / "cities15000.parquet"
@@ -84,7 +84,7 @@ def _read(path: Path) -> pa.Table:
             return table
         if "geometry" not in table.column_names:
             raise InputError("The city file has no geometry", str(path), _REMEDY)
-    from caco_data.vectors import read_vectors
+    from caco_data.world.vector_files import read_vectors
 
     return pa.table(read_vectors(path, "city").to_arrow(index=False, geometry_encoding="WKB"))
 
