@@ -260,8 +260,8 @@ def command(
     from caco_data.errors import IncompleteError, InterruptedRunError
     from caco_data.estimate import describe, estimate, size
     from caco_data.fetch import FetchSettings
-    from caco_data.location_files import read_locations
     from caco_data.retry import RetryPolicy
+    from caco_data.sampling.location_files import read_locations
     from caco_data.scenes import SceneSettings
 
     table = read_locations(locations)

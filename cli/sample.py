@@ -91,9 +91,9 @@ def command(
     import time
     from pathlib import Path
 
-    from caco_data.draw import SampleSettings
-    from caco_data.location_files import write_locations, writer_of
-    from caco_data.locations import sample
+    from caco_data.sampling.location_files import write_locations, writer_of
+    from caco_data.sampling.locations import sample
+    from caco_data.sampling.sampler import SampleSettings
 
     settings = SampleSettings(
         seed=seed,
@@ -115,7 +115,7 @@ def command(
     took = time.perf_counter() - began
     write_locations(locations, out, overwrite)
     if map_path is not None:
-        from caco_data.location_map import draw_map
+        from caco_data.sampling.location_map import draw_map
 
         draw_map(locations, map_path)
     quiet = click.get_current_context().find_root().params.get("quiet", False)

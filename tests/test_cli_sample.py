@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from caco_data.location_files import read_locations
+from caco_data.sampling.location_files import read_locations
 
 from .conftest import Run
 

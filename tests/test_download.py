@@ -18,7 +18,7 @@ from caco_data.dataset import open_dataset
 from caco_data.download import DownloadSettings, Progress, download
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import patch_grid
-from caco_data.location_files import read_locations
+from caco_data.sampling.location_files import read_locations
 from caco_data.types import Location
 from tests.conftest import Run
 from tests.plain_source import FETCH, PlainSettings

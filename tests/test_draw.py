@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from pyproj import Geod
 from scipy.stats import kstest
 
-from caco_data.draw import (
+from caco_data.errors import InputError
+from caco_data.grid import patch_corners, utm_epsg
+from caco_data.sampling.overlap import intersect, patches
+from caco_data.sampling.sampler import (
     LATITUDE_MAX,
     LATITUDE_MIN,
     Draws,
@@ -27,9 +30,6 @@ from caco_data.draw import (
     draw,
     random_words,
 )
-from caco_data.errors import InputError
-from caco_data.grid import patch_corners, utm_epsg
-from caco_data.overlap import intersect, patches
 from caco_data.world import land
 from caco_data.world.cities import Cities, load_cities
 from caco_data.world.land import LandMask, load_land, mask_of

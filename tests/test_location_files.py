@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import shapely
 
-from caco_data.draw import SampleSettings
 from caco_data.errors import InputError
-from caco_data.location_files import read_locations, write_locations
-from caco_data.locations import LocationTable, extend, sample
+from caco_data.sampling.location_files import read_locations, write_locations
+from caco_data.sampling.locations import LocationTable, extend, sample
+from caco_data.sampling.sampler import SampleSettings
 
 FORMATS = ["parquet", "geojson", "gpkg", "csv"]
 

@@ -9,9 +9,9 @@ import pytest
 from matplotlib import colors
 from matplotlib.image import imread
 
-from caco_data.draw import SampleSettings
-from caco_data.location_map import draw_map
-from caco_data.locations import sample
+from caco_data.sampling.location_map import draw_map
+from caco_data.sampling.locations import sample
+from caco_data.sampling.sampler import SampleSettings
 
 
 @pytest.mark.parametrize(

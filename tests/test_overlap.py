@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 
 from caco_data.grid import to_lonlat, utm_epsg
-from caco_data.overlap import Patch, PlacedPatches, intersect, patches
+from caco_data.sampling.overlap import Patch, PlacedPatches, intersect, patches
 from caco_data.types import PATCH_M
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
-from caco_data.draw import SampleSettings
-from caco_data.locations import sample
+from caco_data.sampling.locations import sample
+from caco_data.sampling.sampler import SampleSettings
 from caco_data.world.cities import BUNDLED
 
 #: The predecessors' loop on the machine that the targets were set on (DESIGN 13), locations/s.
@@ -58,8 +58,8 @@ def draw_s(n: int) -> float:
     What the command prints as "drawn in".
     """
     code = (
-        "import time; from caco_data.draw import SampleSettings as S\n"
-        "from caco_data.locations import sample; began = time.perf_counter()\n"
+        "import time; from caco_data.sampling.sampler import SampleSettings as S\n"
+        "from caco_data.sampling.locations import sample; began = time.perf_counter()\n"
         f"sample(S(), {n}); print(time.perf_counter() - began)"
     )
     runs = [

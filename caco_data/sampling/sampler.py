@@ -17,7 +17,7 @@ from pyproj import Geod
 
 from caco_data.errors import InputError
 from caco_data.grid import patch_corners, utm_epsg
-from caco_data.overlap import Patch, PlacedPatches, patches
+from caco_data.sampling.overlap import Patch, PlacedPatches, patches
 from caco_data.world.cities import Cities
 from caco_data.world.land import LandMask
 from caco_data.world.region import Region

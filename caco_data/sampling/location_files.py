@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.draw import LATITUDE_MAX, LATITUDE_MIN
 from caco_data.errors import InputError
 from caco_data.grid import UTM_NORTH, UTM_SOUTH, utm_epsg
-from caco_data.locations import LocationTable
+from caco_data.sampling.locations import LocationTable
+from caco_data.sampling.sampler import LATITUDE_MAX, LATITUDE_MIN
 from caco_data.world.geoparquet import array_of, decode_points, encode_points, geo_header, is_plain
 
 #: Name of our metadata in every format.
