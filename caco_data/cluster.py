@@ -23,9 +23,9 @@ from typing import Any
 
 from caco_data.errors import InputError
 from caco_data.fetch import FetchSettings, Outcome, fetch_location
-from caco_data.limiter import PULSE_S, Counts, Limiter, Pulse, Share
-from caco_data.retry import RetryPolicy, call_with_retries
 from caco_data.sources.base import ImageSource, SourceSettings
+from caco_data.sources.limiter import PULSE_S, Counts, Limiter, Pulse, Share
+from caco_data.sources.retry import RetryPolicy, call_with_retries
 from caco_data.types import Location, Rejection
 
 _log = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ from caco_data.errors import CacoDataError
 from caco_data.estimate import size, tile_nbytes
 from caco_data.fetch import FetchSettings
 from caco_data.scenes import SceneSettings
-from caco_data.sources.credentials import FoundCredentials, find_project
-from caco_data.sources.earthengine import EarthEngineSettings
+from caco_data.sources.earthengine.credentials import FoundCredentials, find_project
+from caco_data.sources.earthengine.source import EarthEngineSettings
 from caco_data.types import RGB_BANDS, Footprint
 
 State = Literal["ok", "warn", "fail"]

@@ -17,11 +17,11 @@ from caco_data.cluster import ClusterSettings, connect, outcomes
 from caco_data.dataset import read_description
 from caco_data.errors import InputError
 from caco_data.fetch import FetchSettings, Outcome, scored
-from caco_data.limiter import Counts, Limiter, Pulse, Share
-from caco_data.retry import call_with_retries
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, extend
 from caco_data.sources.base import SourceSettings
+from caco_data.sources.limiter import Counts, Limiter, Pulse, Share
+from caco_data.sources.retry import call_with_retries
 from caco_data.storage import open_storage
 from caco_data.types import Location
 from caco_data.workspace import Workspace

@@ -14,8 +14,6 @@ import numpy as np
 
 from caco_data.errors import InputError, PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
-from caco_data.limiter import Counts, Limiter
-from caco_data.retry import RetryPolicy, call_with_retries
 from caco_data.scenes import (
     SceneSettings,
     clear_fraction,
@@ -26,6 +24,8 @@ from caco_data.scenes import (
 )
 from caco_data.shards import Compress, Dtype, encode, write_shard
 from caco_data.sources.base import CloudScoreSource, ImageSource, Truth, TruthSource
+from caco_data.sources.limiter import Counts, Limiter
+from caco_data.sources.retry import RetryPolicy, call_with_retries
 from caco_data.types import (
     PIXEL_M,
     SCL_BAND,

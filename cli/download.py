@@ -52,7 +52,7 @@ def _source(
         from caco_data.sources.simulated import SimulatedSettings
 
         return SimulatedSettings(seed=archive_seed)
-    from caco_data.sources.earthengine import HIGH_VOLUME, EarthEngineSettings
+    from caco_data.sources.earthengine.source import HIGH_VOLUME, EarthEngineSettings
 
     return EarthEngineSettings(project, ee_url or HIGH_VOLUME, key_file, deadline)
 
@@ -260,9 +260,9 @@ def command(
     from caco_data.errors import IncompleteError, InterruptedRunError
     from caco_data.estimate import describe, estimate, size
     from caco_data.fetch import FetchSettings
-    from caco_data.retry import RetryPolicy
     from caco_data.sampling.location_files import read_locations
     from caco_data.scenes import SceneSettings
+    from caco_data.sources.retry import RetryPolicy
 
     table = read_locations(locations)
     scenes = SceneSettings(

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from caco_data.errors import PermanentError, RefusedError, TransientError
 from caco_data.fetch import FetchSettings, Outcome, fetch_location
 from caco_data.grid import utm_epsg
-from caco_data.limiter import Limiter
-from caco_data.retry import RetryPolicy
 from caco_data.scenes import SceneSettings
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings, Truth, TruthSource
+from caco_data.sources.limiter import Limiter
+from caco_data.sources.retry import RetryPolicy
 from caco_data.storage import LocalStorage
 from caco_data.types import ALL_BANDS, SCL_BAND, Footprint, Grid, Location, Period, Scene
 from caco_data.workspace import Workspace

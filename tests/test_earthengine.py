@@ -29,10 +29,10 @@ from caco_data.errors import (
     TransientError,
 )
 from caco_data.grid import grid_footprint
-from caco_data.limiter import Limiter
-from caco_data.retry import RetryPolicy, call_with_retries
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
-from caco_data.sources.earthengine import EarthEngineSettings, _array, scene_of
+from caco_data.sources.earthengine.source import EarthEngineSettings, _array, scene_of
+from caco_data.sources.limiter import Limiter
+from caco_data.sources.retry import RetryPolicy, call_with_retries
 from caco_data.sources.simulated import SimulatedSettings, SimulatedSource
 from caco_data.types import ALL_BANDS, SCL_BAND, Grid, Scene
 from tests.earthengine_faults import FaultPlan

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caco_data.errors import PermanentError, RefusedError, TransientError
-from caco_data.limiter import Limiter, Share
-from caco_data.retry import RetryPolicy, call_with_retries
+from caco_data.sources.limiter import Limiter, Share
+from caco_data.sources.retry import RetryPolicy, call_with_retries
 
 
 @given(st.integers(0, 30), st.floats(0, 1), st.none() | st.floats(0, 300))

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.limiter import Limiter
+from caco_data.sources.limiter import Limiter
 from caco_data.types import Footprint, Grid, Period, Scene
 
 

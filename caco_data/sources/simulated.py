@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
 from caco_data.grid import SNAP_M, false_northing_m
-from caco_data.limiter import Limiter
 from caco_data.sources.base import Truth
+from caco_data.sources.limiter import Limiter
 from caco_data.sources.simulation.catalogue import (
     EPOCH,
     Take,

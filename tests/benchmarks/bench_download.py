@@ -14,11 +14,11 @@ from pathlib import Path
 from caco_data.cluster import ClusterSettings
 from caco_data.download import DownloadSettings, download
 from caco_data.fetch import FetchSettings, fetch_location
-from caco_data.limiter import Limiter
-from caco_data.retry import RetryPolicy
 from caco_data.sampling.locations import sample
 from caco_data.sampling.sampler import SampleSettings
 from caco_data.scenes import SceneSettings
+from caco_data.sources.limiter import Limiter
+from caco_data.sources.retry import RetryPolicy
 from caco_data.sources.simulated import SimulatedSettings
 from caco_data.types import RGB_BANDS, Location
 

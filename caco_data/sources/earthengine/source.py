@@ -27,15 +27,15 @@ from googleapiclient.errors import HttpError
 from numpy.typing import NDArray
 
 from caco_data.errors import InputError, PermanentError, RefusedError, SourceError, TransientError
-from caco_data.limiter import Limiter
-from caco_data.sources.credentials import (
+from caco_data.sources.earthengine.credentials import (
     EXPIRED,
     FoundCredentials,
     find_credentials,
     find_project,
     is_google,
 )
-from caco_data.sources.transport import Transport
+from caco_data.sources.earthengine.transport import Transport
+from caco_data.sources.limiter import Limiter
 from caco_data.types import Footprint, Grid, Scene
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class EarthEngineSettings:
         return {} if is_google(self.url) else {"endpoint": urlsplit(self.url).hostname}
 
     def find_credentials(self) -> FoundCredentials:
-        """Find credentials; see `caco_data.sources.credentials.find_credentials`."""
+        """Find credentials; see `caco_data.sources.earthengine.credentials.find_credentials`."""
         return find_credentials(ee, self.url, self.key_file)
 
     def open(self, limiter: Limiter | None = None) -> EarthEngineSource:

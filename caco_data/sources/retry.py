@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from caco_data.errors import RefusedError, TransientError
-from caco_data.limiter import Counts, Limiter
+from caco_data.sources.limiter import Counts, Limiter
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ import httplib2
 import urllib3
 
 from caco_data.errors import TransientError
-from caco_data.limiter import Limiter
+from caco_data.sources.limiter import Limiter
 
 CONNECT_S = 10.0
 #: Connections kept; more than any process has threads by default.
