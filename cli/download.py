@@ -49,7 +49,7 @@ def _source(
     deadline: float,
 ) -> SourceSettings:  # fmt: skip
     if name == "simulated":
-        from caco_data.sources.simulated import SimulatedSettings
+        from caco_data.sources.simulated.source import SimulatedSettings
 
         return SimulatedSettings(seed=archive_seed)
     from caco_data.sources.earthengine.source import HIGH_VOLUME, EarthEngineSettings

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError, RefusedError, TransientError
 from caco_data.sources.base import CloudScoreSource, ImageSource
-from caco_data.sources.simulated import SimulatedSource
-from caco_data.sources.simulation.catalogue import find
+from caco_data.sources.simulated.catalogue import find
+from caco_data.sources.simulated.source import SimulatedSource
 from caco_data.types import SCL_BAND, Grid, Scene
 from tests.earthengine_entries import (
     BAND_PX,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from caco_data.grid import to_utm
-from caco_data.sources.simulation.catalogue import TILE_M
+from caco_data.sources.simulated.catalogue import TILE_M
 from caco_data.types import BAND_PIXEL_M, SCL_BAND, SCL_PIXEL_M, Scene
 
 ROOT = "projects/earthengine-public/assets/"

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from caco_data.grid import grid_footprint, patch_grid
-from caco_data.sources.simulated import SimulatedSettings, SimulatedSource
+from caco_data.sources.simulated.source import SimulatedSettings, SimulatedSource
 from caco_data.types import Footprint, Grid, Location, Scene
 from tests.earthengine_entries import COLLECTION, ROOT
 

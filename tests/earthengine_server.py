@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from caco_data.sources.base import ImageSource
-from caco_data.sources.simulated import SimulatedSettings
+from caco_data.sources.simulated.source import SimulatedSettings
 from tests.earthengine_api import Api, algorithms, discovery
 from tests.earthengine_counters import Counters
 from tests.earthengine_faults import FaultPlan, Faults, spoil

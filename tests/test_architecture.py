@@ -74,7 +74,7 @@ def run_without(modules: list[str], code: str) -> subprocess.CompletedProcess[st
         (
             ["geopandas", "shapely", "rasterio", "dask", "distributed", "ee", "click", "fsspec",
              "pandas", "torch", "matplotlib", "zstandard", "tqdm"],
-            "import caco_data.sources.simulated, caco_data.shards, caco_data.dataset, "
+            "import caco_data.sources.simulated.source, caco_data.shards, caco_data.dataset, "
             "caco_data.verify, caco_data.storage",
         ),
         # The training half knows nothing of the data half.

@@ -33,7 +33,7 @@ from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
 from caco_data.sources.earthengine.source import EarthEngineSettings, _array, scene_of
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
-from caco_data.sources.simulated import SimulatedSettings, SimulatedSource
+from caco_data.sources.simulated.source import SimulatedSettings, SimulatedSource
 from caco_data.types import ALL_BANDS, SCL_BAND, Grid, Scene
 from tests.earthengine_faults import FaultPlan
 from tests.earthengine_server import EarthEngineServer

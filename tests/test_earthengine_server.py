@@ -20,7 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
 
-from caco_data.sources.simulated import SimulatedSettings
+from caco_data.sources.simulated.source import SimulatedSettings
 from caco_data.types import Footprint
 from tests.earthengine_entries import COLLECTION, ROOT
 from tests.earthengine_requests import (

@@ -20,8 +20,8 @@ from caco_data.errors import PermanentError
 from caco_data.grid import grid_footprint
 from caco_data.scenes import clear_fraction, clear_fraction_by_score, covers
 from caco_data.sources.base import TruthSource
-from caco_data.sources.simulated import SimulatedSettings
-from caco_data.sources.simulation.catalogue import find
+from caco_data.sources.simulated.catalogue import find
+from caco_data.sources.simulated.source import SimulatedSettings
 from caco_data.types import ALL_BANDS, BAND_PIXEL_M, RGB_BANDS, SCL_BAND, Grid, Period
 
 from .simulated_statistics import day, grid_at, scenes_of, source

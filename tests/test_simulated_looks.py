@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from caco_data.sources.simulation.cover import Cover
+from caco_data.sources.simulated.land_cover import Cover
 from caco_data.types import ALL_BANDS
 
 from .simulated_statistics import (

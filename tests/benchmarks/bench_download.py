@@ -19,7 +19,7 @@ from caco_data.sampling.sampler import SampleSettings
 from caco_data.scenes import SceneSettings
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
-from caco_data.sources.simulated import SimulatedSettings
+from caco_data.sources.simulated.source import SimulatedSettings
 from caco_data.types import RGB_BANDS, Location
 
 N = 48

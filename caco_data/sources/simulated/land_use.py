@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .cover import Cover
+from .land_cover import Cover
 from .layers import Classes, Layers
-from .patchwork import line_distance
+from .parcels import line_distance
 
 
 def cover_of(layers: Layers, at_sea: NDArray[np.bool_]) -> Classes:

@@ -12,7 +12,7 @@ from caco_data.types import PIXEL_M
 from .climate import dryness
 from .frame import Frame
 from .noise import Field
-from .patchwork import Parcels, parcels
+from .parcels import Parcels, parcels
 
 METRES_A_DEGREE = 110_900.0
 

@@ -12,13 +12,13 @@ import numpy as np
 from caco_data.types import Grid
 
 from .changes import REACH_PX, events, taken
-from .cover import Cover
 from .frame import Frame, frame_of
-from .landuse import cover_of
+from .land_cover import Cover
+from .land_use import cover_of
 from .layers import Layers
-from .looks import Look, look_of_cover
 from .noise import Field
 from .settlement import sea, towns, urbanity
+from .surface import Look, look_of_cover
 
 #: Pixels around the grid that the optics blur into it.
 MARGIN_PX = 1

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cover import Cover
 from .frame import Frame, Mask
+from .land_cover import Cover
 from .noise import Field, mix, uniform
 from .settlement import Town, urbanity
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cover import Cover
 from .frame import Mask
+from .land_cover import Cover
 from .layers import Classes, Layers
 from .noise import Field, uniform
 from .spectra import Material, Plants

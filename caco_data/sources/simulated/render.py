@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from caco_data.types import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
 
-from .cover import Cover
 from .ground import MARGIN_PX, Ground
-from .looks import Look
+from .land_cover import Cover
 from .noise import Field, mix, smooth, uniform, white
 from .spectra import CANOPIES, CLOUD, DAYS, MATERIALS, SNOW, Material, Plants, growth
+from .surface import Look
 from .weather import cloud_thickness, day_of_year, haze, season
 
 #: How much of the red path radiance each band gets: air scatters blue most.
