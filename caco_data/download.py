@@ -14,7 +14,8 @@ from typing import Any
 from uuid import uuid4
 
 from caco_data.cluster import ClusterSettings, connect, outcomes
-from caco_data.dataset import read_description
+from caco_data.dataset.reader import read_description
+from caco_data.dataset.writer import Workspace
 from caco_data.errors import InputError
 from caco_data.fetch import FetchSettings, Outcome, scored
 from caco_data.sampling.location_files import geoparquet_table
@@ -24,7 +25,6 @@ from caco_data.sources.limiter import Counts, Limiter, Pulse, Share
 from caco_data.sources.retry import call_with_retries
 from caco_data.storage import open_storage
 from caco_data.types import Location
-from caco_data.workspace import Workspace
 
 #: Longest an interrupt waits for what is finished to be kept, seconds.
 STOP_S = 2.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from caco_data.dataset import TILES
+from caco_data.dataset.reader import TILES
+from caco_data.dataset.shards import bands_by_pixel
 from caco_data.fetch import FetchSettings
-from caco_data.shards import bands_by_pixel
 from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, SCL_PIXEL_M
 
 #: Candidates read for an accepted tile, clouds included: 300 locations of the simulated archive

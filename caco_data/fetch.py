@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from caco_data.dataset.shards import Compress, Dtype, encode, write_shard
 from caco_data.errors import InputError, PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.scenes import (
@@ -22,7 +23,6 @@ from caco_data.scenes import (
     make_plan,
     periods,
 )
-from caco_data.shards import Compress, Dtype, encode, write_shard
 from caco_data.sources.base import CloudScoreSource, ImageSource, Truth, TruthSource
 from caco_data.sources.limiter import Counts, Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries

@@ -17,7 +17,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from caco_data.dataset import TILES
+from caco_data.dataset.reader import TILES
 from caco_data.grid import grid_footprint, unwrap
 from caco_data.types import (
     PERIODS,

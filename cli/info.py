@@ -19,8 +19,8 @@ def command(dataset: str, as_json: bool) -> None:
     caco-data info dataset
     caco-data info --json dataset | jq .counts
     """
-    from caco_data.dataset import open_dataset
-    from caco_data.info import as_text, summarise
+    from caco_data.dataset.reader import open_dataset
+    from caco_data.dataset.summary import as_text, summarise
 
     summary = summarise(open_dataset(dataset))
     click.echo(json.dumps(summary, indent=1) if as_json else as_text(summary))

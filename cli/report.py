@@ -19,9 +19,9 @@ def command(dataset: str, out: str, rows: int) -> None:
     \b
     caco-data report dataset --out stacks.png
     """
-    from caco_data.dataset import open_dataset
+    from caco_data.dataset.contact_sheet import draw_stacks
+    from caco_data.dataset.reader import open_dataset
     from caco_data.errors import InputError
-    from caco_data.report import draw_stacks
 
     if not out.endswith(".png"):
         raise InputError("Not the name of a PNG", out, "End --out in .png")

@@ -27,9 +27,9 @@ def command(dataset: str, repair: bool) -> None:
     """
     from tqdm import tqdm
 
-    from caco_data.repair import repair as repair_dataset
+    from caco_data.dataset.repair import repair as repair_dataset
+    from caco_data.dataset.verify import verify
     from caco_data.storage import open_storage
-    from caco_data.verify import verify
 
     storage = open_storage(dataset)
     with tqdm(unit="shard", disable=None, leave=False) as bar:

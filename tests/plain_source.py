@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from caco_data.dataset.writer import Workspace
 from caco_data.errors import PermanentError, RefusedError, TransientError
 from caco_data.fetch import FetchSettings, Outcome, fetch_location
 from caco_data.grid import utm_epsg
@@ -24,7 +25,6 @@ from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
 from caco_data.storage import LocalStorage
 from caco_data.types import ALL_BANDS, SCL_BAND, Footprint, Grid, Location, Period, Scene
-from caco_data.workspace import Workspace
 
 EPOCH = datetime(2015, 1, 1, 10, 30, tzinfo=UTC)
 

@@ -74,16 +74,20 @@ def run_without(modules: list[str], code: str) -> subprocess.CompletedProcess[st
         (
             ["geopandas", "shapely", "rasterio", "dask", "distributed", "ee", "click", "fsspec",
              "pandas", "torch", "matplotlib", "zstandard", "tqdm"],
-            "import caco_data.sources.simulated.source, caco_data.shards, caco_data.dataset, "
-            "caco_data.verify, caco_data.storage",
+            "import caco_data.sources.simulated.source, caco_data.dataset.shards, "
+            "caco_data.dataset.reader, caco_data.dataset.verify, caco_data.storage",
         ),
         # The training half knows nothing of the data half.
         (
             ["geopandas", "shapely", "rasterio", "dask", "distributed", "ee", "click",
              "pandas", "pyproj"],
-            "import caco_data.training.loop, caco_data.training.batches, caco_data.report",
+            "import caco_data.training.loop, caco_data.training.batches, "
+            "caco_data.dataset.contact_sheet",
         ),
-        (["torch", "lightning", "ee", "click"], "import caco_data.download, caco_data.report"),
+        (
+            ["torch", "lightning", "ee", "click"],
+            "import caco_data.download, caco_data.dataset.contact_sheet",
+        ),
     ],
 )  # fmt: skip
 def test_halves_import_without_each_other(missing: list[str], code: str) -> None:

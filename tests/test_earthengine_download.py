@@ -19,7 +19,7 @@ import pytest
 import rasterio
 from rasterio.io import MemoryFile
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.location_files import read_locations
 from caco_data.scenes import SceneSettings, periods

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
 from caco_data.errors import InputError
 from caco_data.evaluation.embed import embed
 from caco_data.evaluation.measures import change_ratio, linear_probe

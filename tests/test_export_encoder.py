@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
 from caco_data.errors import InputError
 from caco_data.evaluation.trained import TrainedEncoder, export_encoder, load_encoder
 from caco_data.training.encoder import RESNETS

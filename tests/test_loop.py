@@ -19,7 +19,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
 from caco_data.errors import CacoDataError, DatasetError, InputError
 from caco_data.training.augment import STRETCH
 from caco_data.training.batches import BatchReader
@@ -332,7 +332,7 @@ def test_training_needs_none_of_the_data_half() -> None:
     blocked = ("ee", "dask", "distributed", "geopandas", "rasterio", "shapely", "pyproj")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); "
-        "import caco_data.training.loop, caco_data.report"
+        "import caco_data.training.loop, caco_data.dataset.contact_sheet"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 

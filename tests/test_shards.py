@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from caco_data.errors import DatasetError
-from caco_data.fetch import FetchSettings
-from caco_data.scenes import SceneSettings
-from caco_data.shards import (
+from caco_data.dataset.shards import (
     INDEX_SCHEMA,
     NPY_HEADER_BYTES,
     bands_by_pixel,
@@ -25,6 +22,9 @@ from caco_data.shards import (
     to_uint8,
     write_shard,
 )
+from caco_data.errors import DatasetError
+from caco_data.fetch import FetchSettings
+from caco_data.scenes import SceneSettings
 from caco_data.types import ALL_BANDS
 from tests.plain_source import locations, outcomes
 

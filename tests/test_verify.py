@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from caco_data.dataset import description_digest
+from caco_data.dataset.reader import description_digest
+from caco_data.dataset.repair import repair
+from caco_data.dataset.verify import verify
+from caco_data.dataset.writer import Workspace
 from caco_data.fetch import Outcome
-from caco_data.repair import repair
 from caco_data.storage import LocalStorage
-from caco_data.verify import verify
-from caco_data.workspace import Workspace
 from tests.conftest import Run
 from tests.plain_source import description, locations_table, make_dataset, outcomes
 from tests.test_workspace import contents

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
+from caco_data.dataset.shards import INDEX_SCHEMA
+from caco_data.dataset.writer import WORK, Workspace, difference
 from caco_data.errors import CacoDataError, DatasetError, InputError
 from caco_data.fetch import Outcome
 from caco_data.grid import patch_grid
-from caco_data.shards import INDEX_SCHEMA
 from caco_data.storage import LocalStorage, open_storage
-from caco_data.workspace import WORK, Workspace, difference
 from tests.plain_source import (
     PlainSettings,
     description,

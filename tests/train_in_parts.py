@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins import DoublePrecision
 from lightning.fabric.strategies.ddp import DDPStrategy
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
 from caco_data.training.batches import BatchReader
 from caco_data.training.learner import Learner
 from caco_data.training.methods import METHODS

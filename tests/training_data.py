@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset import (
+from caco_data.dataset.reader import (
     DESCRIPTION,
     FORMAT,
     INDEX,
@@ -26,7 +26,7 @@ from caco_data.dataset import (
     TRUTH_SCHEMA,
     description_digest,
 )
-from caco_data.shards import Compress, Dtype, Record, encode, rows_table, write_shard
+from caco_data.dataset.shards import Compress, Dtype, Record, encode, rows_table, write_shard
 from caco_data.types import (
     PATCH_PX,
     PERIODS,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from caco_data.dataset import TILES, Dataset
+from caco_data.dataset.reader import TILES, Dataset
 from caco_data.errors import InputError
 from caco_data.evaluation.trained import TrainedEncoder
 from caco_data.training.augment import Augmenter, whole_tiles

@@ -22,7 +22,7 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
 from caco_data.errors import CacoDataError, DatasetError
 from caco_data.training.batches import Batch, BatchReader, check_batches
 from caco_data.training.change import ChangeEstimator, auroc

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from caco_data import __version__
-from caco_data.dataset import TRUTH, TRUTH_SCHEMA, Dataset, read_table
+from caco_data.dataset.reader import TRUTH, TRUTH_SCHEMA, Dataset, read_table
 from caco_data.errors import InputError
 from caco_data.storage import LocalStorage, write_bytes
 from caco_data.training.augment import NORMALISATION, OTHER_BANDS, STRETCH
@@ -215,7 +215,7 @@ class RunFolder:
         estimator: ChangeEstimator | None,
     ) -> None:
         """Draw the loss curve and the histogram of change ratios."""
-        from caco_data.report import draw_change_histogram, draw_loss_curve
+        from caco_data.dataset.contact_sheet import draw_change_histogram, draw_loss_curve
 
         with self.storage.path(METRICS).open(newline="") as file:
             rows = list(csv.DictReader(file))

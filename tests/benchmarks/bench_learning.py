@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from caco_data.dataset import TRUTH, TRUTH_SCHEMA, Dataset, open_dataset, read_table
+from caco_data.dataset.reader import TRUTH, TRUTH_SCHEMA, Dataset, open_dataset, read_table
 from caco_data.evaluation.embed import embed
 from caco_data.evaluation.measures import change_ratio, linear_probe
 from caco_data.evaluation.trained import load_encoder

@@ -24,7 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from caco_data.dataset import open_dataset
+from caco_data.dataset.reader import open_dataset
 from caco_data.training import learner as learner_module
 from caco_data.training.batches import Batch, BatchReader
 from caco_data.training.device import open_device

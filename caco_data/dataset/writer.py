@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from caco_data import __version__
-from caco_data.dataset import (
+from caco_data.dataset.reader import (
     DESCRIPTION,
     FORMAT,
     INDEX,
@@ -40,9 +40,7 @@ from caco_data.dataset import (
     read_description,
     read_parquet,
 )
-from caco_data.errors import DatasetError, InputError
-from caco_data.fetch import Outcome
-from caco_data.shards import (
+from caco_data.dataset.shards import (
     INDEX_SCHEMA,
     HashingFile,
     Record,
@@ -50,6 +48,8 @@ from caco_data.shards import (
     rows_table,
     write_shard,
 )
+from caco_data.errors import DatasetError, InputError
+from caco_data.fetch import Outcome
 from caco_data.storage import Storage, read_bytes, write_bytes
 from caco_data.types import PATCH_PX, PIXEL_M
 

@@ -12,9 +12,16 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from caco_data.dataset import LOCATIONS, TRUTH, TRUTH_SCHEMA, Dataset, read_parquet, read_table
+from caco_data.dataset.reader import (
+    LOCATIONS,
+    TRUTH,
+    TRUTH_SCHEMA,
+    Dataset,
+    read_parquet,
+    read_table,
+)
+from caco_data.dataset.shards import bands_by_pixel
 from caco_data.errors import InputError
-from caco_data.shards import bands_by_pixel
 from caco_data.types import PERIODS, PIXEL_M
 
 #: DN that is drawn white in true colour: bright ground, not yet cloud.

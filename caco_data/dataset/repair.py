@@ -7,7 +7,7 @@ import io
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from caco_data.dataset import (
+from caco_data.dataset.reader import (
     DESCRIPTION,
     INDEX,
     LOCATIONS,
@@ -19,11 +19,11 @@ from caco_data.dataset import (
     read_description,
     read_table,
 )
+from caco_data.dataset.shards import INDEX_SCHEMA, Record, scan_shard, write_shard
+from caco_data.dataset.verify import Verdict
+from caco_data.dataset.writer import WORK, to_json, write_part
 from caco_data.errors import DatasetError
-from caco_data.shards import INDEX_SCHEMA, Record, scan_shard, write_shard
 from caco_data.storage import Storage, write_bytes
-from caco_data.verify import Verdict
-from caco_data.workspace import WORK, to_json, write_part
 
 
 def repair(storage: Storage, verdict: Verdict) -> int:

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from caco_data.dataset.shards import EXTRA_MEMBERS, INDEX_SCHEMA, bands_by_pixel, decode
 from caco_data.errors import DatasetError, InputError
-from caco_data.shards import EXTRA_MEMBERS, INDEX_SCHEMA, bands_by_pixel, decode
 from caco_data.storage import Storage, open_storage, read_bytes
 from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, PeriodName
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from caco_data.dataset import Dataset
+from caco_data.dataset.reader import Dataset
 
 
 def summarise(dataset: Dataset) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caco_data.dataset import (
+from caco_data.dataset.reader import (
     DESCRIPTION,
     INDEX,
     LOCATIONS,
@@ -25,9 +25,7 @@ from caco_data.dataset import (
     read_description,
     read_table,
 )
-from caco_data.errors import DatasetError
-from caco_data.grid import SNAP_M, false_northing_m
-from caco_data.shards import (
+from caco_data.dataset.shards import (
     EXTRA_MEMBERS,
     INDEX_SCHEMA,
     Entry,
@@ -39,6 +37,8 @@ from caco_data.shards import (
     scan_shard,
     table_rows,
 )
+from caco_data.errors import DatasetError
+from caco_data.grid import SNAP_M, false_northing_m
 from caco_data.storage import Storage, read_bytes
 from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, SCL_PIXEL_M
 
