@@ -26,7 +26,7 @@ def command(
     """
     from dataclasses import asdict
 
-    from caco_data.doctor import check
+    from caco_data.download.doctor import check
     from caco_data.errors import SetupError
     from caco_data.sources.earthengine.source import HIGH_VOLUME, EarthEngineSettings
 

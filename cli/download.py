@@ -12,8 +12,8 @@ from .options import COUNT, Bands, earthengine_options
 from .progress import DownloadProgress, duration, retries
 
 if TYPE_CHECKING:
-    from caco_data.download import Progress
-    from caco_data.scenes import CloudMask
+    from caco_data.download.plan import CloudMask
+    from caco_data.download.run import Progress
     from caco_data.sources.base import SourceSettings
 
 #: Requests a second that a project has (Earth Engine guide, "Quotas").
@@ -255,13 +255,13 @@ def command(
     caco-data download --project my-project --bands all --locations mine.geojson --out mine
     caco-data download --source simulated
     """
-    from caco_data.cluster import ClusterSettings
-    from caco_data.download import DownloadSettings, download
+    from caco_data.download.cluster import ClusterSettings
+    from caco_data.download.estimate import describe, estimate, size
+    from caco_data.download.fetch import FetchSettings
+    from caco_data.download.plan import SceneSettings
+    from caco_data.download.run import DownloadSettings, download
     from caco_data.errors import IncompleteError, InterruptedRunError
-    from caco_data.estimate import describe, estimate, size
-    from caco_data.fetch import FetchSettings
     from caco_data.sampling.location_files import read_locations
-    from caco_data.scenes import SceneSettings
     from caco_data.sources.retry import RetryPolicy
 
     table = read_locations(locations)

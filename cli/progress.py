@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from caco_data.download import Progress
+    from caco_data.download.run import Progress
 
 LINE_EVERY_S = 60.0
 
@@ -32,7 +32,7 @@ def retries(by_cause: Counter[str]) -> str:
 
 
 class DownloadProgress:
-    """Callback of `caco_data.download.download`."""
+    """Callback of `caco_data.download.run.download`."""
 
     def __init__(self, json_log: bool, quiet: bool) -> None:
         self._json = json_log

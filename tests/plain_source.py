@@ -16,10 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.writer import Workspace
+from caco_data.download.fetch import FetchSettings, Outcome, fetch_location
+from caco_data.download.plan import SceneSettings
 from caco_data.errors import PermanentError, RefusedError, TransientError
-from caco_data.fetch import FetchSettings, Outcome, fetch_location
 from caco_data.grid import utm_epsg
-from caco_data.scenes import SceneSettings
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings, Truth, TruthSource
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy

@@ -86,7 +86,7 @@ def run_without(modules: list[str], code: str) -> subprocess.CompletedProcess[st
         ),
         (
             ["torch", "lightning", "ee", "click"],
-            "import caco_data.download, caco_data.dataset.contact_sheet",
+            "import caco_data.download.run, caco_data.dataset.contact_sheet",
         ),
     ],
 )  # fmt: skip

@@ -75,7 +75,7 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
         "    if name == 'dask': raise m.PackageNotFoundError(name)\n"
         "    return '0.1' if name == 'click' else real(name)\n"
         "m.version = version\n"
-        "from caco_data.doctor import _packages\n"
+        "from caco_data.download.doctor import _packages\n"
         "print(_packages().found)"
     )
     done = subprocess.run(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from caco_data.download.plan import covers
 from caco_data.grid import grid_footprint, patch_grid, utm_epsg
-from caco_data.scenes import covers
 from caco_data.types import Grid, Location, Scene
 from tests.earthengine_api import CLOUD_SCORE
 from tests.earthengine_entries import ROOT

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caco_data.dataset.shards import Dtype
-from caco_data.estimate import describe, estimate, size
-from caco_data.fetch import FetchSettings
-from caco_data.scenes import SceneSettings
+from caco_data.download.estimate import describe, estimate, size
+from caco_data.download.fetch import FetchSettings
+from caco_data.download.plan import SceneSettings
 from caco_data.types import ALL_BANDS, RGB_BANDS
 from tests.plain_source import make_dataset, outcomes
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.grid import grid_footprint, patch_grid
-from caco_data.scenes import (
+from caco_data.download.plan import (
     CLEAR_CLASSES,
     MAX_CANDIDATES,
     SceneSettings,
@@ -21,6 +20,7 @@ from caco_data.scenes import (
     slots,
     usable,
 )
+from caco_data.grid import grid_footprint, patch_grid
 from caco_data.types import Footprint, Location, Period, Plan, Rejection, Scene, Stack, Tile
 from tests.plain_source import make_scene
 

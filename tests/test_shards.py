@@ -22,9 +22,9 @@ from caco_data.dataset.shards import (
     to_uint8,
     write_shard,
 )
+from caco_data.download.fetch import FetchSettings
+from caco_data.download.plan import SceneSettings
 from caco_data.errors import DatasetError
-from caco_data.fetch import FetchSettings
-from caco_data.scenes import SceneSettings
 from caco_data.types import ALL_BANDS
 from tests.plain_source import locations, outcomes
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from caco_data.download.plan import clear_fraction, clear_fraction_by_score, covers
 from caco_data.errors import PermanentError
 from caco_data.grid import grid_footprint
-from caco_data.scenes import clear_fraction, clear_fraction_by_score, covers
 from caco_data.sources.base import TruthSource
 from caco_data.sources.simulated.catalogue import find
 from caco_data.sources.simulated.source import SimulatedSettings

@@ -10,8 +10,8 @@ import pytest
 from caco_data.dataset.reader import open_dataset
 from caco_data.dataset.shards import INDEX_SCHEMA
 from caco_data.dataset.writer import WORK, Workspace, difference
+from caco_data.download.fetch import Outcome
 from caco_data.errors import CacoDataError, DatasetError, InputError
-from caco_data.fetch import Outcome
 from caco_data.grid import patch_grid
 from caco_data.storage import LocalStorage, open_storage
 from tests.plain_source import (

@@ -48,8 +48,8 @@ from caco_data.dataset.shards import (
     rows_table,
     write_shard,
 )
+from caco_data.download.fetch import Outcome
 from caco_data.errors import DatasetError, InputError
-from caco_data.fetch import Outcome
 from caco_data.storage import Storage, read_bytes, write_bytes
 from caco_data.types import PATCH_PX, PIXEL_M
 

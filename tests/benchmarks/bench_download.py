@@ -11,12 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from caco_data.cluster import ClusterSettings
-from caco_data.download import DownloadSettings, download
-from caco_data.fetch import FetchSettings, fetch_location
+from caco_data.download.cluster import ClusterSettings
+from caco_data.download.fetch import FetchSettings, fetch_location
+from caco_data.download.plan import SceneSettings
+from caco_data.download.run import DownloadSettings, download
 from caco_data.sampling.locations import sample
 from caco_data.sampling.sampler import SampleSettings
-from caco_data.scenes import SceneSettings
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
 from caco_data.sources.simulated.source import SimulatedSettings

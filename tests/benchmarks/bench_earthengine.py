@@ -25,14 +25,14 @@ from urllib.request import Request, urlopen
 import ee
 from google.auth.credentials import AnonymousCredentials
 
-from caco_data.cluster import ClusterSettings
-from caco_data.download import DownloadSettings, Progress, download
-from caco_data.estimate import size
-from caco_data.fetch import FetchSettings
+from caco_data.download.cluster import ClusterSettings
+from caco_data.download.estimate import size
+from caco_data.download.fetch import FetchSettings
+from caco_data.download.plan import SceneSettings
+from caco_data.download.run import DownloadSettings, Progress, download
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.locations import sample
 from caco_data.sampling.sampler import SampleSettings
-from caco_data.scenes import SceneSettings
 from caco_data.sources.earthengine.source import COLLECTION, EarthEngineSettings
 from caco_data.sources.limiter import Limiter
 from caco_data.types import ALL_BANDS, RGB_BANDS, Location

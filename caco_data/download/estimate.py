@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from caco_data.dataset.reader import TILES
 from caco_data.dataset.shards import bands_by_pixel
-from caco_data.fetch import FetchSettings
+from caco_data.download.fetch import FetchSettings
 from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, SCL_PIXEL_M
 
 #: Candidates read for an accepted tile, clouds included: 300 locations of the simulated archive
@@ -55,7 +55,7 @@ def estimate(
     settings : FetchSettings
         What is fetched of each.
     locations_per_shard, concurrency, requests_per_second
-        As `caco_data.download` takes them.
+        As `caco_data.download.run` takes them.
     """
     tiles = TILES * len(PERIODS)
     of_tile = 2 if settings.scenes.cloud_mask == "cs+" else 1

@@ -13,11 +13,11 @@ from queue import Full, Queue
 from typing import Any
 from uuid import uuid4
 
-from caco_data.cluster import ClusterSettings, connect, outcomes
 from caco_data.dataset.reader import read_description
 from caco_data.dataset.writer import Workspace
+from caco_data.download.cluster import ClusterSettings, connect, outcomes
+from caco_data.download.fetch import FetchSettings, Outcome, scored
 from caco_data.errors import InputError
-from caco_data.fetch import FetchSettings, Outcome, scored
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, extend
 from caco_data.sources.base import SourceSettings

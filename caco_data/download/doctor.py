@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
+from caco_data.download.estimate import size, tile_nbytes
+from caco_data.download.fetch import FetchSettings
+from caco_data.download.plan import SceneSettings
 from caco_data.errors import CacoDataError
-from caco_data.estimate import size, tile_nbytes
-from caco_data.fetch import FetchSettings
-from caco_data.scenes import SceneSettings
 from caco_data.sources.earthengine.credentials import FoundCredentials, find_project
 from caco_data.sources.earthengine.source import EarthEngineSettings
 from caco_data.types import RGB_BANDS, Footprint

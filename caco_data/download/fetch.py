@@ -13,9 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from caco_data.dataset.shards import Compress, Dtype, encode, write_shard
-from caco_data.errors import InputError, PermanentError, TransientError
-from caco_data.grid import grid_footprint, patch_grid
-from caco_data.scenes import (
+from caco_data.download.plan import (
     SceneSettings,
     clear_fraction,
     clear_fraction_by_score,
@@ -23,6 +21,8 @@ from caco_data.scenes import (
     make_plan,
     periods,
 )
+from caco_data.errors import InputError, PermanentError, TransientError
+from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sources.base import CloudScoreSource, ImageSource, Truth, TruthSource
 from caco_data.sources.limiter import Counts, Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
