@@ -10,7 +10,7 @@ import click
 from .train import require_extra
 
 if TYPE_CHECKING:
-    from caco_data.evaluation.trained import Format
+    from caco_data.training.models.weights import Format
 
 
 @click.command("export-encoder")
@@ -36,7 +36,7 @@ def command(source: Path, kind: Format, out: Path, overwrite: bool) -> None:
     """
     require_extra()
     from caco_data.errors import InputError
-    from caco_data.evaluation.trained import export_encoder, load_encoder
+    from caco_data.training.models.weights import export_encoder, load_encoder
 
     if out.suffix not in (".pth", ".safetensors"):
         raise InputError(

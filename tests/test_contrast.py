@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from caco_data.training.change import ChangeEstimator
-from caco_data.training.contrast import TEMPERATURE, score
-from caco_data.training.frameworks import MoCo
+from caco_data.training.loss import TEMPERATURE, score
 from caco_data.training.methods import METHODS, Method, MethodName
+from caco_data.training.models.frameworks import MoCo
 
 torch.set_num_threads(1)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from caco_data.errors import InputError
-from caco_data.training.encoder import RESNETS, make_encoder
-from caco_data.training.frameworks import MoCo, SimCLR
+from caco_data.training.models.encoder import RESNETS, make_encoder
+from caco_data.training.models.frameworks import MoCo, SimCLR
 
 torch.set_num_threads(1)
 

@@ -8,12 +8,12 @@ import torch
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.errors import InputError
-from caco_data.evaluation.embed import embed
-from caco_data.evaluation.measures import change_ratio, linear_probe
-from caco_data.evaluation.trained import load_encoder
+from caco_data.evaluation.features import embed
+from caco_data.evaluation.probes import change_ratio, linear_probe
 from caco_data.training.augment import NORMALISATION, STRETCH
-from caco_data.training.encoder import make_encoder
-from caco_data.training.run import RunFolder
+from caco_data.training.models.encoder import make_encoder
+from caco_data.training.models.weights import load_encoder
+from caco_data.training.run_folder import RunFolder
 from caco_data.training.settings import TrainSettings
 from tests.training_data import is_changed, make_training_set
 

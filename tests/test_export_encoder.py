@@ -9,9 +9,9 @@ from torch import nn
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.errors import InputError
-from caco_data.evaluation.trained import TrainedEncoder, export_encoder, load_encoder
-from caco_data.training.encoder import RESNETS
-from caco_data.training.run import RunFolder
+from caco_data.training.models.encoder import RESNETS
+from caco_data.training.models.weights import TrainedEncoder, export_encoder, load_encoder
+from caco_data.training.run_folder import RunFolder
 from caco_data.training.settings import TrainSettings
 from tests.conftest import Run
 from tests.training_data import make_training_set

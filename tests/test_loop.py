@@ -23,10 +23,10 @@ from caco_data.dataset.reader import open_dataset
 from caco_data.errors import CacoDataError, DatasetError, InputError
 from caco_data.training.augment import STRETCH
 from caco_data.training.batches import BatchReader
-from caco_data.training.encoder import RESNETS
 from caco_data.training.learner import learning_rate
 from caco_data.training.loop import train
-from caco_data.training.run import Progress
+from caco_data.training.models.encoder import RESNETS
+from caco_data.training.run_folder import Progress
 from caco_data.training.settings import TrainSettings
 from tests.training_data import is_changed, make_training_set
 

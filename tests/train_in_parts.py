@@ -23,9 +23,9 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.training.batches import BatchReader
+from caco_data.training.distributed import mean
 from caco_data.training.learner import Learner
 from caco_data.training.methods import METHODS
-from caco_data.training.ranks import mean
 from caco_data.training.settings import TrainSettings
 
 BASE = TrainSettings(batch_size=16, queue_size=32, embedding=16, crop_size=32)

@@ -15,11 +15,11 @@ from caco_data.dataset.reader import StackTable
 from caco_data.training.augment import Augmenter, draw
 from caco_data.training.batches import Batch
 from caco_data.training.change import ChangeEstimator
-from caco_data.training.contrast import Scores, score
-from caco_data.training.encoder import make_encoder
-from caco_data.training.frameworks import MoCo, SimCLR
+from caco_data.training.distributed import gather, share_batch_norm
+from caco_data.training.loss import Scores, score
 from caco_data.training.methods import METHODS
-from caco_data.training.ranks import gather, share_batch_norm
+from caco_data.training.models.encoder import make_encoder
+from caco_data.training.models.frameworks import MoCo, SimCLR
 from caco_data.training.settings import TrainSettings
 
 

@@ -35,13 +35,13 @@ from caco_data.training.checkpoint import (
     load_checkpoint,
     write_checkpoint,
 )
-from caco_data.training.contrast import Scores
 from caco_data.training.device import open_device
-from caco_data.training.feed import ahead
+from caco_data.training.distributed import anyone, mean
 from caco_data.training.learner import Learner, learning_rate
+from caco_data.training.loss import Scores
 from caco_data.training.methods import METHODS
-from caco_data.training.ranks import anyone, mean
-from caco_data.training.run import Progress, RunFolder, read_truth
+from caco_data.training.prefetch import ahead
+from caco_data.training.run_folder import Progress, RunFolder, read_truth
 from caco_data.training.settings import TrainSettings
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from caco_data.errors import InputError
 from caco_data.training.change import EstimateName, MixtureKind
-from caco_data.training.encoder import check_encoder
 from caco_data.training.methods import MethodName
+from caco_data.training.models.encoder import check_encoder
 
 Framework = Literal["moco", "simclr"]
 Device = Literal["cuda", "cpu"]

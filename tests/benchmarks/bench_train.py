@@ -28,9 +28,9 @@ from caco_data.dataset.reader import open_dataset
 from caco_data.training import learner as learner_module
 from caco_data.training.batches import Batch, BatchReader
 from caco_data.training.device import open_device
-from caco_data.training.feed import ahead
 from caco_data.training.learner import Learner
 from caco_data.training.methods import METHODS
+from caco_data.training.prefetch import ahead
 from caco_data.training.settings import TrainSettings
 from tests.training_data import make_training_set
 

@@ -8,7 +8,7 @@ import importlib.util
 from torch import nn
 
 from caco_data.errors import InputError
-from caco_data.training.resnet import resnet18, resnet50
+from caco_data.training.models.resnet import resnet18, resnet50
 
 RESNETS = {"resnet18": resnet18, "resnet50": resnet50}
 TIMM = "timm:"

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import TILES, Dataset
 from caco_data.errors import InputError
-from caco_data.evaluation.trained import TrainedEncoder
 from caco_data.training.augment import Augmenter, whole_tiles
+from caco_data.training.models.weights import TrainedEncoder
 from caco_data.types import PERIODS
 
 

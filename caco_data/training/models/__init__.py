@@ -1,0 +1,1 @@
+"""Encoders, the two frameworks that train them, and their weights as files."""
