@@ -91,23 +91,23 @@ format: $(VENV)/installed-dev
 
 # All but the hours of bench_learning.
 bench: $(VENV)/installed-dev
-	@for script in $(filter-out %learning.py,$(wildcard tests/benchmarks/bench_*.py)); do \
+	@for script in $(filter-out %learning.py,$(wildcard benchmarks/bench_*.py)); do \
 	  echo "== $$script"; $(BIN)/python -m $$(echo $${script%.py} | tr / .) || exit 1; done
 
 # Where nothing can be installed: BENCH_PYTHON=python3 make bench-train BENCH_ARGS="--device cuda".
 BENCH_PYTHON ?= $(BIN)/python
 bench-train: $(if $(filter $(BIN)/python,$(BENCH_PYTHON)),$(VENV)/installed-dev)
-	$(BENCH_PYTHON) -m tests.benchmarks.bench_train $(BENCH_ARGS)
+	$(BENCH_PYTHON) -m benchmarks.bench_train $(BENCH_ARGS)
 
 # What each method learns, with the truth known: an hour or two on two cores, goes on if stopped.
 bench-learning: $(VENV)/installed-dev
-	$(BIN)/python -m tests.benchmarks.bench_learning --out build/learning
+	$(BIN)/python -m benchmarks.bench_learning --out build/learning
 
 # The wheel, in an environment of its own: what it holds, and that it runs without the checkout.
 wheel-test: $(VENV)/installed-dev
 	rm -rf build dist
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
-	$(BIN)/python tests/check_wheel.py dist/*.whl
+	$(BIN)/python tools/check_wheel.py dist/*.whl
 	$(PYTHON) -m venv build/wheel-venv
 	build/wheel-venv/bin/python -m pip install -q -c constraints.txt dist/*.whl
 	cd build && wheel-venv/bin/caco-data sample --n 4 --out locations.parquet --overwrite

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
+
 LIBRARY = sorted((ROOT / "caco_data").rglob("*.py"))
 CLI = sorted((ROOT / "cli").glob("*.py"))
 

@@ -2,7 +2,7 @@
 
 Its land follows the real coast and the real cities; plants grow by latitude and season, crops
 rotate, clouds pass with their shadows, and some places change for good, more often near cities. It
-knows what changed (`truth`). It is held against real statistics by `tests/test_simulated_looks.py`.
+knows what changed (`truth`). It is held against real statistics by `tests/test_statistics.py`.
 
 A pixel is a function of the seed, the UTM zone, its absolute coordinates and the scene: grids that
 overlap agree. Needs numpy, pyarrow and pyproj only.

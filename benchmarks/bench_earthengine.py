@@ -1,0 +1,165 @@
+"""Download from a stand-in for Earth Engine that answers after 100 ms: requests/s, CPU, memory.
+
+python -m benchmarks.bench_earthengine [LOCATIONS]
+
+The server is a process of its own, on the same machine. The bare client, with its own transport and
+with ours, is measured beside the whole download; then what a location costs, beside the sequence
+of the predecessor's script.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import ee
+from google.auth.credentials import AnonymousCredentials
+
+from caco_data.download.cluster import ClusterSettings
+from caco_data.download.estimate import size
+from caco_data.download.fetch import FetchSettings
+from caco_data.download.plan import SceneSettings
+from caco_data.download.run import DownloadSettings, Progress, download
+from caco_data.grid import grid_footprint, patch_grid
+from caco_data.sampling.locations import sample
+from caco_data.sampling.sampler import SampleSettings
+from caco_data.sources.earthengine.source import COLLECTION, EarthEngineSettings
+from caco_data.sources.limiter import Limiter
+from caco_data.types import ALL_BANDS, RGB_BANDS, Location
+from tests.support.earthengine.server import server_process
+
+LATENCY_MS = 100
+IN_FLIGHT = 40
+CAP = IN_FLIGHT * 1000 / LATENCY_MS
+#: SeCo's downloader, 10 images x 12 bands of a location: requests, bytes (facts, measured).
+PREDECESSOR = (40, 30.9e6)
+
+
+def counters(url: str, method: str = "GET") -> dict[str, Any]:
+    """Read, or with DELETE reset, what the server has counted."""
+    with urlopen(Request(f"{url}/counters", method=method)) as answer:
+        return dict(json.load(answer))
+
+
+def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
+    """Call getPixels from threads and do nothing else; calls a second, CPU seconds a call."""
+    location = Location(0, 1.44, 43.6, 32631)
+    grid = patch_grid(location)
+    source = EarthEngineSettings(url=url).open(Limiter())
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    scene = source.list_scenes(grid_footprint(grid), start, start + timedelta(days=30))[0]
+    bands = [*RGB_BANDS, "SCL"]
+    call: Callable[[int], object]
+    if own_transport:
+        vars(ee.deprecation)["deprecated_assets"] = {"_offline": None}
+        ee.Initialize(AnonymousCredentials(), url=url, project="test")
+        a, b, c, d, e, f = grid.transform
+        affine = {"scaleX": a, "shearX": b, "translateX": c}
+        affine |= {"shearY": d, "scaleY": e, "translateY": f}
+        size_px = {"width": grid.width_px, "height": grid.height_px}
+        query = {
+            "assetId": f"{COLLECTION}/{scene.image_id}", "fileFormat": "NUMPY_NDARRAY",
+            "bandIds": bands,
+            "grid": {"dimensions": size_px, "affineTransform": affine, "crsCode": grid.crs},
+        }  # fmt: skip
+        call = lambda _: ee.data.getPixels(query)  # noqa: E731
+    else:
+        call = lambda _: source.read_tile(scene, grid, bands)  # noqa: E731
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(call, range(2 * threads)))  # connections
+        n = 30 * threads
+        cpu, began = time.process_time(), time.perf_counter()
+        list(pool.map(call, range(n)))
+        return n / (time.perf_counter() - began), (time.process_time() - cpu) / n
+
+
+def whole(url: str, workers: int, n: int) -> None:
+    """Run a download; its rate is taken from the first tenth of the locations to the last."""
+    table = sample(SampleSettings(), n)
+    fetch = FetchSettings(SceneSettings(), RGB_BANDS)
+    settings = DownloadSettings(EarthEngineSettings(url=url), fetch)
+    counters(url, "DELETE")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = time.process_time()
+    seen_at: list[tuple[int, int, float]] = []
+
+    def see(now: Progress) -> None:
+        seen_at.append((now.settled, now.requests, now.elapsed_s))
+
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = ClusterSettings(IN_FLIGHT, 10 * CAP, workers)
+        done = download(settings, table, str(Path(folder) / "set"), cluster, see)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seen = counters(url)
+    first, last = (next(at for at in seen_at if at[0] >= n * part) for part in (0.1, 0.9))
+    rate = (last[1] - first[1]) / (last[2] - first[2])
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"  {workers} workers: {rate:4.0f} requests/s = {rate / CAP:.0%} of the cap, "
+        f"most in flight {seen['most_in_flight']}; CPU a tile {cpu / done.tiles * 1000:.1f} ms in "
+        f"the workers, {(time.process_time() - own) / done.tiles * 1000:.1f} ms before them; "
+        f"peak memory {after.ru_maxrss / 1024:.0f} MiB a worker, "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB before them"
+    )
+
+
+def costs(url: str) -> None:
+    """Count requests and bytes of a location."""
+    print(f"  {'predecessor, 12 bands':<28}{PREDECESSOR[0]:3} requests, {size(PREDECESSOR[1])}")
+    for name, bands in (("RGB", RGB_BANDS), ("12 bands", ALL_BANDS)):
+        counters(url, "DELETE")
+        settings = DownloadSettings(
+            EarthEngineSettings(url=url), FetchSettings(SceneSettings(), bands)
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            table = sample(SampleSettings(), 4)
+            download(
+                settings, table, str(Path(folder) / "set"), ClusterSettings(), lambda now: None
+            )
+        seen = counters(url)
+        asked = seen["requests"]["listAssets"] + seen["requests"]["getPixels"]
+        print(f"  {name:<28}{asked / 4:3.0f} requests, {size(seen['bytes_sent'] / 4)}")
+
+
+def main() -> None:
+    """Print the figures."""
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    with server_process("--source", "flat", "--latency-ms", str(LATENCY_MS)) as url:
+        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {CAP:.0f} a second")
+        print("Pixels only, nothing kept:")
+        for name, own_transport, processes in (
+            ("the client's own transport", True, 1),
+            ("our transport", False, 1),
+            ("our transport, 2 processes", False, 2),
+        ):
+            with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+                jobs = [
+                    pool.submit(bare, url, own_transport, IN_FLIGHT // processes)
+                    for _ in range(processes)
+                ]
+                found = [job.result() for job in jobs]
+            rate, cpu = sum(r for r, _ in found), max(c for _, c in found)
+            print(
+                f"  {name:<28}{rate:4.0f} getPixels/s = {rate / CAP:.0%} of the cap, "
+                f"{cpu * 1000:.1f} ms CPU each"
+            )
+        print(f"Whole download, {n} locations, to disk:")
+        for workers in (2, 4):
+            whole(url, workers, n)
+    with server_process("--source", "flat") as url:
+        print("A location of 10 tiles, every candidate clear, no compression:")
+        costs(url)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""What each method learns on the simulated archive, where the truth is known.
+
+    python -m benchmarks.bench_learning --out build/learning
+
+An hour or two on two cores. Every finished part is kept in `--out`: run it again after an
+interruption. The table comes last, its rows as JSON after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from caco_data.dataset.reader import TRUTH, TRUTH_SCHEMA, Dataset, open_dataset, read_table
+from caco_data.evaluation.features import embed
+from caco_data.evaluation.probes import change_ratio, linear_probe
+from caco_data.training.change import auroc
+from caco_data.training.device import open_device
+from caco_data.training.learner import Learner
+from caco_data.training.loop import train
+from caco_data.training.methods import MethodName
+from caco_data.training.models.weights import load_encoder
+from caco_data.training.run_folder import RunFolder, read_truth
+from caco_data.training.settings import TrainSettings
+
+METHODS: tuple[MethodName, ...] = ("moco", "seco", "teco", "caco")
+#: Classes of fewer locations are no test of a probe.
+FEW = 30
+
+
+def make_dataset(root: Path, locations: int) -> Path:
+    """Draw the locations and download their stacks, as far as that is still to do."""
+    drawn, dataset = root / "locations.parquet", root / "dataset"
+    command = [sys.executable, "-m", "caco_data.cli"]
+    if not drawn.exists():
+        subprocess.run([*command, "sample", "--n", str(locations), "--out", str(drawn)], check=True)
+    subprocess.run(
+        [*command, "download", "--locations", str(drawn), "--source", "simulated",
+         "--out", str(dataset)],
+        check=True,
+    )  # fmt: skip
+    return dataset
+
+
+def train_one(settings: TrainSettings) -> None:
+    """Train, or finish what was begun; on one thread, as the runs share the processor."""
+    torch.set_num_threads(1)
+    train(settings)
+    print(f"trained {settings.out}", flush=True)
+
+
+def evaluate(run: Path, dataset_root: Path) -> dict[str, float]:
+    """Measure a run's encoder, or read what was measured."""
+    kept = run / "evaluation.json"
+    if kept.exists():
+        found: dict[str, float] = json.loads(kept.read_text())
+        return found
+    torch.set_num_threads(1)
+    dataset = open_dataset(dataset_root)
+    features = embed(dataset, load_encoder(run / "encoder.safetensors"))
+    ids = dataset.stacks().location_ids
+    changed = read_truth(dataset, ids)
+    assert changed is not None
+    result = {"auroc_features": auroc(change_ratio(features), changed)}
+    if (run / "change.parquet").exists():
+        ratio = pq.read_table(run / "change.parquet")["ratio"].to_numpy()
+        result["auroc_estimate"] = auroc(ratio, changed)
+    result["probe"] = probe(dataset, features[:, 0])
+    kept.write_text(json.dumps(result))
+    return result
+
+
+def probe(dataset: Dataset, features: NDArray[np.float32]) -> float:
+    """Accuracy for land cover on early tiles, (L, T, F); classes of few locations left out."""
+    cover = np.array(read_table(dataset.storage, TRUTH, TRUTH_SCHEMA)["land_cover"].to_pylist())
+    names, counts = np.unique(cover, return_counts=True)
+    known = np.isin(cover, names[counts >= FEW])
+    tiles = features.shape[1]
+    return linear_probe(
+        features[known].reshape(-1, features.shape[2]),
+        cover[known].repeat(tiles),
+        np.flatnonzero(known).repeat(tiles),
+    )
+
+
+def save_untrained(run: Path, like: TrainSettings) -> None:
+    """An encoder with fresh weights, to compare with."""
+    settings = dataclasses.replace(like, out=str(run), resume=False)
+    dataset = open_dataset(settings.data)
+    folder = RunFolder(settings, dataset)
+    stacks = dataset.stacks()
+    learner = Learner(settings, stacks, open_device(settings))
+    folder.save_encoder(learner.model.encoder, stacks.bands, stacks.dtype == np.uint8)
+
+
+def table(results: dict[str, list[dict[str, float]]]) -> str:
+    """Mean and spread over the seeds, in Markdown."""
+    names = {"auroc_estimate": "estimate while training", "auroc_features": "features at the end",
+             "probe": "land cover"}  # fmt: skip
+    lines = [f"| method | {' | '.join(names.values())} |", "|---" * (1 + len(names)) + "|"]
+    for method, runs in results.items():
+        cells = []
+        for name in names:
+            values = [run[name] for run in runs if name in run]
+            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.3f}{spread}" if values else "")
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("build/learning"))
+    parser.add_argument("--locations", type=int, default=1200)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    dataset = make_dataset(options.out, options.locations)
+    # Short queue, quick key network and small views suit minutes on a thousand locations.
+    runs = [
+        TrainSettings(
+            data=str(dataset), out=str(options.out / f"{method}-{seed}"), method=method, seed=seed,
+            epochs=options.epochs, batch_size=64, queue_size=1024, key_momentum=0.99,
+            crop_size=64, device="cpu", workers=2, keep_best=0, resume=True,
+        )
+        for seed in range(options.seeds)
+        for method in reversed(METHODS)
+    ]  # fmt: skip
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        list(pool.map(train_one, runs))
+        untrained = options.out / "untrained"
+        if not untrained.exists():
+            save_untrained(untrained, runs[0])
+        folders = [untrained, *(Path(run.out) for run in runs)]
+        measured = dict(zip(folders, pool.map(evaluate, folders, repeat(dataset)), strict=True))
+    results = {"untrained": [measured[untrained]]}
+    for method in METHODS:
+        own = (path for path in folders if path.name.rpartition("-")[0] == method)
+        results[method] = [measured[path] for path in own]
+    print(table(results))
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

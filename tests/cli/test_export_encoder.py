@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from caco_data.dataset.reader import open_dataset
+from caco_data.errors import InputError
+from caco_data.training.models.encoder import RESNETS
+from caco_data.training.models.weights import TrainedEncoder, export_encoder, load_encoder
+from caco_data.training.run_folder import RunFolder
+from caco_data.training.settings import TrainSettings
+from tests.conftest import Run
+from tests.support.training_data import make_training_set
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder with an encoder of fresh weights."""
+    root = tmp_path_factory.mktemp("trained")
+    data = make_training_set(root / "set", 1)
+    settings = TrainSettings(data=str(data), out=str(root / "run"), crop_size=96)
+    torch.manual_seed(0)
+    folder = RunFolder(settings, open_dataset(data))
+    folder.save_encoder(RESNETS["resnet18"](3), ("B4", "B3", "B2"), True)
+    return root / "run"
+
+
+def as_the_authors_build_it(name: str) -> nn.Sequential:
+    """`nn.Sequential(*list(torchvision's resnet.children())[:-1], nn.Flatten())`."""
+    net = RESNETS[name](3)
+    stages = [net.get_submodule(f"layer{i}") for i in (1, 2, 3, 4)]
+    stem = [net.get_submodule("conv1"), net.get_submodule("bn1"), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+
+
+def test_what_the_authors_load_gives_the_same_features(
+    run: Run, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "encoder.pth"
+    result = run("export-encoder", trained, "--format", "caco", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{out}\n"
+    theirs = as_the_authors_build_it("resnet18")
+    theirs.load_state_dict(torch.load(out, weights_only=True))
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = load_encoder(trained / "encoder.safetensors").network(images)
+        torch.testing.assert_close(theirs(images), expected)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_released_weights_are_loaded(tmp_path: Path, name: str) -> None:
+    theirs = as_the_authors_build_it(name)
+    torch.save(theirs.state_dict(), tmp_path / f"{name}_caco_geo_100k_1000.pth")
+    ours = load_encoder(tmp_path / f"{name}_caco_geo_100k_1000.pth")
+    assert (ours.name, ours.bands, ours.size) == (name, ("B4", "B3", "B2"), 224)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.network(images), theirs(images))
+
+
+@pytest.mark.parametrize("kind", ["torchvision", "timm"])
+def test_torchvision_and_timm_have_the_names_of_a_run(
+    run: Run, trained: Path, tmp_path: Path, kind: str
+) -> None:
+    wanted = load_file(trained / "encoder.safetensors")
+    for name in ("encoder.safetensors", "encoder.pth"):
+        result = run("export-encoder", trained / "encoder.safetensors", "--format", kind,
+                     "--out", tmp_path / name)  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+    for found in (
+        load_file(tmp_path / "encoder.safetensors"),
+        torch.load(tmp_path / "encoder.pth", weights_only=True),
+    ):
+        assert found.keys() == wanted.keys()
+        assert all(torch.equal(found[name], x) for name, x in wanted.items())
+
+
+def test_bad_input_is_one_line(run: Run, trained: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.pth"
+    torch.save(as_the_authors_build_it("resnet18").state_dict(), damaged)
+    damaged.write_bytes(damaged.read_bytes()[:50_000])
+    foreign = tmp_path / "foreign.pth"
+    torch.save({"weight": torch.zeros(2)}, foreign)
+    out = tmp_path / "out.pth"
+    for source, target, words in (
+        (tmp_path / "nothing", out, "No encoder here"),
+        (tmp_path / "nothing.pth", out, "No encoder here"),
+        (damaged, out, "Not an encoder"),
+        (foreign, out, "Not an encoder"),
+        (trained.parent / "set" / "dataset.json", out, "Not an encoder"),
+        (trained, tmp_path / "out.onnx", "'.onnx'"),
+        (trained, foreign, "--overwrite"),
+    ):
+        result = run("export-encoder", source, "--out", target)
+        assert result.exit_code == 2, result.stderr
+        assert words in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert not out.exists()
+
+
+def test_timms_encoders_have_timms_names_only(tmp_path: Path) -> None:
+    encoder = TrainedEncoder("timm:vit", nn.Linear(2, 3), 3, ("B4",), 224)
+    with pytest.raises(InputError, match="--format timm"):
+        export_encoder(encoder, "torchvision", tmp_path / "x.pth")
+    assert export_encoder(encoder, "timm", tmp_path / "x.pth").keys() == {"weight", "bias"}

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from caco_data.dataset.reader import description_digest
+from caco_data.dataset.repair import repair
+from caco_data.dataset.verify import verify
+from caco_data.dataset.writer import Workspace
+from caco_data.download.fetch import Outcome
+from caco_data.storage import LocalStorage
+from tests.conftest import Run
+from tests.dataset.test_writer import contents
+from tests.support.plain_source import description, locations_table, make_dataset, outcomes
+
+N = 5
+
+
+@pytest.fixture(scope="module")
+def results() -> list[Outcome]:
+    return outcomes(N)
+
+
+@pytest.fixture(scope="module")
+def whole(results: list[Outcome], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("whole") / "set"
+    make_dataset(str(root), results)
+    return root
+
+
+@pytest.fixture
+def root(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "set"))
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+
+
+def edit_index(root: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """Change the first index row, and make dataset.json agree with the new file."""
+    table = pq.read_table(root / "index.parquet")
+    rows = table.to_pylist()
+    change(rows[0])
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), root / "index.parquet")
+    redigest(root, "index.parquet")
+
+
+def redigest(root: Path, name: str) -> None:
+    meta = json.loads((root / "dataset.json").read_text())
+    meta["tables"][name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
+    meta["sha256"] = description_digest(meta)
+    (root / "dataset.json").write_text(json.dumps(meta))
+
+
+def swap_locations(root: Path) -> None:
+    pq.write_table(locations_table(3), root / "locations.parquet")
+    redigest(root, "locations.parquet")
+
+
+def test_a_whole_data_set_passes(root: Path, run: Run) -> None:
+    result = run("verify", root)
+    assert result.exit_code == 0
+    assert f"{N} locations, all as written" in result.stdout
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated tar": (
+        lambda root: (root / "shards/000001.tar").write_bytes(
+            (root / "shards/000001.tar").read_bytes()[:5_000_000]
+        ),
+        "shards/000001.tar: truncated",
+    ),
+    "flipped byte in an array": (
+        lambda root: flip(root / "shards/000000.tar", 5000),
+        "shards/000000.tar, location 0: the digest of member 'early'",
+    ),
+    "flipped byte in the scene classes": (
+        lambda root: flip(root / "shards/000002.tar", 2_150_000),
+        "shards/000002.tar, location 4: the digest of member 'early_scl'",
+    ),
+    "flipped byte in a tar header": (
+        lambda root: flip(root / "shards/000000.tar", 3),
+        "shards/000000.tar",
+    ),
+    "flipped byte in the padding": (
+        lambda root: flip(root / "shards/000000.tar", -3),
+        "shards/000000.tar: bytes between its members",
+    ),
+    "missing shard": (
+        lambda root: (root / "shards/000001.tar").unlink(),
+        "shards/000001.tar: missing shard",
+    ),
+    "foreign file among the shards": (
+        lambda root: (root / "shards/notes.txt").write_text("x"),
+        "shards/notes.txt: foreign file",
+    ),
+    "foreign file": (
+        lambda root: (root / "index (copy).parquet").write_text("x"),
+        "index (copy).parquet: foreign file",
+    ),
+    "index with another offset": (
+        lambda root: edit_index(root, lambda row: row.update(offset=1024)),
+        "location 0: the json member and index.parquet differ",
+    ),
+    "index with another CRS": (
+        lambda root: edit_index(root, lambda row: row.update(crs="EPSG:4326")),
+        "location 0: the json member and index.parquet differ",
+    ),
+    "flipped byte in the index": (
+        lambda root: flip(root / "index.parquet", 700),
+        "index.parquet: its digest",
+    ),
+    "missing rejected.parquet": (
+        lambda root: (root / "rejected.parquet").unlink(),
+        "rejected.parquet: missing",
+    ),
+    "locations of another table": (
+        lambda root: swap_locations(root),
+        "locations.parquet: 3 rows where dataset.json counts 5",
+    ),
+    "a shard of another data set": (
+        lambda root: shutil.copy(root / "shards/000000.tar", root / "shards/000001.tar"),
+        "shards/000001.tar, location 0: not in index.parquet",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_each_damage_is_named_with_exit_code_1(root: Path, run: Run, damage: str) -> None:
+    plant, named = DAMAGES[damage]
+    plant(root)
+    result = run("verify", root)
+    assert result.exit_code == 1
+    assert named in result.stdout
+    assert result.stderr.startswith("error: ")
+
+
+def test_wrong_shapes_and_places_are_found_even_when_digests_agree(
+    results: list[Outcome], tmp_path: Path
+) -> None:
+    # A writer with other ideas of the format: bands that dataset.json does not announce.
+    storage = LocalStorage(tmp_path)
+    other = description()
+    other["settings"] = {**other["settings"], "bands": ["B4", "B3"]}  # type: ignore[dict-item]
+    workspace = Workspace(storage, other, [0], 2)
+    workspace.keep(results[0])
+    workspace.finish(locations_table(1))
+    (damage,) = verify(storage).damages
+    assert "another shape" in damage.what
+
+
+def test_damaged_or_missing_description(root: Path, run: Run, tmp_path: Path) -> None:
+    text = (root / "dataset.json").read_text()
+    (root / "dataset.json").write_text(text.replace('"nbytes": 4', '"nbytes": 5', 1))
+    result = run("verify", root)
+    assert result.exit_code == 1
+    assert "dataset.json" in result.stderr
+    (root / "dataset.json").write_text(text[:99])
+    assert run("verify", root).exit_code == 1
+    result = run("verify", tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("damage", "dropped"),
+    [
+        ("flipped byte in an array", 1),
+        ("missing shard", 2),
+        ("truncated tar", 1),
+        ("flipped byte in a tar header", 2),
+        ("flipped byte in the padding", 0),
+    ],
+)
+def test_repair_keeps_the_sound_and_the_rest_is_fetched_to_the_same_bytes(
+    root: Path, whole: Path, results: list[Outcome], damage: str, dropped: int
+) -> None:
+    DAMAGES[damage][0](root)
+    storage = LocalStorage(root)
+    assert repair(storage, verify(storage)) == dropped
+    workspace = Workspace(storage, description(), list(range(N)), 2)
+    assert len(workspace.pending) == dropped
+    for i in workspace.pending:
+        workspace.keep(results[i])
+    workspace.finish(locations_table(N))
+    assert contents(root) == contents(whole)
+
+
+def test_info(root: Path, run: Run) -> None:
+    text = run("info", root).stdout
+    assert "5 complete of 5" in text
+    assert "B4, B3, B2 as uint16" in text
+    summary = json.loads(run("info", "--json", root).stdout)
+    assert summary["counts"]["complete"] == N
+    assert summary["periods"]["late"]["tiles"] == 5 * N
+    assert run("info", root / "nothing").exit_code == 2

@@ -1,0 +1,293 @@
+"""`caco-data download` from Earth Engine: through the command, workers and faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+from rasterio.io import MemoryFile
+
+from caco_data.dataset.reader import open_dataset
+from caco_data.download.plan import SceneSettings, periods
+from caco_data.grid import grid_footprint, patch_grid
+from caco_data.sampling.location_files import read_locations
+from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.types import RGB_BANDS, Grid, Location
+from tests.conftest import Run
+from tests.support import ROOT
+from tests.support.earthengine.faults import FaultPlan
+from tests.support.earthengine.server import server_process
+
+N = 6
+
+
+@pytest.fixture(scope="module")
+def table(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("locations") / "locations.parquet"
+    assert run("sample", "--n", N, "--seed", 4, "--out", out).exit_code == 0
+    return out
+
+
+def counters(url: str) -> Any:
+    with urlopen(f"{url}/counters") as answer:
+        return json.load(answer)
+
+
+def put_plan(url: str, plan: FaultPlan) -> None:
+    urlopen(Request(f"{url}/faults", plan.to_json().encode(), method="PUT")).close()
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "shards").iterdir())}
+
+
+def download(run: Run, url: str, table: Path, out: Path, *options: object) -> Any:
+    return run(
+        "download", "--ee-url", url, "--locations", table, "--out", out, "--workers", 2,
+        "--min-complete", 0, *options,
+    )  # fmt: skip
+
+
+def test_both_ways_to_the_archive_give_the_same_bytes(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    bands = ("--bands", "all", "--locations-per-shard", 4)
+    with server_process("--page-size", "30", "--gzip") as url:
+        result = download(run, url, table, tmp_path / "ee", *bands)
+        assert result.exit_code == 0, result.stderr
+        asked = counters(url)["requests"]
+    options = ("--source", "simulated", "--locations", table, "--out", tmp_path / "simulated")
+    result = run("download", *options, "--min-complete", 0, *bands)
+    assert result.exit_code == 0, result.stderr
+    assert len(shards(tmp_path / "ee")) == 2
+    assert shards(tmp_path / "ee") == shards(tmp_path / "simulated")
+    assert asked["algorithms"] == 3  # once to try, and once a worker
+    assert run("verify", tmp_path / "ee").exit_code == 0
+    meta = open_dataset(tmp_path / "ee").meta
+    assert meta["source"] == {
+        "name": "earthengine", "collection": "COPERNICUS/S2_SR_HARMONIZED",
+        "endpoint": "127.0.0.1",
+    }  # fmt: skip
+
+
+def test_tiles_lie_to_the_pixel_where_the_source_has_them(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    with server_process() as url:
+        assert download(run, url, table, tmp_path / "d").exit_code == 0
+    dataset = open_dataset(tmp_path / "d")
+    archive = SimulatedSettings().open()
+    rng = np.random.default_rng(0)
+    rows = dataset.index.to_pylist()
+    for row in rows[:: len(rows) // 4]:
+        tile = dataset.read_member(row["location_id"], row["period"])[row["t"]]
+        with MemoryFile() as file:
+            profile = {"driver": "GTiff", "count": 3, "height": 264, "width": 264}
+            place = {"crs": row["crs"], "transform": rasterio.Affine(*row["transform"][:6])}
+            with file.open(**profile, **place, dtype="uint16") as written:
+                written.write(tile)
+            with file.open() as read:
+                # A block of the source's own, anywhere inside, on a grid of its own.
+                left = read.bounds.left + 60 * int(rng.integers(0, 43))
+                top = read.bounds.top - 60 * int(rng.integers(0, 43))
+                window = read.window(left, top - 60, left + 60, top)
+                pixels = read.read(window=window)
+                epsg = read.crs.to_epsg()
+        footprint = grid_footprint(Grid(epsg, int(left), int(top), 6, 6))
+        when = row["acquired"]
+        scenes = archive.list_scenes(footprint, when, when.replace(year=when.year + 1))
+        scene = next(s for s in scenes if s.image_id == row["image_id"])
+        # Places are made whole: ask for the patch's size around the block.
+        own = archive.read_tile(scene, Grid(epsg, int(left), int(top)), RGB_BANDS)
+        np.testing.assert_array_equal(pixels, own[:, :6, :6])
+
+
+FLAT = ("--source", "flat")
+
+
+@pytest.fixture(scope="module")
+def many(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """500 locations of which the flat world can serve all."""
+    out = tmp_path_factory.mktemp("many") / "locations.parquet"
+    assert run("sample", "--n", 500, "--out", out).exit_code == 0
+    return out
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_the_caps_hold_over_all_workers(
+    run: Run, table: Path, tmp_path: Path, workers: int
+) -> None:
+    with server_process(*FLAT, "--latency-ms", "120") as url:
+        caps = ("--concurrency", 7, "--requests-per-second", 40, "--workers", workers)
+        result = download(run, url, table, tmp_path / "d", *caps)
+        assert result.exit_code == 0, result.stderr
+        seen = counters(url)
+    assert seen["most_in_flight"] <= 7
+    assert seen["highest_rate"] <= 40
+    assert seen["requests"]["listAssets"] + seen["requests"]["getPixels"] == 12 * N
+
+
+def test_500_locations_survive_every_kind_of_passing_fault(
+    run: Run, many: Path, tmp_path: Path
+) -> None:
+    rates = {"429": 0.04, "429_retry_after": 0.01, "500": 0.01, "503": 0.01, "drop": 0.01,
+             "short_body": 0.01, "stall": 0.005}  # fmt: skip
+    fast = ("--bands", "B2", "--requests-per-second", 2000, "--deadline", 1)
+    with server_process(*FLAT) as url:
+        calm = download(run, url, many, tmp_path / "calm", *fast)
+        assert calm.exit_code == 0, calm.stderr
+        put_plan(url, FaultPlan(rates, retry_after_s=0.2, stall_s=1.5))
+        rough = download(run, url, many, tmp_path / "rough", *fast)
+        assert rough.exit_code == 0, rough.stderr
+        faults = counters(url)["faults"]
+    assert set(faults) == set(rates)
+    assert "429 x" in rough.stderr
+    assert shards(tmp_path / "calm") == shards(tmp_path / "rough")
+
+
+def test_throttling_is_answered_with_fewer_requests_in_flight(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    with server_process(*FLAT, "--latency-ms", "30", "--capacity", "4") as url:
+        result = download(
+            run, url, table, tmp_path / "d", "--concurrency", 16, "--requests-per-second", 2000
+        )
+        assert result.exit_code == 0, result.stderr
+        seen = counters(url)
+    assert open_dataset(tmp_path / "d").meta["counts"]["complete"] == N
+    assert 0 < seen["faults"]["capacity"] < 12 * N  # fewer than one a request
+
+
+def test_a_permanent_fault_rejects_that_location_only(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    rows = read_locations(table)
+    victim = Location(2, float(rows.longitude[2]), float(rows.latitude[2]), int(rows.utm_epsg[2]))
+    archive, patch = SimulatedSettings().open(), grid_footprint(patch_grid(victim))
+    vanished = tuple(
+        scene.image_id
+        for period in periods(2, SceneSettings(seed=4))
+        for scene in archive.list_scenes(patch, period.start, period.end)
+    )
+    with server_process() as url:
+        put_plan(url, FaultPlan(vanished=vanished))
+        assert download(run, url, table, tmp_path / "d").exit_code == 0
+    rejected = pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist()
+    (row,) = [row for row in rejected if row["reason"] == "unreadable scenes"]
+    assert row["location_id"] == 2
+    assert "not found (does not exist" in row["detail"]  # the server's own words
+
+
+def test_an_exhausted_quota_stops_the_run_and_resuming_continues(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    options = ("--locations-per-shard", 2, "--concurrency", 2)
+    with server_process(*FLAT) as url:
+        whole = download(run, url, table, tmp_path / "whole", *options)
+        assert whole.exit_code == 0, whole.stderr
+        put_plan(url, FaultPlan(quota=40))
+        stopped = download(run, url, table, tmp_path / "d", *options)
+        assert stopped.exit_code == 4
+        assert "EECU-hours per month" in stopped.stderr
+        assert "Run the same command again" in stopped.stderr
+        kept = len(list((tmp_path / "d").rglob("0000*.tar")))
+        assert kept >= 1
+        put_plan(url, FaultPlan())
+        before = counters(url)["requests"]["getPixels"]
+        resumed = download(run, url, table, tmp_path / "d", *options)
+        assert resumed.exit_code == 0, resumed.stderr
+        assert counters(url)["requests"]["getPixels"] - before < 10 * N
+    assert shards(tmp_path / "d") == shards(tmp_path / "whole")
+
+
+def test_a_service_that_never_answers_stops_the_run(run: Run, table: Path, tmp_path: Path) -> None:
+    with server_process(*FLAT, "--fault", "503=1") as url:
+        result = download(run, url, table, tmp_path / "d", "--max-retries", 1)
+    assert result.exit_code == 4
+    assert "gives no answer: 2 tries" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--ee-url", "http://127.0.0.1:9", "--max-retries", "1"), 4, "gives no answer"),
+        (("--ee-url", "nonsense"), 2, "--ee-url"),
+        (("--service-account", "none.json"), 2, "none.json"),
+    ],
+)
+def test_nothing_is_written_when_the_service_cannot_be_opened(
+    run: Run, table: Path, tmp_path: Path, options: tuple[str, ...], code: int, words: str
+) -> None:
+    result = run("download", "--locations", table, "--out", tmp_path / "d", *options)
+    assert result.exit_code == code
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "d").exists()
+
+
+@contextmanager
+def cluster_by_hand(folder: Path) -> Iterator[str]:
+    """Start a scheduler and two workers, each a process of its own."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    file = folder / "scheduler.json"
+    where = ["--scheduler-file", str(file), "--no-dashboard"]
+    scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", *where]
+    worker = ["dask_worker", *where, "--nthreads", "4", "--no-nanny"]
+    started = []
+    try:
+        for program in (scheduler, worker, worker):
+            command = [sys.executable, "-m", f"distributed.cli.{program[0]}", *program[1:]]
+            started.append(subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL))
+        end = time.monotonic() + 30
+        while not file.exists():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait(20)
+
+
+def test_two_workers_started_by_hand(run: Run, table: Path, tmp_path: Path) -> None:
+    with cluster_by_hand(tmp_path) as scheduler, server_process(*FLAT) as url:
+        caps = ("--scheduler", scheduler, "--concurrency", 6)
+        result = download(run, url, table, tmp_path / "there", *caps)
+        assert result.exit_code == 0, result.stderr
+        seen = counters(url)
+        assert seen["most_in_flight"] <= 6
+        assert seen["requests"]["algorithms"] == 2  # once in each worker
+        assert download(run, url, table, tmp_path / "here").exit_code == 0
+    assert shards(tmp_path / "there") == shards(tmp_path / "here")
+
+
+def test_a_dry_run_prints_the_plan_and_asks_for_nothing(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    options = ("--locations", table, "--out", tmp_path / "d", "--ee-url", "http://127.0.0.1:9")
+    result = run("download", "--dry-run", *options)
+    assert result.exit_code == 0
+    assert f"at least {12 * N}" in result.stdout
+    assert "hours" in result.stdout
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_big_run_is_announced(run: Run, tmp_path: Path) -> None:
+    big = tmp_path / "big.parquet"
+    assert run("sample", "--n", "2k", "--out", big).exit_code == 0
+    options = ("--locations", big, "--out", tmp_path / "d", "--ee-url", "http://127.0.0.1:9")
+    result = run("download", *options, "--max-retries", 0)
+    assert result.exit_code == 4
+    assert "about 25,000 requests" in result.stderr

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from caco_data.dataset.shards import decode, read_shard
+from caco_data.download.fetch import Outcome, fetch_location
+from caco_data.errors import InputError, RefusedError
+from caco_data.grid import patch_grid
+from caco_data.sources.limiter import Counts, Limiter
+from caco_data.sources.retry import RetryPolicy
+from caco_data.types import Scene
+from tests.support.plain_source import (
+    FETCH,
+    POLICY,
+    PlainSettings,
+    PlainSource,
+    locations,
+    outcomes,
+)
+
+
+def test_a_location_becomes_a_part_with_its_truth() -> None:
+    limiter = Limiter()
+    (outcome,) = outcomes(1, limiter=limiter)
+    assert outcome.part is not None
+    assert outcome.rejection is None
+    assert outcome.truth is not None
+    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    assert [row["t"] for row in record.rows] == [0, 1, 2, 3, 4] * 2
+    # 2 listings and 10 tiles: every first candidate is clear
+    nbytes = 10 * 4 * 264 * 264 * 2
+    assert limiter.pulse().counts == Counts(requests=12, nbytes=nbytes, tiles=10)
+    grid = patch_grid(locations(1)[0])
+    b4 = decode(record.arrays["early.npy"], ".npy")[0, 0]
+    assert b4[0, 0] == 1 + ((grid.left_m // 10) * 3 + (grid.top_m // 10) * 5 + 3000) % 9999
+    assert record.rows[0]["transform"] == [10, 0, grid.left_m, 0, -10, grid.top_m]
+    assert record.rows[0]["crs"] == "EPSG:32631"
+
+
+def test_outcomes_do_not_depend_on_passing_failures() -> None:
+    (calm,) = outcomes(1)
+    limiter = Limiter()
+    (rough,) = outcomes(1, PlainSettings(transient=2), limiter=limiter)
+    assert rough.part == calm.part
+    assert limiter.pulse().counts.retries == {"503": 24}
+    assert limiter.pulse().counts.requests == 36
+
+
+def test_reasons_of_rejections() -> None:
+    left = patch_grid(locations(1)[0]).left_m
+    (cloudy,) = outcomes(1, PlainSettings(cloudy_locations=(left,)))
+    assert cloudy.part is None
+    assert cloudy.rejection is not None
+    assert cloudy.rejection.reason == "too cloudy"
+    (vanished,) = outcomes(1, PlainSettings(vanished=True))
+    assert vanished.rejection is not None
+    assert vanished.rejection.reason == "unreadable scenes"
+    assert "Image not found" in vanished.rejection.detail
+
+
+def test_retries_used_up_reject_the_location_if_others_get_answers() -> None:
+    limiter = Limiter()
+    policy = RetryPolicy(max_retries=2, base_s=0)
+    source = PlainSettings(transient=3).open(limiter)
+    with pytest.raises(RefusedError, match="gives no answer: 3 tries in 0 s ended in 503"):
+        fetch_location(locations(1)[0], source, FETCH, policy, limiter)
+
+    class Busy(PlainSource):
+        def list_scenes(self, *args: Any) -> list[Scene]:
+            limiter.answered()  # as another thread's call would
+            return super().list_scenes(*args)
+
+    busy = Busy(PlainSettings(transient=3), limiter)
+    failed = fetch_location(locations(1)[0], busy, FETCH, policy, limiter)
+    assert failed.rejection is not None
+    assert failed.rejection.reason == "retries used up"
+
+
+def test_a_refusal_stops_everything() -> None:
+    source = PlainSettings(refused_after=5).open()
+    with pytest.raises(RefusedError) as refused:
+        fetch_location(locations(1)[0], source, FETCH, POLICY, Limiter())
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+
+
+def test_scl_is_native() -> None:
+    (outcome,) = outcomes(1)
+    assert outcome.part is not None
+    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    scl = decode(record.arrays["early_scl.npy"], ".npy")
+    assert scl.dtype == np.uint8
+    assert scl.shape == (5, 132, 132)
+    assert (scl == 4).all()
+
+
+def cs(**settings: Any) -> tuple[Outcome, Counts]:
+    limiter = Limiter()
+    fetch = replace(FETCH, scenes=replace(FETCH.scenes, cloud_mask="cs+"))
+    (outcome,) = outcomes(1, PlainSettings(**settings), fetch, limiter)
+    return outcome, limiter.pulse().counts
+
+
+def masks(outcome: Outcome) -> set[str]:
+    assert outcome.part is not None
+    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    return {row["cloud_mask"] for row in record.rows}
+
+
+def test_cloud_score_costs_a_small_request_a_tile_and_is_recorded() -> None:
+    outcome, counts = cs()
+    assert masks(outcome) == {"cs+"}
+    assert counts.requests == 22
+    assert counts.nbytes == 10 * 264 * 264 * (4 * 2 + 4)
+    assert masks(outcomes(1)[0]) == {"scl"}
+
+
+def test_scenes_that_are_cloudy_by_their_score_are_not_read() -> None:
+    left = patch_grid(locations(1)[0]).left_m
+    outcome, counts = cs(cloudy_locations=(left,))
+    assert outcome.rejection is not None
+    assert outcome.rejection.reason == "too cloudy"
+    assert counts.nbytes == (counts.requests - 2) * 264 * 264 * 4  # scores only
+
+
+def test_scenes_without_a_score_are_judged_by_their_classes() -> None:
+    outcome, counts = cs(scored=False)
+    assert masks(outcome) == {"scl"}
+    assert counts.requests == 22
+
+
+def test_a_source_without_scores_is_an_input_error() -> None:
+    class Unscored:
+        list_scenes = PlainSource.list_scenes
+        read_tile = PlainSource.read_tile
+
+    fetch = replace(FETCH, scenes=replace(FETCH.scenes, cloud_mask="cs+"))
+    with pytest.raises(InputError, match="--cloud-mask"):
+        fetch_location(locations(1)[0], Unscored(), fetch, POLICY, Limiter())

@@ -1,0 +1,289 @@
+"""Downloads over a real Dask cluster: caps, interrupts, resuming to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from caco_data.dataset.reader import open_dataset
+from caco_data.download.cluster import ClusterSettings
+from caco_data.download.run import DownloadSettings, Progress, download
+from caco_data.errors import InputError, RefusedError
+from caco_data.grid import patch_grid
+from caco_data.sampling.location_files import read_locations
+from caco_data.types import Location
+from tests.conftest import Run
+from tests.dataset.test_writer import contents
+from tests.support import ROOT
+from tests.support.plain_source import FETCH, PlainSettings
+
+CACO = [sys.executable, "-m", "caco_data.cli"]
+N = 12
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    path = tmp_path_factory.mktemp("locations") / "locations.parquet"
+    assert run("sample", "--n", N, "--out", path).exit_code == 0
+    return path
+
+
+def command(table: Path, out: Path, *more: str) -> list[str]:
+    return [
+        *CACO, "download", "--source", "simulated", "--locations", str(table), "--out", str(out),
+        "--locations-per-shard", "4", "--concurrency", "4", *more,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Download without an interruption."""
+    out = tmp_path_factory.mktemp("whole") / "dataset"
+    done = subprocess.run(
+        command(table, out, "--min-complete", "0.5"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{out}\n"
+    return out
+
+
+def test_the_data_set_is_as_described(whole: Path, table: Path, run: Run) -> None:
+    dataset = open_dataset(whole)
+    counts = dataset.meta["counts"]
+    assert counts["locations"] == N
+    assert counts["complete"] + sum(counts["rejected"].values()) == N
+    assert dataset.index["clear_fraction"].to_numpy().min() >= 0.9
+    assert dataset.index["cloud_pct"].to_numpy().max() <= 20
+    assert run("verify", whole).exit_code == 0
+    assert read_locations(whole / "locations.parquet").location_id.tolist() == list(range(N))
+
+
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(
+    whole: Path, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "dataset"
+    rng = random.Random(0)
+
+    def settled() -> int:
+        parts = len(list(out.glob(".work/?????????.tar")))
+        return parts + 4 * len(list(out.glob(".work/??????.parquet")))
+
+    for target in (0, 1, 5, 8):
+        process = subprocess.Popen(
+            command(table, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and settled() < target:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+        assert process.poll() is None, "nothing was left to kill"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(
+        command(table, out, "--min-complete", "0.5"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert contents(out) == contents(whole)
+
+
+def test_ctrl_c_exits_130_within_5_seconds_and_says_how_to_resume(
+    whole: Path, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "dataset"
+    process = subprocess.Popen(
+        command(table, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".work/*.tar")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    pressed = time.monotonic()
+    _, stderr = process.communicate(timeout=30)
+    assert time.monotonic() - pressed < 5
+    assert process.returncode == 130
+    assert stderr.strip().startswith("error: Interrupted")
+    assert "resume" in stderr
+    assert "Traceback" not in stderr
+    kept = {path.name for path in out.glob(".work/*.tar")}
+    assert kept
+    again = subprocess.run(
+        command(table, out, "--min-complete", "0.5", "--json-log"), capture_output=True, text=True
+    )
+    assert again.returncode == 0
+    last = json.loads([x for x in again.stderr.splitlines() if x.startswith("{")][-1])
+    assert last["tiles"] <= 10 * (N - len(kept))
+    assert contents(out) == contents(whole)
+
+
+def test_a_finished_data_set_is_left_alone_and_other_settings_are_refused(
+    whole: Path, table: Path, run: Run
+) -> None:
+    before = contents(whole)
+    args = command(table, whole, "--min-complete", "0.5")[len(CACO) :]
+    result = run(*args)
+    assert result.exit_code == 0
+    assert "nothing was left to do" in result.stderr
+    result = run(*args, "--max-cloud", "30", "--gap-years", "3")
+    assert result.exit_code == 2
+    assert "gap_years 4 -> 3" in result.stderr
+    assert "max_cloud_pct 20.0 -> 30.0" in result.stderr
+    assert contents(whole) == before
+
+
+def plain(
+    table: Path, out: Path, source: PlainSettings, cluster: ClusterSettings, fill: bool = False
+) -> tuple[Progress, list[tuple[int, int]]]:
+    """Download from the plain world; final progress, and (settled, pending) after each location."""
+    seen: list[tuple[int, int]] = []
+    settings = DownloadSettings(source, FETCH, locations_per_shard=5, fill=fill)
+    result = download(
+        settings,
+        read_locations(table),
+        str(out),
+        cluster,
+        lambda now: seen.append((now.settled, now.pending)),
+    )
+    return result, seen
+
+
+TWO = ClusterSettings(concurrency=4, workers=2)
+
+
+def test_any_fsspec_url_may_be_the_output(table: Path, tmp_path: Path) -> None:
+    result, seen = plain(table, tmp_path / "local", PlainSettings(), TWO)
+    assert result.done == N
+    assert seen[0] == (0, N)
+    assert seen[-1] == (N, 0)
+    url = f"memory://{tmp_path.name}"
+    settings = DownloadSettings(PlainSettings(), FETCH, locations_per_shard=5)
+    download(settings, read_locations(table), url, TWO, lambda now: None)
+    remote = open_dataset(url)
+    assert remote.digest == open_dataset(tmp_path / "local").digest
+    assert remote.read_member(3, "late").shape == (5, 3, 264, 264)
+
+
+def test_a_refusal_keeps_what_is_finished_and_resuming_continues(
+    table: Path, tmp_path: Path
+) -> None:
+    one = ClusterSettings(concurrency=1, workers=1)
+    with pytest.raises(RefusedError, match="Quota exhausted"):
+        plain(table, tmp_path / "d", PlainSettings(refused_after=40), one)
+    assert len(list((tmp_path / "d/.work").glob("*.tar"))) == 3  # of 12 requests each
+    with pytest.raises(InputError, match="refused_after 40 -> None"):
+        plain(table, tmp_path / "d", PlainSettings(), one)
+
+
+def test_fill_draws_replacements_until_n_are_complete(table: Path, tmp_path: Path) -> None:
+    rows = read_locations(table)
+    first = Location(0, float(rows.longitude[0]), float(rows.latitude[0]), int(rows.utm_epsg[0]))
+    source = PlainSettings(cloudy_locations=(patch_grid(first).left_m,))
+    result, _ = plain(table, tmp_path / "d", source, TWO, fill=True)
+    assert result.done == N
+    assert result.rejected == {"too cloudy": 1}
+    filled = read_locations(tmp_path / "d/locations.parquet")
+    assert filled.location_id.tolist() == list(range(N + 1))
+    assert open_dataset(tmp_path / "d").meta["counts"]["complete"] == N
+
+
+def test_fill_interrupted_at_any_location_resumes_to_the_same_bytes(
+    table: Path, tmp_path: Path
+) -> None:
+    rows = read_locations(table)
+    grids = [
+        patch_grid(Location(i, float(rows.longitude[i]), float(rows.latitude[i]),
+                            int(rows.utm_epsg[i])))
+        for i in (0, 7, 11)
+    ]  # fmt: skip
+    source = PlainSettings(cloudy_locations=tuple(grid.left_m for grid in grids))
+    plain(table, tmp_path / "whole", source, TWO, fill=True)
+    settings = DownloadSettings(source, FETCH, locations_per_shard=5, fill=True)
+
+    def stop(now: Progress) -> None:
+        if now.settled == 2:  # two more locations a run, the replacements among them
+            raise KeyboardInterrupt
+
+    one = ClusterSettings(concurrency=1, workers=1)
+    runs = 0
+    while True:
+        runs += 1
+        try:
+            download(settings, rows, str(tmp_path / "again"), one, stop)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert runs > 5
+    assert contents(tmp_path / "again") == contents(tmp_path / "whole")
+
+
+def test_an_existing_scheduler_with_workers_started_by_hand(
+    table: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    scheduler_file = tmp_path / "scheduler.json"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+             "--port", "0", "--no-dashboard", "--scheduler-file", str(scheduler_file)],
+            env=env, stderr=subprocess.DEVNULL,
+        )
+    ]  # fmt: skip
+    try:
+        for name in ("one", "two"):
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file",
+                     str(scheduler_file), "--nthreads", "2", "--name", name, "--no-dashboard",
+                     "--no-nanny"],
+                    env=env, stderr=subprocess.DEVNULL,
+                )
+            )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not scheduler_file.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        address = json.loads(scheduler_file.read_text())["address"]
+        cluster = ClusterSettings(concurrency=5, scheduler=address)
+        result, _ = plain(table, tmp_path / "there", PlainSettings(), cluster)
+        assert result.done == N
+        assert "of 5 requests in flight" in caplog.text
+    finally:
+        for process in started:
+            process.kill()
+        for process in started:
+            process.wait(20)
+    plain(table, tmp_path / "here", PlainSettings(), TWO)
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+def test_no_scheduler_answers(table: Path, run: Run, tmp_path: Path) -> None:
+    result = run(
+        "download", "--source", "simulated", "--locations", table, "--out", tmp_path / "d",
+        "--scheduler", "tcp://127.0.0.1:9",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "tcp://127.0.0.1:9" in result.stderr
+
+
+def test_too_few_complete_is_exit_code_3(table: Path, run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "d"
+    result = run(*command(table, out, "--max-cloud", "0")[len(CACO) :])
+    assert result.exit_code == 3
+    assert f"of {N} locations are complete" in result.stderr
+    assert open_dataset(out).meta["counts"]["rejected"]
+    assert run("verify", out).exit_code == 0
+
+
+def test_missing_locations_are_an_input_error(run: Run, tmp_path: Path) -> None:
+    result = run("download", "--source", "simulated", "--locations", tmp_path / "none.parquet")
+    assert result.exit_code == 2
+    assert "none.parquet" in result.stderr

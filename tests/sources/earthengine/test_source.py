@@ -1,0 +1,336 @@
+"""The Earth Engine source, through the unmodified client, against the stand-in."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import logging
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from caco_data.errors import (
+    CacoDataError,
+    InputError,
+    PermanentError,
+    RefusedError,
+    SourceError,
+    TransientError,
+)
+from caco_data.grid import grid_footprint
+from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
+from caco_data.sources.earthengine.source import EarthEngineSettings, _array, scene_of
+from caco_data.sources.limiter import Limiter
+from caco_data.sources.retry import RetryPolicy, call_with_retries
+from caco_data.sources.simulated.source import SimulatedSettings, SimulatedSource
+from caco_data.types import ALL_BANDS, SCL_BAND, Grid, Scene
+from tests.support.earthengine.faults import FaultPlan
+from tests.support.earthengine.server import EarthEngineServer
+from tests.support.simulated_statistics import grid_at
+
+YEAR = (datetime(2020, 3, 1, tzinfo=UTC), datetime(2021, 3, 1, tzinfo=UTC))
+#: Toulouse; Buenos Aires; a village on the antimeridian's western side.
+PLACES = [(1.44, 43.6), (-58.4, -34.6), (-179.97, -16.6)]
+
+
+@pytest.fixture(scope="module")
+def archive() -> SimulatedSource:
+    return SimulatedSettings().open()
+
+
+@pytest.fixture
+def server(archive: SimulatedSource) -> Iterator[EarthEngineServer]:
+    with EarthEngineServer(archive, page_size=40) as running:
+        yield running
+
+
+def opened(server: EarthEngineServer, **settings: Any) -> Any:
+    return EarthEngineSettings(url=server.url, **settings).open()
+
+
+def scenes_at(source: ImageSource, grid: Grid) -> list[Scene]:
+    return sorted(source.list_scenes(grid_footprint(grid), *YEAR), key=lambda s: s.image_id)
+
+
+def _fits() -> tuple[SourceSettings, Callable[..., ImageSource], Callable[..., CloudScoreSource]]:
+    """Let mypy hold the source against the protocols."""
+    return EarthEngineSettings(), EarthEngineSettings().open, EarthEngineSettings().open
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_listings_equal_the_archives_own_over_several_pages(
+    server: EarthEngineServer, archive: SimulatedSource, place: tuple[float, float]
+) -> None:
+    grid = grid_at(*place)
+    source = opened(server)
+    expected = scenes_at(archive, grid)
+    assert len(expected) > 60
+    assert scenes_at(source, grid) == expected
+    assert server.counters.summary()["requests"]["listAssets"] == -(-len(expected) // 40)
+    clear = source.list_scenes(grid_footprint(grid), *YEAR, 20.0)
+    assert {s.image_id for s in clear} == {s.image_id for s in expected if s.cloud_pct <= 20}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_tiles_equal_the_archives_own_in_every_band(
+    server: EarthEngineServer, archive: SimulatedSource, place: tuple[float, float]
+) -> None:
+    grid = grid_at(*place)
+    scene = next(s for s in scenes_at(archive, grid) if s.epsg == grid.epsg)
+    bands = (*ALL_BANDS, SCL_BAND)
+    tile = opened(server).read_tile(scene, grid, bands)
+    assert tile.dtype == np.uint16
+    assert tile.shape == (13, 264, 264)
+    np.testing.assert_array_equal(tile, archive.read_tile(scene, grid, bands))
+    assert server.counters.summary()["requests"]["getPixels"] == 1  # all bands in one
+    # Native values come back by decimation: every pixel of 20 m or 60 m is one value.
+    for band, step in (("B11", 2), ("B8A", 2), (SCL_BAND, 2), ("B1", 6), ("B9", 6)):
+        layer = tile[bands.index(band)]
+        native = layer[::step, ::step]
+        np.testing.assert_array_equal(native.repeat(step, 0).repeat(step, 1), layer)
+
+
+def test_cloud_scores_equal_the_archives_own(
+    server: EarthEngineServer, archive: SimulatedSource
+) -> None:
+    grid = grid_at(*PLACES[0])
+    scene = scenes_at(archive, grid)[0]
+    score = opened(server).read_cloud_score(scene, grid)
+    assert score.dtype == np.float32
+    np.testing.assert_array_equal(score, archive.read_cloud_score(scene, grid))
+
+
+THROTTLED = {"429": "429", "429_retry_after": "429", "403_rate": "403"}
+PASSING = THROTTLED | {
+    "500": "500", "503": "503", "drop": "connection", "short_body": "connection",
+    "html": "corrupt body", "truncated_npy": "corrupt body", "corrupt_gzip": "corrupt body",
+    "stall": "timeout", "drip": "deadline", "wrong_shape": "wrong shape",
+    "missing_band": "missing band",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "what"), PASSING.items())
+def test_passing_faults_are_transient(
+    server: EarthEngineServer, archive: SimulatedSource, fault: str, what: str
+) -> None:
+    grid = grid_at(*PLACES[0])
+    scene = scenes_at(archive, grid)[0]
+    source = opened(server, deadline_s=0.6)
+    server.plan = FaultPlan({fault: 1.0}, stall_s=2.0)
+    with pytest.raises(TransientError) as caught:
+        source.read_tile(scene, grid, ["B4", "B3"])
+    assert caught.value.what == what
+    assert caught.value.throttled == (fault in THROTTLED)
+    assert caught.value.retry_after_s == (1.0 if fault == "429_retry_after" else None)
+    assert pickle.loads(pickle.dumps(caught.value)).throttled == caught.value.throttled
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "drop", "short_body", "html", "truncated_npy"])
+def test_passing_faults_of_listings_are_transient(server: EarthEngineServer, fault: str) -> None:
+    source = opened(server)
+    server.plan = FaultPlan({fault: 1.0})
+    with pytest.raises(TransientError):
+        source.list_scenes(grid_footprint(grid_at(*PLACES[0])), *YEAR)
+
+
+def test_an_answer_comes_through_any_mixture_of_faults(
+    server: EarthEngineServer, archive: SimulatedSource
+) -> None:
+    grid = grid_at(*PLACES[0])
+    scenes = scenes_at(archive, grid)[:12]
+    limiter = Limiter()
+    source = EarthEngineSettings(url=server.url, deadline_s=0.5).open(limiter)
+    kinds = [kind for kind in PASSING if kind not in ("429_retry_after", "stall", "drip")]
+    server.plan = FaultPlan(dict.fromkeys(kinds, 0.05), seed=3)
+    policy = RetryPolicy(max_retries=30, base_s=0.0)
+    for scene in scenes:
+        tile = call_with_retries(lambda s=scene: source.read_tile(s, grid, ["B2"]), policy, limiter)  # type: ignore[misc]
+        np.testing.assert_array_equal(tile, archive.read_tile(scene, grid, ["B2"]))
+    retries = sum(limiter.pulse().counts.retries.values())
+    assert 0 < retries == sum(server.counters.summary()["faults"].values())
+
+
+def refused(server: EarthEngineServer, plan: FaultPlan) -> SourceError:
+    grid = grid_at(*PLACES[0])
+    scene = scenes_at(SimulatedSettings().open(), grid)[0]
+    source = opened(server)
+    server.plan = plan
+    with pytest.raises(SourceError) as caught:
+        source.read_tile(scene, grid, ["B4"])
+    return caught.value
+
+
+def test_what_no_retry_mends(server: EarthEngineServer) -> None:
+    quota = refused(server, FaultPlan(quota=0))
+    assert isinstance(quota, RefusedError)
+    assert "EECU-hours per month" in str(quota)
+    token = refused(server, FaultPlan({"401": 1.0}))
+    assert isinstance(token, RefusedError)
+    assert "earthengine authenticate" in str(token)
+    scene = scenes_at(SimulatedSettings().open(), grid_at(*PLACES[0]))[0]
+    vanished = refused(server, FaultPlan(vanished=(scene.image_id,)))
+    assert isinstance(vanished, PermanentError)
+    assert "not found" in str(vanished)  # the server's own words
+    server.plan = FaultPlan()
+    with pytest.raises(PermanentError, match="B10"):
+        opened(server).read_tile(scene, grid_at(*PLACES[0]), ["B10"])
+
+
+class _Litter:
+    """Garbage whose collection lets another thread run."""
+
+    def __init__(self) -> None:
+        self.cycle = self
+
+    def __del__(self) -> None:
+        time.sleep(0)
+
+
+def test_threads_may_decode_tiles_at_once() -> None:
+    def decode(width: int) -> tuple[int, ...]:
+        _Litter()
+        file = io.BytesIO()
+        np.save(file, np.zeros((2, width), [("B2", "<u2")]))
+        return _array(file.getvalue()).shape
+
+    switching, collecting = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            shapes = list(threads.map(decode, range(1, 4001)))
+    finally:
+        sys.setswitchinterval(switching)
+        gc.set_threshold(*collecting)
+    assert shapes == [(2, width) for width in range(1, 4001)]
+
+
+def test_odd_listing_entries_are_passed_over() -> None:
+    assert scene_of({"type": "IMAGE", "id": "COPERNICUS/S2_SR_HARMONIZED/x"}) is None
+    square = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    far = [[179.9, 0.0], [-179.9, 0.0], [-179.9, 1.0], [179.8, 1.5], [179.9, 0.0]]
+    entry: dict[str, Any] = {
+        "id": "COPERNICUS/S2_SR_HARMONIZED/x",
+        "startTime": "2020-01-01T10:00:00.123Z",
+        "properties": {"CLOUDY_PIXEL_PERCENTAGE": 3},
+        "bands": [{"grid": {"crsCode": "EPSG:32601"}}],
+    }
+    for geometry, n in (
+        ({"type": "LinearRing", "coordinates": square}, 3),
+        ({"type": "MultiPolygon", "coordinates": [[square], [far]]}, 4),
+    ):
+        scene = scene_of(entry | {"geometry": geometry})
+        assert scene is not None
+        assert len(scene.footprint.longitudes) == n
+        assert np.ptp(scene.footprint.longitudes) <= 1.0  # whole over the antimeridian
+
+
+# --- credentials ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without any credentials."""
+    for name in ("HOME", "CLOUDSDK_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "EARTHENGINE_PROJECT", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    return tmp_path
+
+
+@pytest.fixture
+def key_file(server: EarthEngineServer, tmp_path: Path) -> Path:
+    """A service-account key whose tokens the stand-in gives."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path = tmp_path / "key.json"
+    path.write_text(
+        json.dumps(
+            {
+                "type": "service_account", "project_id": "my-project", "private_key_id": "1",
+                "private_key": pem.decode(), "client_email": "me@my-project", "client_id": "1",
+                "token_uri": f"{server.url}/token",
+            }
+        )
+    )  # fmt: skip
+    return path
+
+
+def test_no_credentials_for_google_is_an_input_error(nobody: Path) -> None:
+    with pytest.raises(InputError, match=r"earthengine authenticate.*--source simulated"):
+        EarthEngineSettings(project="p").open()
+
+
+def test_broken_credentials_are_named_without_their_content(nobody: Path) -> None:
+    folder = nobody / ".config" / "earthengine"
+    folder.mkdir(parents=True)
+    (folder / "credentials").write_text('{"refresh_token": "SECRET"')
+    key = nobody / "key.json"
+    key.write_text('{"private_key": "SECRET"}')
+    for settings in (EarthEngineSettings(project="p"), EarthEngineSettings(key_file=str(key))):
+        with pytest.raises(CacoDataError) as caught:
+            settings.open()
+        assert "SECRET" not in str(caught.value)
+        assert caught.value.exit_code in (2, 4)
+
+
+def test_a_key_file_opens_and_an_expired_token_is_renewed(
+    server: EarthEngineServer, archive: SimulatedSource, key_file: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level(logging.DEBUG)
+    server.require_token = True
+    with pytest.raises(RefusedError):
+        opened(server)
+    settings = EarthEngineSettings(url=server.url, key_file=str(key_file))
+    source = settings.open()
+    grid = grid_at(*PLACES[0])
+    scene = scenes_at(archive, grid)[0]
+    server.expire_tokens()
+    np.testing.assert_array_equal(
+        source.read_tile(scene, grid, ["B4"]), archive.read_tile(scene, grid, ["B4"])
+    )
+    assert server.counters.summary()["requests"]["token"] == 2
+    found = settings.find_credentials()
+    told = caplog.text + repr(settings) + repr(found) + repr(pickle.dumps(settings))
+    assert "PRIVATE KEY" not in told
+    assert "ya29." not in told
+
+
+def test_no_access_to_the_project_is_refused_with_the_servers_words(
+    server: EarthEngineServer, key_file: Path
+) -> None:
+    server.plan = FaultPlan(denied_projects=("my-project",))
+    with pytest.raises(RefusedError, match=r"permission to use project my-project.*--project"):
+        opened(server, key_file=str(key_file))
+    opened(server, key_file=str(key_file), project="another")
+
+
+def test_credentials_are_sent_to_google_only(nobody: Path, server: EarthEngineServer) -> None:
+    (nobody / ".config" / "earthengine").mkdir(parents=True)
+    (nobody / ".config" / "earthengine" / "credentials").write_text('{"refresh_token": "SECRET"}')
+    assert EarthEngineSettings(url=server.url).find_credentials().kind == "none"
+    assert EarthEngineSettings(url="https://evil.example/googleapis.com").find_credentials(
+    ).kind == "none"  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(InputError, match="--ee-url"):
+        EarthEngineSettings(url=url).open()

@@ -1,0 +1,193 @@
+"""The simulated archive against the statistics of real Sentinel-2, each with its tolerance.
+
+Real figures: one mixed place in Catalonia, and EuroSAT (the project's facts). The reference place
+here is as mixed: forest, a lake, fields and meadows in the hills north of the Pyrenees.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from caco_data.sources.simulated.land_cover import Cover
+from caco_data.types import ALL_BANDS
+from tests.support.simulated_statistics import (
+    Floats,
+    as_eurosat,
+    autocorrelation,
+    clear_tiles,
+    day,
+    grid_at,
+    power_slope,
+    scenes_of,
+    source,
+    windows_of,
+)
+
+REFERENCE = (1.77, 43.16)
+B4 = ALL_BANDS.index("B4")
+
+
+@lru_cache(maxsize=16)
+def reference(start: datetime, end: datetime, count: int = 1) -> list[Floats]:
+    return list(islice(clear_tiles(grid_at(*REFERENCE), start, end), count))
+
+
+def june() -> Floats:
+    return reference(day(2020, 6, 5), day(2020, 7, 5))[0]
+
+
+def test_band_medians_are_within_a_factor_of_two() -> None:
+    real = [229, 287, 461, 279, 745, 2127, 2519, 2575, 2704, 2687, 1547, 696]
+    ratio = np.median(june(), axis=(1, 2)) / real
+    assert np.all((ratio > 0.5) & (ratio < 2)), ratio
+    assert np.median(np.abs(np.log(ratio))) < np.log(1.35)
+
+
+def test_band_spreads_are_within_a_factor_of_two_and_a_half() -> None:
+    real = [65, 110, 163, 200, 331, 890, 1070, 1114, 1145, 1084, 714, 450]
+    ratio = june().std(axis=(1, 2)) / real
+    assert np.all((ratio > 0.4) & (ratio < 2.5)), ratio
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "real", "tolerance"),
+    [("B2", "B4", 0.94, 0.06), ("B3", "B4", 0.92, 0.08), ("B4", "B8", 0.37, 0.35),
+     ("B8", "B11", 0.83, 0.25), ("B2", "B8", 0.21, 0.35)],
+)  # fmt: skip
+def test_band_correlations(one: str, other: str, real: float, tolerance: float) -> None:
+    a, b = (june()[ALL_BANDS.index(name)].ravel() for name in (one, other))
+    assert np.corrcoef(a, b)[0, 1] == pytest.approx(real, abs=tolerance)
+
+
+def test_structure_in_space() -> None:
+    red, infrared = june()[B4], june()[ALL_BANDS.index("B8")]
+    assert power_slope(red) == pytest.approx(-2.8, abs=0.6)
+    for lag, real_red, real_infrared in (
+        (1, 0.91, 0.99), (2, 0.79, 0.96), (4, 0.65, 0.91), (16, 0.41, 0.68), (64, 0.17, 0.16),
+    ):  # fmt: skip
+        assert autocorrelation(red, lag) == pytest.approx(real_red, abs=0.2)
+        assert autocorrelation(infrared, lag) == pytest.approx(real_infrared, abs=0.35)
+
+
+def test_haze_lifts_the_dark_end_from_date_to_date() -> None:
+    tiles = reference(day(2020, 5, 15), day(2020, 9, 15), 8)
+    dark = [np.percentile(tile[B4], 2) for tile in tiles]
+    assert 50 < np.ptp(dark) < 350
+    assert 40 < min(dark) < 350
+
+
+def test_vegetation_by_season() -> None:
+    def ndvi(tile: Floats) -> float:
+        red, infrared = tile[B4], tile[ALL_BANDS.index("B8")]
+        return float(((infrared - red) / (infrared + red)).mean())
+
+    winter = reference(day(2020, 12, 10), day(2021, 2, 10))[0]
+    assert ndvi(june()) == pytest.approx(0.53, abs=0.15)
+    assert ndvi(winter) == pytest.approx(0.42, abs=0.15)
+    assert ndvi(winter) < ndvi(june()) - 0.04
+
+
+def test_likeness_of_the_same_place_on_two_dates() -> None:
+    # Real, red band: same month 0.89-0.96, June against the next June 0.53-0.60 and two years on
+    # 0.85-0.91, summer against winter -0.1-0.3. The simulation keeps the order and the overlap of
+    # short and long differences, with likenesses up to 0.4 higher.
+    def alike(a: Floats, b: Floats) -> float:
+        return float(np.corrcoef(a[B4].ravel(), b[B4].ravel())[0, 1])
+
+    junes = [reference(day(year, 6, 5), day(year, 7, 5), 2) for year in (2020, 2021, 2022)]
+    winter = reference(day(2020, 12, 10), day(2021, 2, 10))[0]
+    same_month = alike(*junes[0])
+    next_year = alike(junes[0][0], junes[1][0])
+    two_years_on = alike(junes[0][0], junes[2][0])
+    summer_winter = alike(junes[0][0], winter)
+    assert same_month > 0.85
+    assert 0.4 < next_year < 0.9
+    assert two_years_on > next_year + 0.03  # crops rotate: the odd year is the odd one out
+    assert -0.2 < summer_winter < 0.7
+    assert summer_winter < next_year < same_month
+
+
+#: EuroSAT: mean red, green, blue; spread within an image; grey autocorrelation at 1 and 4 pixels.
+_CLASSES = {
+    Cover.FOREST: ((40, 65, 76), (4, 4, 3), (0.73, 0.35)),
+    Cover.RESIDENTIAL: ((99, 103, 113), (25, 19, 18), (0.71, 0.20)),
+    Cover.INDUSTRIAL: ((123, 125, 134), (48, 40, 38), (0.87, 0.46)),
+    Cover.ANNUAL_CROP: ((127, 118, 116), (37, 20, 16), (0.96, 0.75)),
+    Cover.SEA: ((47, 72, 89), (3, 3, 2), (0.91, 0.67)),
+}
+_WHERE = ((2.34, 48.86), (4.28, 52.1), (2.25, 41.45), (24.6, 60.3), (2.22, 48.7), (1.77, 43.16),
+          (2.1, 48.2), (3.7, 48.4), (3.9, 48.4), (4.0, 52.0))  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def class_figures() -> dict[Cover, Floats]:
+    """Per class (9,): mean and spread of red, green, blue, autocorrelation at 1, 4, 16 pixels."""
+    figures: dict[Cover, list[Floats]] = {cover: [] for cover in _CLASSES}
+    for place in _WHERE:
+        grid = grid_at(*place)
+        for tile in islice(clear_tiles(grid, day(2020, 5, 15), day(2020, 9, 15)), 1):
+            picture = as_eurosat(tile[[B4, B4 - 1, B4 - 2]])
+            for cover, found in figures.items():
+                for rows, columns in windows_of(cover, grid, 0.7):
+                    image = picture[:, rows, columns]
+                    grey = [autocorrelation(image.mean(axis=0), lag) for lag in (1, 4, 16)]
+                    found.append(np.r_[image.mean((1, 2)), image.std((1, 2)), grey])
+    return {cover: np.mean(found, axis=0) for cover, found in figures.items()}
+
+
+@pytest.mark.parametrize("cover", _CLASSES, ids=lambda cover: cover.name.lower())
+def test_land_cover_looks_like_its_eurosat_class(cover: Cover) -> None:
+    mean, within, likeness = (np.array(real) for real in _CLASSES[cover])
+    figures = class_figures()[cover]
+    # A class's own images differ by 10 to 40 in their means.
+    np.testing.assert_allclose(figures[:3], mean, atol=42)
+    assert np.all(figures[3:6] < 2.2 * within + 3), figures
+    assert np.all(figures[3:6] > 0.2 * within), figures
+    np.testing.assert_allclose(figures[6:8], likeness, atol=0.36)
+
+
+def test_texture_tells_classes_apart() -> None:
+    figures = class_figures()
+    spread = {cover: row[3] for cover, row in figures.items()}
+    assert spread[Cover.SEA] < spread[Cover.FOREST] < spread[Cover.RESIDENTIAL]
+    assert spread[Cover.RESIDENTIAL] < spread[Cover.INDUSTRIAL]
+    # Streets and roofs are one to three pixels wide, fields tens.
+    assert figures[Cover.RESIDENTIAL][7] < figures[Cover.INDUSTRIAL][7] < (
+        figures[Cover.ANNUAL_CROP][7]
+    )  # fmt: skip
+
+
+def test_clouds_are_bright_and_their_shadows_dark() -> None:
+    grid = grid_at(*REFERENCE)
+    covers, bright, dark = [], [], []
+    for scene in scenes_of(grid, day(2020, 4), day(2020, 10)):
+        tile = source().read_tile(scene, grid, ("B4", "B8", "SCL"))
+        scl = tile[2]
+        cloud, shadow, clear = scl == 9, scl == 3, np.isin(scl, (4, 5))
+        covers.append((scene.cloud_pct, np.isin(scl, (8, 9, 10)).mean() * 100))
+        if min(cloud.mean(), shadow.mean(), clear.mean()) > 0.02:
+            bright.append(np.median(tile[0][cloud]))
+            dark.append(np.median(tile[1][shadow]) / np.median(tile[1][clear]))
+    assert np.median(bright) > 2878  # the dark end of the real thick cloud
+    assert np.median(dark) < 0.75
+    scene_pct, patch_pct = np.array(covers).T
+    assert np.corrcoef(scene_pct, patch_pct)[0, 1] > 0.6
+    # A patch is smaller than a field of clouds: some are cloudy in clear scenes, and the reverse.
+    assert np.any(patch_pct[(scene_pct > 30) & (scene_pct < 80)] < 3)
+    assert np.any(patch_pct[scene_pct < 50] > scene_pct[scene_pct < 50] + 10)
+
+
+def test_snow_in_northern_winters_only() -> None:
+    grid = grid_at(10.4, 63.4)
+
+    def snow(start: datetime, end: datetime) -> float:
+        tiles = (source().read_tile(s, grid, ["SCL"]) for s in scenes_of(grid, start, end))
+        return max(float((tile == 11).mean()) for tile in tiles)
+
+    assert snow(day(2021, 1), day(2021, 3)) > 0.02
+    assert snow(day(2021, 6), day(2021, 9)) == 0

@@ -1,0 +1,63 @@
+"""The Earth Engine stand-in as a server: `python -m tests.support.earthengine --port 8080`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from contextlib import suppress
+
+from caco_data.sources.simulated.source import SimulatedSettings
+from tests.support.earthengine.faults import FaultPlan
+from tests.support.earthengine.server import EarthEngineServer
+from tests.support.flat_source import FlatSource
+
+
+def _rate(text: str) -> tuple[str, float]:
+    kind, _, rate = text.partition("=")
+    return kind, float(rate)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.support.earthengine",
+        description="Earth Engine's REST API in small, on this machine.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=8080, help="0 for a free one")
+    parser.add_argument("--source", choices=("simulated", "flat"), default="simulated")
+    parser.add_argument("--seed", type=int, default=0, help="of the archive and of the faults")
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--page-size", type=int, default=1000)
+    parser.add_argument("--fault", type=_rate, action="append", default=[], metavar="KIND=RATE")
+    parser.add_argument("--capacity", type=int, help="429 with more in flight")
+    parser.add_argument("--quota", type=int, help="429 for good after so many requests")
+    parser.add_argument("--stall-s", type=float, default=5.0)
+    parser.add_argument("--gzip", action="store_true")
+    parser.add_argument("--require-token", action="store_true")
+    args = parser.parse_args()
+    try:
+        plan = FaultPlan(
+            dict(args.fault), args.seed, capacity=args.capacity, quota=args.quota,
+            stall_s=args.stall_s,
+        )  # fmt: skip
+    except ValueError as error:
+        parser.error(str(error))
+    flat = args.source == "flat"
+    server = EarthEngineServer(
+        FlatSource() if flat else SimulatedSettings(args.seed).open(),
+        plan,
+        port=args.port,
+        latency_s=args.latency_ms / 1000,
+        page_size=args.page_size,
+        gzip_answers=args.gzip,
+        require_token=args.require_token,
+    )
+    # A shell starts a background job with ^C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), server:
+        print(f"Earth Engine's stand-in listens on {server.url}", flush=True)
+        signal.pause()
+
+
+_main()

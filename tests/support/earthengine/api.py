@@ -1,0 +1,214 @@
+"""What Earth Engine's REST API answers, in small: discovery, listAssets, getPixels. No sockets.
+
+Backed by any `ImageSource`. Where the service would resample, or filter by something else, this
+refuses, so that nobody relies on it unawares.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.errors import PermanentError, RefusedError, TransientError
+from caco_data.sources.base import CloudScoreSource, ImageSource
+from caco_data.sources.simulated.catalogue import find
+from caco_data.sources.simulated.source import SimulatedSource
+from caco_data.types import SCL_BAND, Grid, Scene
+from tests.support.earthengine.entries import (
+    BAND_PX,
+    COLLECTION,
+    ROOT,
+    entry_basic,
+    entry_fields,
+    entry_full,
+    parse_fields,
+)
+from tests.support.earthengine.messages import (
+    Answer,
+    ApiError,
+    Request,
+    bad_request,
+    not_found,
+    parse_filter,
+    parse_pixels,
+)
+from tests.support.flat_source import FlatSource, find_flat, flat_scene
+
+T = TypeVar("T")
+
+CLOUD_SCORE = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
+BANDS = {COLLECTION: tuple(BAND_PX), CLOUD_SCORE: ("cs", "cs_cdf")}
+
+#: Most that getPixels gives at once (Earth Engine guide, "Quotas").
+MAX_BYTES = 48 * 1024 * 1024
+
+_DTYPES = {SCL_BAND: "u1", "cs": "<f4", "cs_cdf": "<f4"}
+
+
+def _client_file(name: str) -> Path:
+    spec = find_spec("ee")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "tests" / name
+
+
+@lru_cache(maxsize=1)
+def algorithms() -> bytes:
+    """List the algorithms, as the client's own tests have them."""
+    return _client_file("algorithms.json").read_bytes()
+
+
+@lru_cache(maxsize=4)
+def discovery(url: str) -> bytes:
+    """Describe the API: the client's own document, which is stale, brought up to v1."""
+    text = _client_file("cloud_api_discovery_document.json").read_text()
+    document = json.loads(text.replace("v1alpha", "v1"))
+    for name in ("rootUrl", "baseUrl", "mtlsRootUrl"):
+        document[name] = url + "/"
+    projects = document["resources"]["projects"]
+    for resource in (projects, projects["resources"]["assets"]):
+        for name in ("filter", "view"):
+            resource["methods"]["listAssets"]["parameters"][name] = {
+                "type": "string",
+                "location": "query",
+            }
+    return json.dumps(document).encode()
+
+
+class Api:
+    """The API over a source; its methods may be called from many threads.
+
+    An image is found by its name alone where the source is simulated or flat; otherwise only after
+    it has been listed.
+    """
+
+    def __init__(self, source: ImageSource, page_size: int) -> None:
+        self._source = source
+        self._page_size = page_size
+        self._listed: dict[str, Scene] = {}
+
+    def list_assets(self, request: Request) -> Answer:
+        """Answer a listing, a page at a time.
+
+        Raises
+        ------
+        ApiError
+            400 or 404.
+        """
+        if request.path != f"/v1/{ROOT}{COLLECTION}:listAssets":
+            raise not_found(f"Asset '{request.path}'")
+        wanted = parse_filter(request.query.get("filter", ""))
+        view = request.query.get("view", "FULL")
+        try:
+            first = int(request.query.get("pageToken", 0))
+            size = int(request.query.get("pageSize", 0)) or self._page_size
+        except ValueError as error:
+            raise bad_request(f"Invalid page: {error}") from None
+        if view not in ("BASIC", "FULL") or first < 0 or size < 0:
+            raise bad_request("Invalid view or page")
+        scenes = _ask(lambda: self._source.list_scenes(wanted.footprint, wanted.start, wanted.end))
+        # A source lists in no order; pages need one.
+        scenes = sorted(filter(wanted.holds, scenes), key=lambda scene: scene.image_id)
+        self._listed.update((scene.image_id, scene) for scene in scenes)
+        end = first + min(size, self._page_size)
+        fields = request.query.get("fields")
+        if fields and not parse_fields(fields).keys() >= {"assets", "nextPageToken"}:
+            raise bad_request("This stand-in selects fields of assets, with nextPageToken, only")
+        if fields:
+            entries = ", ".join([entry_fields(scene, fields) for scene in scenes[first:end]])
+        else:
+            entry = entry_basic if view == "BASIC" else entry_full
+            entries = ", ".join([entry(scene) for scene in scenes[first:end]])
+        token = f', "nextPageToken": "{end}"' if end < len(scenes) else ""
+        return Answer(f'{{"assets": [{entries}]{token}}}'.encode())
+
+    def get_pixels(self, request: Request) -> Answer:
+        """Answer a pixel request with a NumPy file: a structured array (H, W), a field a band.
+
+        Raises
+        ------
+        ApiError
+            400 or 404.
+        """
+        collection = request.path.removeprefix(f"/v1/{ROOT}").rpartition("/")[0]
+        if collection not in BANDS:
+            raise not_found(f"Asset '{request.path}'")
+        scene = self._scene(request.image_id)
+        bands, grid = parse_pixels(request.body)
+        unknown = [band for band in bands if band not in BANDS[collection]]
+        if unknown or not bands or len(set(bands)) < len(bands):
+            raise bad_request(
+                f"Bands {list(bands)} are not each one of {', '.join(BANDS[collection])}"
+            )
+        dtype = np.dtype([(band, _DTYPES.get(band, "<u2")) for band in bands])
+        nbytes = dtype.itemsize * grid.width_px * grid.height_px
+        if nbytes > MAX_BYTES:
+            raise bad_request(
+                f"Total request size ({nbytes} bytes) must be less than or equal to "
+                f"{MAX_BYTES} bytes."
+            )
+        if grid.epsg != scene.epsg:
+            raise bad_request(f"The image is in EPSG:{scene.epsg}; nothing is resampled here")
+        return Answer(self._npy(collection, scene, grid, dtype), 200, "application/octet-stream")
+
+    def _npy(self, collection: str, scene: Scene, grid: Grid, dtype: np.dtype[np.void]) -> bytes:
+        source, bands = self._source, dtype.names or ()
+        if collection == CLOUD_SCORE:
+            if not isinstance(source, CloudScoreSource):
+                raise not_found(f"Image asset '{CLOUD_SCORE}/{scene.image_id}'")
+            score = _ask(lambda: source.read_cloud_score(scene, grid), absent=True)
+            return npy([score] * len(bands), dtype)
+        if isinstance(source, FlatSource):
+            return _flat_npy(grid.height_px, grid.width_px, dtype)
+        return npy(_ask(lambda: source.read_tile(scene, grid, bands)), dtype)
+
+    def _scene(self, image_id: str) -> Scene:
+        if image_id in self._listed:
+            return self._listed[image_id]
+        source = self._source
+        try:
+            if isinstance(source, SimulatedSource):
+                return find(source._seed, image_id).scene
+            if isinstance(source, FlatSource):
+                return find_flat(image_id)
+        except PermanentError:
+            pass
+        raise not_found(f"Image asset '{image_id}'")
+
+
+def _ask(call: Callable[[], T], absent: bool = False) -> T:
+    """Ask the source; what it raises becomes what the service would answer."""
+    try:
+        return call()
+    except PermanentError as error:
+        raise (not_found if absent else bad_request)(str(error)) from None
+    except RefusedError as error:
+        raise ApiError(403, "PERMISSION_DENIED", "forbidden", str(error)) from None
+    except TransientError as error:
+        raise ApiError(503, "UNAVAILABLE", "backendError", str(error)) from None
+
+
+def npy(layers: Iterable[NDArray[Any]], dtype: np.dtype[np.void]) -> bytes:
+    """Encode layers (H, W), one a field, as a NumPy file of a structured array."""
+    named = dict(zip(dtype.names or (), layers, strict=True))
+    pixels = np.empty(next(iter(named.values())).shape, dtype)
+    for name, layer in named.items():
+        pixels[name] = layer
+    buffer = io.BytesIO()
+    np.save(buffer, pixels, allow_pickle=False)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=64)
+def _flat_npy(height_px: int, width_px: int, dtype: np.dtype[np.void]) -> bytes:
+    """Encode the flat world once a shape: it is the same everywhere."""
+    grid = Grid(32631, 0, 0, width_px, height_px)
+    return npy(FlatSource().read_tile(flat_scene(0, 32631), grid, dtype.names or ()), dtype)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from caco_data.dataset.reader import open_dataset
+from caco_data.training.augment import NORMALISATION, STRETCH
+from caco_data.training.batches import BatchReader
+from caco_data.training.learner import Learner
+from caco_data.training.settings import TrainSettings
+from tests.support.training_data import make_training_set
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
+    data = make_training_set(tmp_path_factory.mktemp("data") / "set", 12)
+    return TrainSettings(
+        data=str(data), device="cpu", batch_size=8, queue_size=64, embedding=16, crop_size=32
+    )
+
+
+def make_learner(settings: TrainSettings) -> Learner:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    return Learner(settings, open_dataset(settings.data).stacks(), fabric)
+
+
+def test_views_come_from_the_tiles_of_the_paper(tiny: TrainSettings) -> None:
+    learner = make_learner(tiny)
+    tiles = torch.empty(3, 4, 3, 264, 264, dtype=torch.uint8)
+    for t, value in enumerate((30, 50, 70)):
+        tiles[t] = value
+    query, *keys = learner._views([tiles], 0, 0, 4)
+    mean, deviation = NORMALISATION["B3"]
+    low, high = STRETCH["B3"]
+
+    def green(value: int) -> torch.Tensor:
+        level = ((value - low) / (high - low) - mean) / deviation
+        return torch.full((4, 32, 32), level)
+
+    torch.testing.assert_close(query[:, 1], green(30), rtol=0, atol=1e-4)
+    torch.testing.assert_close(keys[1][:, 1], green(70), rtol=0, atol=1e-4)
+    # Augmented views are recoloured, yet nearer to their own tile than to the others.
+    many = torch.empty(3, 400, 3, 32, 32, dtype=torch.uint8)
+    for t, value in enumerate((20, 50, 80)):
+        many[t] = value
+    _, *keys = learner._views([many], 0, 0, 400)
+    brightness = [float(key.mean()) for key in keys]
+    plain = [float(make[:, 1].mean()) for make in learner._views([many], 0, 0, 400)[:1]]
+    assert brightness[2] < brightness[0] < brightness[1]
+    assert float(keys[0][:, 1].std()) > 0.05
+    assert float(keys[2][:, 1].std()) > 0.05
+    assert plain[0] < float(keys[1][:, 1].mean())
+
+
+def test_a_batch_is_learnt(tiny: TrainSettings) -> None:
+    settings = dataclasses.replace(tiny, method="seco", key_momentum=0.9)
+    learner = make_learner(settings)
+    batch = next(BatchReader(open_dataset(settings.data).stacks(), 8, 0).epoch(0))
+    assert learner.model.queue is not None
+    queue = learner.model.queue.clone()
+    losses = []
+    for step in range(15):
+        losses.append(float(learner.learn(batch, step, 0.03).loss.detach().sum()))
+        learner.model.queue.copy_(queue)  # else the batch's own keys become its negatives
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes what makes a host wait for its GPU: values asked for, masks whose sum is a shape."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.waits: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = str(func.overloadpacket)
+        masks = name in ("aten.index", "aten.index_put_") and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        if masks or name in ("aten._local_scalar_dense", "aten.masked_select", "aten.equal"):
+            self.waits.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("framework", ["moco", "simclr"])
+def test_a_step_never_waits_for_the_device(tiny: TrainSettings, framework: str) -> None:
+    settings = dataclasses.replace(tiny, framework=framework)  # type: ignore[arg-type]
+    learner = make_learner(settings)
+    batch = next(BatchReader(open_dataset(settings.data).stacks(), 8, 0).epoch(0))
+    with _Watch() as watch:
+        scores = learner.learn(batch, 0, 0.03)
+        assert watch.waits == []
+        float(scores.loss.detach().sum())
+    assert watch.waits == ["aten._local_scalar_dense"]
+
+
+def test_estimator_gets_the_rows_of_its_locations(tiny: TrainSettings) -> None:
+    learner = make_learner(tiny)
+    assert learner.estimator is not None
+    batch = next(BatchReader(open_dataset(tiny.data).stacks(), 8, 0).epoch(0))
+    learner.learn(batch, 0, 0.03)
+    seen = learner.estimator.seen.reshape(-1, 2).all(1).nonzero()[:, 0]
+    assert seen.tolist() == sorted(batch.locations.tolist())
