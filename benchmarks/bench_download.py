@@ -17,10 +17,11 @@ from caco_data.download.plan import SceneSettings
 from caco_data.download.run import DownloadSettings, download
 from caco_data.sampling.locations import sample
 from caco_data.sampling.sampler import SampleSettings
+from caco_data.sentinel2 import RGB_BANDS
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
 from caco_data.sources.simulated.source import SimulatedSettings
-from caco_data.types import RGB_BANDS, Location
+from caco_data.types import Location
 
 N = 48
 #: The stages of a location, by the functions that do them.

@@ -23,17 +23,17 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from caco_data.dataset.reader import TRUTH, TRUTH_SCHEMA, Dataset, open_dataset, read_table
+from caco_data.dataset.layout import TRUTH, TRUTH_SCHEMA
+from caco_data.dataset.reader import Dataset, open_dataset, read_table
 from caco_data.evaluation.features import embed
 from caco_data.evaluation.probes import change_ratio, linear_probe
-from caco_data.training.change import auroc
 from caco_data.training.device import open_device
 from caco_data.training.learner import Learner
 from caco_data.training.loop import train
-from caco_data.training.methods import MethodName
+from caco_data.training.metrics import auroc
 from caco_data.training.models.weights import load_encoder
 from caco_data.training.run_folder import RunFolder, read_truth
-from caco_data.training.settings import TrainSettings
+from caco_data.training.settings import MethodName, TrainSettings
 
 METHODS: tuple[MethodName, ...] = ("moco", "seco", "teco", "caco")
 #: Classes of fewer locations are no test of a probe.

@@ -9,8 +9,9 @@ import time
 from datetime import UTC, datetime
 
 from caco_data.grid import grid_footprint, patch_grid, utm_epsg
+from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 from caco_data.sources.simulated.source import SimulatedSettings
-from caco_data.types import ALL_BANDS, RGB_BANDS, Grid, Location
+from caco_data.types import Grid, Location
 
 START, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
 #: Country, fringes, a core, a coast, the tropics: places differ in what has to be drawn.

@@ -12,24 +12,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from caco_data.sentinel2 import PIXEL_M
+
 PeriodName = Literal["early", "late"]
 PERIODS: tuple[PeriodName, PeriodName] = ("early", "late")
 
 #: Side of a patch: 264 pixels of 10 m (paper, section 3.5, and the released data set).
 PATCH_PX = 264
-PIXEL_M = 10
 PATCH_M = PATCH_PX * PIXEL_M
-
-#: The L2A bands in the product's own order (B10 is not part of L2A), and their native pixel.
-BAND_PIXEL_M: dict[str, int] = {
-    "B1": 60, "B2": 10, "B3": 10, "B4": 10, "B5": 20, "B6": 20, "B7": 20, "B8": 10,
-    "B8A": 20, "B9": 60, "B11": 20, "B12": 20,
-}  # fmt: skip
-ALL_BANDS = tuple(BAND_PIXEL_M)
-RGB_BANDS = ("B4", "B3", "B2")
-#: Scene classification of L2A, 20 m (Sentinel-2 L2A product guide, section "SCL").
-SCL_BAND = "SCL"
-SCL_PIXEL_M = 20
+#: Tiles of a stack (paper, section 3.3: five images a period).
+TILES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +187,26 @@ class Rejection:
     """A word or two, the same for every such case: `too cloudy`, `no scenes`, ..."""
     detail: str
     """The slot, the counts, the server's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a simulated archive knows of a patch."""
+
+    changed_fraction: float
+    """Share of pixels, 0..1, whose permanent land cover at the middle of the late period differs
+    from that at the middle of the early one."""
+    land_cover: str
+    """Dominant class in the early period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a location."""
+
+    location_id: int
+    part: bytes | None
+    """Its stacks as a shard of one location, or None when it was rejected."""
+    rejection: Rejection | None
+    truth: Truth | None
+    """What the source knows of the location, when it is simulated."""

@@ -13,7 +13,7 @@ from .progress import DownloadProgress, duration, retries
 
 if TYPE_CHECKING:
     from caco_data.download.plan import CloudMask
-    from caco_data.download.run import Progress
+    from caco_data.download.progress import Progress
     from caco_data.sources.base import SourceSettings
 
 #: Requests a second that a project has (Earth Engine guide, "Quotas").

@@ -43,7 +43,7 @@ class Bands(click.ParamType):  # type: ignore[type-arg]
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
         """Parse, or fail naming the bands there are."""
-        from caco_data.types import ALL_BANDS, RGB_BANDS  # numpy would slow --help down
+        from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 
         if isinstance(value, tuple):
             return value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from caco_data.download.run import Progress
+    from caco_data.download.progress import Progress
 
 LINE_EVERY_S = 60.0
 

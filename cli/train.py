@@ -16,7 +16,7 @@ from .options import COUNT, Bands
 from .progress import duration
 
 if TYPE_CHECKING:
-    from caco_data.training.run_folder import Progress
+    from caco_data.training.metrics import Progress
     from caco_data.training.settings import PresetName
 
 _EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")

@@ -18,33 +18,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset.shards import EXTRA_MEMBERS, INDEX_SCHEMA, bands_by_pixel, decode
+from caco_data.dataset.layout import (
+    DESCRIPTION,
+    EXTRA_MEMBERS,
+    FORMAT,
+    INDEX,
+    INDEX_SCHEMA,
+    SHARDS,
+    bands_by_pixel,
+)
+from caco_data.dataset.shards import decode
 from caco_data.errors import DatasetError, InputError
+from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage, open_storage, read_bytes
-from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, PeriodName
-
-FORMAT = "caco-data/1"
-DESCRIPTION = "dataset.json"
-INDEX = "index.parquet"
-LOCATIONS = "locations.parquet"
-REJECTED = "rejected.parquet"
-#: Only with the simulated source: location_id, changed_fraction, land_cover.
-TRUTH = "truth.parquet"
-SHARDS = "shards"
-
-REJECTED_SCHEMA = pa.schema(
-    [("location_id", pa.int64()), ("reason", pa.string()), ("detail", pa.string())]
-)
-TRUTH_SCHEMA = pa.schema(
-    [
-        ("location_id", pa.int64()),
-        ("changed_fraction", pa.float64()),
-        ("land_cover", pa.string()),
-    ]
-)
-
-#: Tiles of a stack (paper, section 3.3: five images a period).
-TILES = 5
+from caco_data.types import PATCH_PX, PERIODS, TILES, PeriodName
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ import io
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from caco_data.dataset.reader import (
+from caco_data.dataset.layout import (
     DESCRIPTION,
     INDEX,
+    INDEX_SCHEMA,
     LOCATIONS,
     REJECTED,
     REJECTED_SCHEMA,
     SHARDS,
     TRUTH,
     TRUTH_SCHEMA,
-    read_description,
-    read_table,
 )
-from caco_data.dataset.shards import INDEX_SCHEMA, Record, scan_shard, write_shard
+from caco_data.dataset.reader import read_description, read_table
+from caco_data.dataset.shards import Record, scan_shard, write_shard
 from caco_data.dataset.verify import Verdict
 from caco_data.dataset.writer import WORK, to_json, write_part
 from caco_data.errors import DatasetError

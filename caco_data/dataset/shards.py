@@ -22,48 +22,20 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from caco_data.dataset.layout import EXTRA_MEMBERS, INDEX_SCHEMA, Compress, Dtype, bands_by_pixel
 from caco_data.errors import DatasetError
-from caco_data.types import BAND_PIXEL_M, PERIODS, PIXEL_M, LocationStacks, Stack
-
-Dtype = Literal["uint16", "uint8"]
-Compress = Literal["none", "zstd"]
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import PERIODS, LocationStacks, Stack
 
 #: Array data begins here in a `.npy` member that numpy wrote (format 1.0, header padded to 64).
 NPY_HEADER_BYTES = 128
 ZSTD_LEVEL = 3
-
-#: Members of a period after the 10 m bands: name suffix, and prefix of their index columns.
-EXTRA_MEMBERS = {"20": "b20_", "60": "b60_", "_scl": "scl_"}
-_POSITION = [("offset", pa.int64()), ("nbytes", pa.int64()), ("sha256", pa.string())]
-
-#: `offset`, `nbytes` and `sha256` are those of the member that holds the tile's 10 m bands; the
-#: prefixed ones, null where there is no such member, of those that hold its 20 m and 60 m bands
-#: and its SCL. The tile is entry `t` of the member's first axis.
-INDEX_SCHEMA = pa.schema(
-    [
-        ("location_id", pa.int64()),
-        ("period", pa.string()),
-        ("t", pa.int8()),
-        ("image_id", pa.string()),
-        ("acquired", pa.timestamp("us", tz="UTC")),
-        ("cloud_pct", pa.float64()),
-        ("clear_fraction", pa.float64()),
-        ("cloud_mask", pa.string()),
-        ("baseline", pa.string()),
-        ("crs", pa.string()),
-        ("transform", pa.list_(pa.float64())),
-        ("shard", pa.string()),
-        *_POSITION,
-        *[(p + name, kind) for p in EXTRA_MEMBERS.values() for name, kind in _POSITION],
-    ]
-)
-
 Row = dict[str, Any]
 
 
@@ -96,13 +68,6 @@ class Record:
         rows = json.loads(entry.json)
         check_digests(rows, entry.arrays)
         return cls(entry.location_id, entry.arrays, tuple(rows))
-
-
-def bands_by_pixel(bands: Iterable[str]) -> dict[int, tuple[str, ...]]:
-    """Group bands by native pixel side in metres, keeping their order."""
-    bands = tuple(bands)
-    sides = sorted({BAND_PIXEL_M[band] for band in bands})
-    return {side: tuple(b for b in bands if BAND_PIXEL_M[b] == side) for side in sides}
 
 
 def to_uint8(dn: NDArray[np.uint16]) -> NDArray[np.uint8]:
@@ -202,35 +167,6 @@ def _place(record: Record, shard: str, offsets: dict[str, int]) -> list[Row]:
             position[prefix + "offset"] = offsets.get(f"{row['period']}{suffix}")
         placed.append(row | position)
     return placed
-
-
-class HashingFile(io.RawIOBase):
-    """Passes writes on while it counts and hashes them, so that a shard is read once only."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-        self.nbytes = 0
-
-    def write(self, data: Any) -> int:
-        """Write, count and hash."""
-        self._file.write(data)
-        self._hash.update(data)
-        self.nbytes += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        """Bytes written so far."""
-        return self.nbytes
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def sha256(self) -> str:
-        """Digest of all that was written, hexadecimal."""
-        return self._hash.hexdigest()
 
 
 def write_shard(file: IO[bytes], shard: str, records: Iterable[Record]) -> list[Row]:

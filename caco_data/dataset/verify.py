@@ -7,30 +7,29 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caco_data.dataset.reader import (
+from caco_data.dataset.hashing import _HashingReader
+from caco_data.dataset.layout import (
     DESCRIPTION,
+    EXTRA_MEMBERS,
     INDEX,
+    INDEX_SCHEMA,
     LOCATIONS,
     REJECTED,
     SHARDS,
-    TILES,
     TRUTH,
-    read_description,
-    read_table,
+    bands_by_pixel,
 )
+from caco_data.dataset.reader import read_description, read_table
 from caco_data.dataset.shards import (
-    EXTRA_MEMBERS,
-    INDEX_SCHEMA,
     Entry,
     Row,
-    bands_by_pixel,
     check_digests,
     decode,
     record_json,
@@ -39,10 +38,9 @@ from caco_data.dataset.shards import (
 )
 from caco_data.errors import DatasetError
 from caco_data.grid import SNAP_M, false_northing_m
+from caco_data.sentinel2 import PIXEL_M, SCL_PIXEL_M
 from caco_data.storage import Storage, read_bytes
-from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, SCL_PIXEL_M
-
-_CHUNK = 1 << 20
+from caco_data.types import PATCH_PX, PERIODS, TILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +67,6 @@ class Verdict:
     """Locations whose members are all as written, wherever they lie."""
     checked: int
     """Locations looked at."""
-
-
-class _HashingReader:
-    """Hashes and counts what passes by."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-        self.nbytes = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._hash.update(data)
-        self.nbytes += len(data)
-        return data
-
-    def drained_sha256(self) -> str:
-        while self.read(_CHUNK):
-            pass
-        return self._hash.hexdigest()
 
 
 def expected_shapes(bands: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

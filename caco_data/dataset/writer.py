@@ -26,32 +26,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from caco_data import __version__
-from caco_data.dataset.reader import (
+from caco_data.dataset.hashing import HashingFile
+from caco_data.dataset.layout import (
     DESCRIPTION,
     FORMAT,
     INDEX,
+    INDEX_SCHEMA,
     LOCATIONS,
     REJECTED,
     REJECTED_SCHEMA,
     SHARDS,
     TRUTH,
     TRUTH_SCHEMA,
-    description_digest,
-    read_description,
-    read_parquet,
 )
-from caco_data.dataset.shards import (
-    INDEX_SCHEMA,
-    HashingFile,
-    Record,
-    read_shard,
-    rows_table,
-    write_shard,
-)
-from caco_data.download.fetch import Outcome
+from caco_data.dataset.reader import description_digest, read_description, read_parquet
+from caco_data.dataset.shards import Record, read_shard, rows_table, write_shard
 from caco_data.errors import DatasetError, InputError
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.settings_diff import difference
 from caco_data.storage import Storage, read_bytes, write_bytes
-from caco_data.types import PATCH_PX, PIXEL_M
+from caco_data.types import PATCH_PX, Outcome
 
 WORK = ".work"
 _METADATA = b"caco_data"
@@ -60,18 +54,6 @@ _METADATA = b"caco_data"
 def to_json(value: object) -> bytes:
     """Encode what the data set keeps as JSON."""
     return (json.dumps(value, indent=1) + "\n").encode()
-
-
-def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Name the settings that differ, `scenes.max_cloud_pct 20.0 -> 30.0`."""
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            lines += difference(before, after, f"{prefix}{key}.")
-        elif before != after:
-            lines.append(f"{prefix}{key} {before} -> {after}")
-    return lines
 
 
 def write_part(storage: Storage, shard: int, table: pa.Table, meta: dict[str, Any]) -> None:

@@ -21,12 +21,13 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from caco_data.download.fetch import FetchSettings, Outcome, fetch_location
+from caco_data.download.fetch import FetchSettings, fetch_location
 from caco_data.errors import InputError
 from caco_data.sources.base import ImageSource, SourceSettings
-from caco_data.sources.limiter import PULSE_S, Counts, Limiter, Pulse, Share
+from caco_data.sources.limiter import Limiter, Share
 from caco_data.sources.retry import RetryPolicy, call_with_retries
-from caco_data.types import Location, Rejection
+from caco_data.sources.tally import PULSE_S, Counts, Pulse
+from caco_data.types import Location, Outcome, Rejection
 
 _log = logging.getLogger(__name__)
 

@@ -24,9 +24,10 @@ from caco_data.download.estimate import size, tile_nbytes
 from caco_data.download.fetch import FetchSettings
 from caco_data.download.plan import SceneSettings
 from caco_data.errors import CacoDataError
+from caco_data.sentinel2 import RGB_BANDS
 from caco_data.sources.earthengine.credentials import FoundCredentials, find_project
 from caco_data.sources.earthengine.source import EarthEngineSettings
-from caco_data.types import RGB_BANDS, Footprint
+from caco_data.types import Footprint
 
 State = Literal["ok", "warn", "fail"]
 TIMEOUT_S = 5.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from caco_data.dataset.reader import TILES
-from caco_data.dataset.shards import bands_by_pixel
+from caco_data.dataset.layout import bands_by_pixel
 from caco_data.download.fetch import FetchSettings
-from caco_data.types import PATCH_PX, PERIODS, PIXEL_M, SCL_PIXEL_M
+from caco_data.sentinel2 import PIXEL_M, SCL_PIXEL_M
+from caco_data.types import PATCH_PX, PERIODS, TILES
 
 #: Candidates read for an accepted tile, clouds included: 300 locations of the simulated archive
 #: took 1.05 with the default settings. Cloudier regions take more.

@@ -12,28 +12,23 @@ from typing import TypeVar
 
 import numpy as np
 
-from caco_data.dataset.shards import Compress, Dtype, encode, write_shard
-from caco_data.download.plan import (
-    SceneSettings,
-    clear_fraction,
-    clear_fraction_by_score,
-    fill_stack,
-    make_plan,
-    periods,
-)
+from caco_data.dataset.layout import Compress, Dtype
+from caco_data.dataset.shards import encode, write_shard
+from caco_data.download.plan import SceneSettings, make_plan, periods
+from caco_data.download.stacks import clear_fraction, clear_fraction_by_score, fill_stack
 from caco_data.errors import InputError, PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
-from caco_data.sources.base import CloudScoreSource, ImageSource, Truth, TruthSource
-from caco_data.sources.limiter import Counts, Limiter
+from caco_data.sentinel2 import PIXEL_M, SCL_BAND, SCL_PIXEL_M
+from caco_data.sources.base import CloudScoreSource, ImageSource, TruthSource
+from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
+from caco_data.sources.tally import Counts
 from caco_data.types import (
-    PIXEL_M,
-    SCL_BAND,
-    SCL_PIXEL_M,
     Footprint,
     Grid,
     Location,
     LocationStacks,
+    Outcome,
     Period,
     Rejection,
     Scene,
@@ -53,18 +48,6 @@ class FetchSettings:
     """L2A bands in the wanted order."""
     dtype: Dtype = "uint16"
     compress: Compress = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a location."""
-
-    location_id: int
-    part: bytes | None
-    """Its stacks as a shard of one location, or None when it was rejected."""
-    rejection: Rejection | None
-    truth: Truth | None
-    """What the source knows of the location, when it is simulated."""
 
 
 def scored(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:

@@ -6,9 +6,9 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from queue import Full, Queue
 from typing import Any
 from uuid import uuid4
@@ -16,15 +16,17 @@ from uuid import uuid4
 from caco_data.dataset.reader import read_description
 from caco_data.dataset.writer import Workspace
 from caco_data.download.cluster import ClusterSettings, connect, outcomes
-from caco_data.download.fetch import FetchSettings, Outcome, scored
+from caco_data.download.fetch import FetchSettings, scored
+from caco_data.download.progress import Progress
 from caco_data.errors import InputError
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, extend
 from caco_data.sources.base import SourceSettings
-from caco_data.sources.limiter import Counts, Limiter, Pulse, Share
+from caco_data.sources.limiter import Limiter, Share
 from caco_data.sources.retry import call_with_retries
+from caco_data.sources.tally import Pulse
 from caco_data.storage import open_storage
-from caco_data.types import Location
+from caco_data.types import Location, Outcome
 
 #: Longest an interrupt waits for what is finished to be kept, seconds.
 STOP_S = 2.0
@@ -39,60 +41,6 @@ class DownloadSettings:
     locations_per_shard: int = 128
     fill: bool = False
     """Draw replacements for rejected locations, by the sampler's next rows."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a download is: handed to the callback after every location."""
-
-    wanted: int
-    """Locations asked for."""
-    done: int
-    """Complete locations, those of earlier runs included."""
-    rejected: Counter[str]
-    """Rejected locations by reason, those of earlier runs included."""
-    settled: int = 0
-    """Locations completed or rejected by this run."""
-    pending: int = 0
-    """Locations still to do."""
-    tiles: int = 0
-    """Tiles accepted by this run."""
-    requests: int = 0
-    """Requests of this run, retries included."""
-    nbytes: int = 0
-    """Bytes of pixels received by this run."""
-    retries: Counter[str] = field(default_factory=Counter)
-    """Retries of this run by cause."""
-    in_flight: int = 0
-    """Requests on their way, as the workers last reported."""
-    window: int = 0
-    """Most requests that may be: less than `concurrency` while the service throttles."""
-    elapsed_s: float = 0.0
-    """Seconds since this run began."""
-
-    def settle(self, outcome: Outcome) -> None:
-        """Count an outcome that has been kept."""
-        self.settled += 1
-        self.pending -= 1
-        if outcome.rejection:
-            self.rejected[outcome.rejection.reason] += 1
-        else:
-            self.done += 1
-
-    def heard(self, pulses: Collection[Pulse]) -> None:
-        """Take over how things stand in the workers."""
-        total = Counts()
-        for pulse in pulses:
-            total.add(pulse.counts)
-        self.tiles, self.requests, self.nbytes = total.tiles, total.requests, total.nbytes
-        self.retries = Counter(total.retries)
-        self.in_flight = sum(pulse.in_flight for pulse in pulses)
-        self.window = sum(pulse.window for pulse in pulses)
-
-    @property
-    def eta_s(self) -> float | None:
-        """Estimated seconds to the end; None before the first location."""
-        return self.elapsed_s / self.settled * self.pending if self.settled else None
 
 
 def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from caco_data.dataset.reader import TILES, Dataset
+from caco_data.dataset.reader import Dataset
 from caco_data.errors import InputError
 from caco_data.training.augment import Augmenter, whole_tiles
 from caco_data.training.models.weights import TrainedEncoder
-from caco_data.types import PERIODS
+from caco_data.types import PERIODS, TILES
 
 
 @torch.no_grad()

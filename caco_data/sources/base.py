@@ -8,7 +8,6 @@ among its threads. `sources/simulated.py` is the one that needs no network.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.sources.limiter import Limiter
-from caco_data.types import Footprint, Grid, Period, Scene
+from caco_data.types import Footprint, Grid, Period, Scene, Truth
 
 
 class ImageSource(Protocol):
@@ -93,17 +92,6 @@ class CloudScoreSource(Protocol):
             When the scene has no score.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What a simulated archive knows of a patch."""
-
-    changed_fraction: float
-    """Share of pixels, 0..1, whose permanent land cover at the middle of the late period differs
-    from that at the middle of the early one."""
-    land_cover: str
-    """Dominant class in the early period."""
 
 
 @runtime_checkable

@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+
+from caco_data.sources.tally import PULSE_S, Counts, Pulse
 
 #: Starts keep this far under the cap: on their way, requests bunch up a little.
 _MARGIN = 0.97
-#: Seconds between two pulses.
-PULSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +41,6 @@ class Share:
         rate = self.per_second * _MARGIN
         slot = math.floor(after * rate + 1e-3) + 1  # a moment just rounded off a slot is in it
         return (slot + (self.place - slot) % self.of) / rate
-
-
-@dataclass(slots=True)
-class Counts:
-    """What has been done, added up."""
-
-    requests: int = 0
-    """Requests sent: listings and pixel reads, retries included."""
-    nbytes: int = 0
-    """Bytes of pixels received, before encoding."""
-    tiles: int = 0
-    """Tiles accepted."""
-    retries: dict[str, int] = field(default_factory=dict)
-    """Retries by what the failure was called."""
-
-    def add(self, other: Counts) -> None:
-        """Add others."""
-        self.requests += other.requests
-        self.nbytes += other.nbytes
-        self.tiles += other.tiles
-        for cause, n in other.retries.items():
-            self.retries[cause] = self.retries.get(cause, 0) + n
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """How things stand in a process."""
-
-    counts: Counts
-    """All that it has done."""
-    in_flight: int
-    """Requests on their way now."""
-    window: int
-    """Most that may be, as the service lets us."""
 
 
 class Limiter:

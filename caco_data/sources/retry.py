@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from caco_data.errors import RefusedError, TransientError
-from caco_data.sources.limiter import Counts, Limiter
+from caco_data.sources.limiter import Limiter
+from caco_data.sources.tally import Counts
 
 T = TypeVar("T")
 

@@ -21,9 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caco_data.dataset.reader import TILES, Members, StackTable
+from caco_data.dataset.reader import Members, StackTable
 from caco_data.dataset.shards import NPY_HEADER_BYTES, decode
 from caco_data.errors import DatasetError, InputError
+from caco_data.types import TILES
 
 #: Batches read ahead of the one in use.
 AHEAD = 2

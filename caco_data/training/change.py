@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from caco_data.training.settings import EstimateName, MixtureKind
+
 _log = logging.getLogger(__name__)
-
-MixtureKind = Literal["log", "raw"]
-#: The paper's Table 8: the distance between the periods; its ratio to that within a period; that
-#: ratio with the periods' dates in the same seasons; its moving average over the epochs.
-EstimateName = Literal["distance", "ratio", "aligned", "smoothed"]
-
 #: Keeps the ratio finite where two tiles look the same (the authors' value).
 EPSILON = 1e-4
 #: Fewer ratios than this say nothing about two components.
@@ -256,17 +251,3 @@ class ChangeEstimator:
         self.seen.copy_(state["seen"])
         self.probability.copy_(state["probability"])
         self.threshold = float(state["threshold"])
-
-
-def auroc(score: NDArray[np.float64], changed: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve of a score against the truth.
-
-    NaN scores are left out; NaN where the rest is all changed or all unchanged.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    known = np.isfinite(score)
-    score, changed = score[known], changed[known]
-    if changed.all() or not changed.any():
-        return float("nan")
-    return float(roc_auc_score(changed, score))

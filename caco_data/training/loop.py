@@ -25,7 +25,7 @@ from torch import Tensor
 from caco_data.dataset.reader import open_dataset
 from caco_data.errors import CacoDataError, DatasetError
 from caco_data.training.batches import Batch, BatchReader, check_batches
-from caco_data.training.change import ChangeEstimator, auroc
+from caco_data.training.change import ChangeEstimator
 from caco_data.training.checkpoint import (
     FOLDER,
     NOT_FINITE,
@@ -40,8 +40,9 @@ from caco_data.training.distributed import anyone, mean
 from caco_data.training.learner import Learner, learning_rate
 from caco_data.training.loss import Scores
 from caco_data.training.methods import METHODS
+from caco_data.training.metrics import Progress, auroc
 from caco_data.training.prefetch import ahead
-from caco_data.training.run_folder import Progress, RunFolder, read_truth
+from caco_data.training.run_folder import RunFolder, read_truth
 from caco_data.training.settings import TrainSettings
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-MethodName = Literal["moco", "moco-tp", "seco", "teco", "caco"]
+from caco_data.training.settings import MethodName
 
 
 class View(NamedTuple):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +16,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from caco_data import __version__
-from caco_data.dataset.reader import TRUTH, TRUTH_SCHEMA, Dataset, read_table
+from caco_data.dataset.layout import TRUTH, TRUTH_SCHEMA
+from caco_data.dataset.reader import Dataset, read_table
 from caco_data.errors import InputError
 from caco_data.storage import LocalStorage, write_bytes
 from caco_data.training.augment import NORMALISATION, OTHER_BANDS, STRETCH
 from caco_data.training.change import ChangeEstimator
+from caco_data.training.metrics import METRICS, Progress, _csv
 from caco_data.training.settings import TrainSettings, difference
 
 CONFIG = "config.json"
-METRICS = "metrics.csv"
 ENCODER = "encoder.safetensors"
 CHANGE = "change.parquet"
 HISTOGRAM = "change_histogram.png"
@@ -33,47 +33,6 @@ CURVE = "loss_curve.png"
 
 #: A location of the simulated archive has changed when this share of its pixels has.
 CHANGED_FRACTION = 0.02
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How a run stands: means over the steps since the last such report."""
-
-    epoch: int
-    """Epochs begun."""
-    epochs: int
-    """Epochs of the whole run, unless its steps end before."""
-    step: int
-    """Steps done."""
-    steps: int
-    """Steps of the whole run."""
-    loss: float
-    """Sum over the heads."""
-    head_loss: tuple[float, ...]
-    """By head."""
-    accuracy: tuple[float, ...]
-    """Share of rows that find their positive, by head."""
-    lr: float
-    """Learning rate."""
-    changed_share: float | None
-    """Share of the locations labelled changed; None for methods without labels."""
-    auroc: float | None
-    """Of the change ratio against the truth, where it is known and was computed."""
-    rows_per_s: float
-    """Rows a second, reading included."""
-
-    @property
-    def row(self) -> dict[str, object]:
-        """As a row of metrics.csv."""
-        fields = asdict(self)
-        row: dict[str, object] = {}
-        for name in ("epoch", "step", "loss"):
-            row[name] = fields[name]
-        for name in ("head_loss", "accuracy"):
-            row |= {f"{name}_{i}": value for i, value in enumerate(fields[name])}
-        for name in ("lr", "changed_share", "auroc", "rows_per_s"):
-            row[name] = fields[name]
-        return row
 
 
 class RunFolder:
@@ -215,7 +174,7 @@ class RunFolder:
         estimator: ChangeEstimator | None,
     ) -> None:
         """Draw the loss curve and the histogram of change ratios."""
-        from caco_data.dataset.contact_sheet import draw_change_histogram, draw_loss_curve
+        from caco_data.training.plots import draw_change_histogram, draw_loss_curve
 
         with self.storage.path(METRICS).open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -228,15 +187,6 @@ class RunFolder:
                 estimator.threshold,
                 self.storage.path(HISTOGRAM),
             )
-
-
-def _csv(rows: list[dict[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def read_truth(dataset: Dataset, location_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:

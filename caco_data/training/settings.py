@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from caco_data.errors import InputError
-from caco_data.training.change import EstimateName, MixtureKind
-from caco_data.training.methods import MethodName
 from caco_data.training.models.encoder import check_encoder
 
+MixtureKind = Literal["log", "raw"]
+#: The paper's Table 8: the distance between the periods; its ratio to that within a period; that
+#: ratio with the periods' dates in the same seasons; its moving average over the epochs.
+EstimateName = Literal["distance", "ratio", "aligned", "smoothed"]
+MethodName = Literal["moco", "moco-tp", "seco", "teco", "caco"]
 Framework = Literal["moco", "simclr"]
 Device = Literal["cuda", "cpu"]
 Precision = Literal["auto", "bf16", "32"]

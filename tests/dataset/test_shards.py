@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from caco_data.dataset.layout import INDEX_SCHEMA, bands_by_pixel
 from caco_data.dataset.shards import (
-    INDEX_SCHEMA,
     NPY_HEADER_BYTES,
-    bands_by_pixel,
     decode,
     read_shard,
     rows_table,
@@ -25,7 +24,7 @@ from caco_data.dataset.shards import (
 from caco_data.download.fetch import FetchSettings
 from caco_data.download.plan import SceneSettings
 from caco_data.errors import DatasetError
-from caco_data.types import ALL_BANDS
+from caco_data.sentinel2 import ALL_BANDS
 from tests.support.plain_source import locations, outcomes
 
 

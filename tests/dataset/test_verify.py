@@ -14,8 +14,8 @@ from caco_data.dataset.reader import description_digest
 from caco_data.dataset.repair import repair
 from caco_data.dataset.verify import verify
 from caco_data.dataset.writer import Workspace
-from caco_data.download.fetch import Outcome
 from caco_data.storage import LocalStorage
+from caco_data.types import Outcome
 from tests.conftest import Run
 from tests.dataset.test_writer import contents
 from tests.support.plain_source import description, locations_table, make_dataset, outcomes

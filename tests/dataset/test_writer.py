@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from caco_data.dataset.layout import INDEX_SCHEMA
 from caco_data.dataset.reader import open_dataset
-from caco_data.dataset.shards import INDEX_SCHEMA
-from caco_data.dataset.writer import WORK, Workspace, difference
-from caco_data.download.fetch import Outcome
+from caco_data.dataset.writer import WORK, Workspace
 from caco_data.errors import CacoDataError, DatasetError, InputError
 from caco_data.grid import patch_grid
+from caco_data.settings_diff import difference
 from caco_data.storage import LocalStorage, open_storage
+from caco_data.types import Outcome
 from tests.support.plain_source import (
     PlainSettings,
     description,

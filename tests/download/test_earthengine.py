@@ -23,8 +23,9 @@ from caco_data.dataset.reader import open_dataset
 from caco_data.download.plan import SceneSettings, periods
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.location_files import read_locations
+from caco_data.sentinel2 import RGB_BANDS
 from caco_data.sources.simulated.source import SimulatedSettings
-from caco_data.types import RGB_BANDS, Grid, Location
+from caco_data.types import Grid, Location
 from tests.conftest import Run
 from tests.support import ROOT
 from tests.support.earthengine.faults import FaultPlan

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from caco_data.dataset.shards import decode, read_shard
-from caco_data.download.fetch import Outcome, fetch_location
+from caco_data.download.fetch import fetch_location
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import patch_grid
-from caco_data.sources.limiter import Counts, Limiter
+from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
-from caco_data.types import Scene
+from caco_data.sources.tally import Counts
+from caco_data.types import Outcome, Scene
 from tests.support.plain_source import (
     FETCH,
     POLICY,

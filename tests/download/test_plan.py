@@ -7,18 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.download.plan import (
+from caco_data.download.plan import SceneSettings, covers, make_plan, periods, slots, usable
+from caco_data.download.stacks import (
     CLEAR_CLASSES,
     MAX_CANDIDATES,
-    SceneSettings,
     clear_fraction,
-    covers,
     fill_stack,
     has_nodata,
-    make_plan,
-    periods,
-    slots,
-    usable,
 )
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.types import Footprint, Location, Period, Plan, Rejection, Scene, Stack, Tile

@@ -15,7 +15,8 @@ import pytest
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.download.cluster import ClusterSettings
-from caco_data.download.run import DownloadSettings, Progress, download
+from caco_data.download.progress import Progress
+from caco_data.download.run import DownloadSettings, download
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import patch_grid
 from caco_data.sampling.location_files import read_locations

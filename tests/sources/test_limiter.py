@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.sources.limiter import Counts, Limiter, Pulse, Share
+from caco_data.sources.limiter import Limiter, Share
+from caco_data.sources.tally import Counts, Pulse
 
 
 @given(st.integers(1, 8), st.floats(0.5, 1000), st.floats(1.7e9, 1.9e9))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
 from caco_data.grid import UTM_NORTH, UTM_SOUTH, utm_epsg
-from caco_data.types import SCL_BAND, Footprint, Grid, Scene
+from caco_data.sentinel2 import SCL_BAND
+from caco_data.types import Footprint, Grid, Scene
 
 EPOCH = datetime(2015, 7, 1, 10, 30, tzinfo=UTC)
 REVISIT = timedelta(days=5)

@@ -16,15 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.writer import Workspace
-from caco_data.download.fetch import FetchSettings, Outcome, fetch_location
+from caco_data.download.fetch import FetchSettings, fetch_location
 from caco_data.download.plan import SceneSettings
 from caco_data.errors import PermanentError, RefusedError, TransientError
 from caco_data.grid import utm_epsg
-from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings, Truth, TruthSource
+from caco_data.sentinel2 import ALL_BANDS, SCL_BAND
+from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings, TruthSource
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
 from caco_data.storage import LocalStorage
-from caco_data.types import ALL_BANDS, SCL_BAND, Footprint, Grid, Location, Period, Scene
+from caco_data.types import Footprint, Grid, Location, Outcome, Period, Scene, Truth
 
 EPOCH = datetime(2015, 1, 1, 10, 30, tzinfo=UTC)
 

@@ -16,21 +16,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset.reader import (
+from caco_data.dataset.layout import (
     DESCRIPTION,
     FORMAT,
     INDEX,
     SHARDS,
-    TILES,
     TRUTH,
     TRUTH_SCHEMA,
-    description_digest,
+    Compress,
+    Dtype,
 )
-from caco_data.dataset.shards import Compress, Dtype, Record, encode, rows_table, write_shard
+from caco_data.dataset.reader import description_digest
+from caco_data.dataset.shards import Record, encode, rows_table, write_shard
+from caco_data.sentinel2 import RGB_BANDS
 from caco_data.types import (
     PATCH_PX,
     PERIODS,
-    RGB_BANDS,
+    TILES,
     Footprint,
     Grid,
     Location,

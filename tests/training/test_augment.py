@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 from caco_data.training.augment import NORMALISATION, STRETCH, Augmenter, Draw, draw, draw_boxes
-from caco_data.types import ALL_BANDS, RGB_BANDS
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

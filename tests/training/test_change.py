@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from caco_data.training.change import RATIO, ChangeEstimator, MixtureKind, auroc, fit_mixture
+from caco_data.training.change import RATIO, ChangeEstimator, fit_mixture
+from caco_data.training.metrics import auroc
+from caco_data.training.settings import MixtureKind
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

@@ -25,8 +25,8 @@ from caco_data.training.augment import STRETCH
 from caco_data.training.batches import BatchReader
 from caco_data.training.learner import learning_rate
 from caco_data.training.loop import train
+from caco_data.training.metrics import Progress
 from caco_data.training.models.encoder import RESNETS
-from caco_data.training.run_folder import Progress
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import is_changed, make_training_set
 

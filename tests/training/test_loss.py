@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from caco_data.training.change import ChangeEstimator
 from caco_data.training.loss import TEMPERATURE, score
-from caco_data.training.methods import METHODS, Method, MethodName
+from caco_data.training.methods import METHODS, Method
 from caco_data.training.models.frameworks import MoCo
+from caco_data.training.settings import MethodName
 
 torch.set_num_threads(1)
 

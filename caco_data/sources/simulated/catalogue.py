@@ -25,7 +25,8 @@ from caco_data.grid import (
     unwrap,
     utm_epsg,
 )
-from caco_data.types import PIXEL_M, Footprint, Grid, Scene
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import Footprint, Grid, Scene
 
 from .climate import cloud_pct
 from .noise import uniform

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.grid import false_northing_m
-from caco_data.types import PIXEL_M, Grid
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import Grid
 
 from .noise import Field, fractal, mix, smooth, white
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.types import PIXEL_M
+from caco_data.sentinel2 import PIXEL_M
 
 from .climate import dryness
 from .frame import Frame

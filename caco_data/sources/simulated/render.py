@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.types import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
+from caco_data.sentinel2 import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
 
 from .ground import MARGIN_PX, Ground
 from .land_cover import Cover

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caco_data.grid import false_northing_m, to_lonlat, to_utm
-from caco_data.types import PIXEL_M, Grid
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import Grid
 from caco_data.world.cities import Cities, load_cities
 from caco_data.world.land import rings_near
 

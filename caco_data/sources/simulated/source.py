@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
 from caco_data.grid import SNAP_M, false_northing_m
-from caco_data.sources.base import Truth
+from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, SCL_BAND
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.simulated.catalogue import (
     EPOCH,
@@ -37,7 +37,7 @@ from caco_data.sources.simulated.ground import MARGIN_PX, Ground, make_ground
 from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.noise import mix
 from caco_data.sources.simulated.render import View, band, cloud_score, look_of, scenery, scl
-from caco_data.types import BAND_PIXEL_M, PIXEL_M, SCL_BAND, Footprint, Grid, Period, Scene
+from caco_data.types import Footprint, Grid, Period, Scene, Truth
 
 #: Places kept, about 4 MB each: every tile of a location wants the same one, and as many locations
 #: are under way as a process has requests in flight (40 by default).

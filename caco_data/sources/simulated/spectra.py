@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.types import ALL_BANDS
+from caco_data.sentinel2 import ALL_BANDS
 
 from .noise import Field
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from caco_data.errors import InputError
+from caco_data.sentinel2 import RGB_BANDS
 from caco_data.storage import LocalStorage
 from caco_data.training.models.encoder import RESNETS, make_encoder
-from caco_data.types import RGB_BANDS
 
 Format = Literal["torchvision", "timm", "caco"]
 

@@ -29,12 +29,13 @@ from caco_data.errors import (
     TransientError,
 )
 from caco_data.grid import grid_footprint
+from caco_data.sentinel2 import ALL_BANDS, SCL_BAND
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
 from caco_data.sources.earthengine.source import EarthEngineSettings, _array, scene_of
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
 from caco_data.sources.simulated.source import SimulatedSettings, SimulatedSource
-from caco_data.types import ALL_BANDS, SCL_BAND, Grid, Scene
+from caco_data.types import Grid, Scene
 from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.server import EarthEngineServer
 from tests.support.simulated_statistics import grid_at

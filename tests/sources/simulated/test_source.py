@@ -16,13 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from caco_data.download.plan import clear_fraction, clear_fraction_by_score, covers
+from caco_data.download.plan import covers
+from caco_data.download.stacks import clear_fraction, clear_fraction_by_score
 from caco_data.errors import PermanentError
 from caco_data.grid import grid_footprint
+from caco_data.sentinel2 import ALL_BANDS, BAND_PIXEL_M, RGB_BANDS, SCL_BAND
 from caco_data.sources.base import TruthSource
 from caco_data.sources.simulated.catalogue import find
 from caco_data.sources.simulated.source import SimulatedSettings
-from caco_data.types import ALL_BANDS, BAND_PIXEL_M, RGB_BANDS, SCL_BAND, Grid, Period
+from caco_data.types import Grid, Period
 from tests.support.simulated_statistics import day, grid_at, scenes_of, source
 
 EVERYTHING = (*ALL_BANDS, SCL_BAND)

@@ -13,8 +13,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from caco_data.sentinel2 import ALL_BANDS
 from caco_data.sources.simulated.land_cover import Cover
-from caco_data.types import ALL_BANDS
 from tests.support.simulated_statistics import (
     Floats,
     as_eurosat,

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError, RefusedError, TransientError
+from caco_data.sentinel2 import SCL_BAND
 from caco_data.sources.base import CloudScoreSource, ImageSource
 from caco_data.sources.simulated.catalogue import find
 from caco_data.sources.simulated.source import SimulatedSource
-from caco_data.types import SCL_BAND, Grid, Scene
+from caco_data.types import Grid, Scene
 from tests.support.earthengine.entries import (
     BAND_PX,
     COLLECTION,

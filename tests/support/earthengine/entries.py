@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from caco_data.grid import to_utm
+from caco_data.sentinel2 import BAND_PIXEL_M, SCL_BAND, SCL_PIXEL_M
 from caco_data.sources.simulated.catalogue import TILE_M
-from caco_data.types import BAND_PIXEL_M, SCL_BAND, SCL_PIXEL_M, Scene
+from caco_data.types import Scene
 
 ROOT = "projects/earthengine-public/assets/"
 COLLECTION = "COPERNICUS/S2_SR_HARMONIZED"

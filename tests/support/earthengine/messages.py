@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from caco_data.types import PIXEL_M, Footprint, Grid, Scene
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import Footprint, Grid, Scene
 
 #: Longest side of a getPixels grid (Earth Engine guide, "Quotas").
 MAX_SIDE_PX = 32_768

@@ -1,0 +1,17 @@
+"""Which settings differ, for resuming a download or a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Name the settings that differ, `scenes.max_cloud_pct 20.0 -> 30.0`."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += difference(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key} {before} -> {after}")
+    return lines

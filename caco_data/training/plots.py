@@ -1,0 +1,119 @@
+"""Loss curve and change histogram of a run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.dataset.layout import bands_by_pixel
+from caco_data.dataset.reader import Dataset
+from caco_data.dataset.true_colour import true_colour
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import PERIODS
+
+#: Locations drawn beside the histogram of change ratios, from either end.
+EXAMPLES = 4
+
+
+def draw_loss_curve(rows: list[dict[str, str]], path: str | os.PathLike[str]) -> None:
+    """Draw a run's losses and accuracies over its steps, a line a head.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of the run's metrics.csv.
+    path : path
+        PNG to write.
+    """
+    from matplotlib.figure import Figure
+
+    steps = [int(row["step"]) for row in rows]
+    figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
+    panels = figure.subplots(1, 2)
+    heads = sum(name.startswith("head_loss_") for name in rows[0]) if rows else 0
+    invariances = ("season and augmentation", "season only", "augmentation only")[:heads]
+    names = [f"invariant to {name}" for name in invariances] if heads > 1 else [None]
+    for axes, column, title in zip(
+        panels, ("head_loss", "accuracy"), ("loss", "rows that find their positive"), strict=True
+    ):
+        for head, name in enumerate(names):
+            values = [float(row[f"{column}_{head}"]) for row in rows]
+            axes.plot(steps, values, label=name, marker=".", markersize=3)
+        axes.set_title(title)
+        axes.set_xlabel("step")
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    panels[1].set_ylim(0, 1)
+    if heads > 1:
+        panels[0].legend(fontsize=8)
+    figure.savefig(path)
+
+
+def draw_change_histogram(
+    dataset: Dataset,
+    location_ids: NDArray[np.int64],
+    ratios: NDArray[np.float64],
+    threshold: float,
+    path: str | os.PathLike[str],
+) -> None:
+    """Draw how many locations have which change ratio, with examples (paper, Figure 3).
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Where the examples come from; none are drawn where it has no 10 m band.
+    location_ids : ndarray, shape (L,)
+        Its locations.
+    ratios : ndarray, shape (L,)
+        Their change ratios; those not finite are left out.
+    threshold : float
+        Ratio from which on a location is labelled changed; infinite for none.
+    path : path
+        PNG to write.
+    """
+    from matplotlib.figure import Figure
+
+    known = np.isfinite(ratios) & (ratios > 0)
+    location_ids, ratios = location_ids[known], ratios[known]
+    order = ratios.argsort()
+    bands = bands_by_pixel(dataset.bands).get(PIXEL_M, ())
+    examples = min(EXAMPLES, len(order) // 2) if bands else 0
+    figure = Figure(figsize=(10, 6.4 if examples else 4), dpi=120, layout="constrained")
+    panels: Any = figure.subfigures(2, 1, height_ratios=[1, 0.9]) if examples else [figure]
+    _histogram(panels[0].subplots(), ratios, threshold)
+    if examples:
+        sides: Any = panels[1].subfigures(1, 2, wspace=0.04)
+        for side, title, places in (
+            (sides[0], "least change", order[:examples]),
+            (sides[1], "most change", order[::-1][:examples]),
+        ):
+            side.suptitle(f"{title}: early above, late below", fontsize=9)
+            grid = side.subplots(2, examples, squeeze=False)
+            for column, place in enumerate(places.tolist()):
+                location_id = int(location_ids[place])
+                for axes, period in zip(grid[:, column], PERIODS, strict=True):
+                    tile = true_colour(dataset.read_member(location_id, period)[:1], bands)[0]
+                    axes.imshow(tile, interpolation="antialiased")
+                    axes.set_axis_off()
+                grid[0, column].set_title(f"{location_id}: {ratios[place]:.2f}", fontsize=7)
+    figure.savefig(path)
+
+
+def _histogram(axes: Any, ratios: NDArray[np.float64], threshold: float) -> None:
+    if len(ratios):
+        low, high = np.quantile(ratios, [0.001, 0.999])  # a few outliers would squash the rest
+        bins = np.geomspace(low * 0.95, high * 1.05, 60)
+        for part, label in ((ratios < threshold, "unchanged"), (ratios >= threshold, "changed")):
+            values = ratios[part]
+            axes.hist(values, bins.tolist(), alpha=0.8, label=f"{label}: {len(values):,} locations")
+        if np.isfinite(threshold):
+            axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
+        axes.set_xscale("log")
+        for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis("{x:g}")  # 0.6 rather than 6 x 10^-1
+        axes.legend(fontsize=8)
+    axes.set_xlabel("change ratio: distance between the periods / within a period")
+    axes.set_ylabel("locations")
