@@ -29,7 +29,7 @@ from caco_data.download.cluster import ClusterSettings
 from caco_data.download.estimate import size
 from caco_data.download.fetch import FetchSettings
 from caco_data.download.plan import SceneSettings
-from caco_data.download.progress import Progress
+from caco_data.download.progress import DownloadProgress
 from caco_data.download.run import DownloadSettings, download
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.locations import sample
@@ -95,7 +95,7 @@ def whole(url: str, workers: int, n: int) -> None:
     own = time.process_time()
     seen_at: list[tuple[int, int, float]] = []
 
-    def see(now: Progress) -> None:
+    def see(now: DownloadProgress) -> None:
         seen_at.append((now.settled, now.requests, now.elapsed_s))
 
     with tempfile.TemporaryDirectory() as folder:

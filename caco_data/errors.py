@@ -4,6 +4,9 @@ The command line turns a kind into its exit code (DESIGN 12): 1 found broken, 2 
 3 incomplete, 4 the remote service refused.
 """
 
+#: Exit code after ^C or SIGTERM, as a shell reports it.
+INTERRUPTED = 130
+
 
 class CacoDataError(Exception):
     """Root of every error that caco-data raises on purpose.
@@ -100,4 +103,4 @@ class RefusedError(SourceError):
 class InterruptedRunError(CacoDataError):
     """^C or SIGTERM, with what has been kept and how to go on."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED

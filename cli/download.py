@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import COUNT, Bands, earthengine_options
-from .progress import DownloadProgress, duration, retries
+from .progress import DownloadDisplay, duration, retries
 
 if TYPE_CHECKING:
     from caco_data.download.plan import CloudMask
-    from caco_data.download.progress import Progress
+    from caco_data.download.progress import DownloadProgress
     from caco_data.sources.base import SourceSettings
 
 #: Requests a second that a project has (Earth Engine guide, "Quotas").
@@ -301,8 +301,8 @@ def command(
             f"{plan.hours:,.1f} hours; --dry-run tells more",
             err=True,
         )
-    show = DownloadProgress(json_log, quiet=ctx.find_root().params["quiet"])
-    result: Progress | None = None
+    show = DownloadDisplay(json_log, quiet=ctx.find_root().params["quiet"])
+    result: DownloadProgress | None = None
     try:
         result = download(settings, table, out, cluster, show)
     except KeyboardInterrupt:
@@ -322,7 +322,7 @@ def command(
         )
 
 
-def _summary(result: Progress) -> str:
+def _summary(result: DownloadProgress) -> str:
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(result.rejected.items()))
     line = f"{result.done} locations complete, {result.rejected.total()} rejected" + (
         f" ({reasons})" if reasons else ""

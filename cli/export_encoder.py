@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .train import require_extra
+from .options import require_extra
 
 if TYPE_CHECKING:
     from caco_data.training.models.weights import Format

@@ -15,9 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from caco_data import __version__
-from caco_data.errors import CacoDataError
-
-INTERRUPTED = 130
+from caco_data.errors import INTERRUPTED, CacoDataError
 
 
 def _fail(message: str, code: int) -> NoReturn:

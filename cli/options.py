@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 from collections.abc import Callable
@@ -86,3 +87,19 @@ def earthengine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+_EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")
+
+
+def require_extra() -> None:
+    """Say how to install what only training needs, before anything is begun."""
+    from caco_data.errors import InputError
+
+    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"Training needs packages that are not installed: {', '.join(missing)}",
+            "extra [train]",
+            "Run: pip install 'caco-data[train]'",
+        )

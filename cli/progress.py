@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from caco_data.download.progress import Progress
+    from caco_data.download.progress import DownloadProgress
+    from caco_data.training.metrics import TrainProgress
 
 LINE_EVERY_S = 60.0
 
@@ -31,7 +32,7 @@ def retries(by_cause: Counter[str]) -> str:
     return f"{by_cause.total()} retries" + (f" ({causes})" if causes else "")
 
 
-class DownloadProgress:
+class DownloadDisplay:
     """Callback of `caco_data.download.run.download`."""
 
     def __init__(self, json_log: bool, quiet: bool) -> None:
@@ -44,7 +45,7 @@ class DownloadProgress:
             self._bar = tqdm(unit="location", dynamic_ncols=True)
         self._last = time.monotonic()
 
-    def __call__(self, now: Progress) -> None:
+    def __call__(self, now: DownloadProgress) -> None:
         """Show the state, at most once a minute where lines are kept."""
         settled = now.done + now.rejected.total()
         if self._bar is not None:
@@ -57,7 +58,7 @@ class DownloadProgress:
             self._last = time.monotonic()
             self._line(now)
 
-    def _rates(self, now: Progress) -> str:
+    def _rates(self, now: DownloadProgress) -> str:
         seconds = max(now.elapsed_s, 1e-9)
         line = (
             f"{now.tiles} tiles, {now.rejected.total()} rejected, "
@@ -67,7 +68,7 @@ class DownloadProgress:
             line += f", {now.in_flight} of {now.window} in flight"
         return f"{line}, {retries(now.retries)}"
 
-    def _line(self, now: Progress) -> None:
+    def _line(self, now: DownloadProgress) -> None:
         if self._json:
             fields = {
                 "locations": now.done,
@@ -91,9 +92,57 @@ class DownloadProgress:
             err=True,
         )
 
-    def close(self, now: Progress | None) -> None:
+    def close(self, now: DownloadProgress | None) -> None:
         """Take the bar away, and leave the last state as a JSON line where those are asked for."""
         if self._bar is not None:
             self._bar.close()
         if now is not None and self._json:
             self._line(now)
+
+
+class TrainDisplay:
+    """A bar on a terminal, a line a report elsewhere, on stderr."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._began: tuple[float, int] | None = None
+        self._bar: Any = None
+
+    def __call__(self, now: TrainProgress) -> None:
+        """Show a report."""
+        if self._bar is None and sys.stderr.isatty() and not self._quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(unit="step", initial=now.step - 1, dynamic_ncols=True)
+        accuracy = "/".join(f"{x:.0%}" for x in now.accuracy)
+        parts = [f"loss {now.loss:.3f}", f"found {accuracy}"]
+        if now.changed_share is not None:
+            parts.append(f"changed {now.changed_share:.0%}")
+        if now.auroc is not None:
+            parts.append(f"AUROC {now.auroc:.3f}")
+        parts.append(f"{now.rows_per_s:.1f} rows/s")
+        text = ", ".join(parts)
+        if self._bar is not None:
+            self._bar.total = now.steps
+            self._bar.update(now.step - self._bar.n)
+            self._bar.set_postfix_str(text)
+        elif not self._quiet:
+            left = duration(self._left_s(now))
+            click.echo(
+                f"epoch {now.epoch} of {now.epochs}, step {now.step} of {now.steps}: {text}, "
+                f"{left} left",
+                err=True,
+            )
+
+    def _left_s(self, now: TrainProgress) -> float | None:
+        """Seconds left, by the pace since the first report, whose start-up is not typical."""
+        if self._began is None:
+            self._began = time.monotonic(), now.step
+            return None
+        begun, first = self._began
+        return (time.monotonic() - begun) / (now.step - first) * (now.steps - now.step)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()

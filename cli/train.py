@@ -2,85 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from .options import COUNT, Bands
-from .progress import duration
+from .options import COUNT, Bands, require_extra
+from .progress import TrainDisplay
 
 if TYPE_CHECKING:
-    from caco_data.training.metrics import Progress
     from caco_data.training.settings import PresetName
-
-_EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")
-
-
-def require_extra() -> None:
-    """Say how to install what only training needs, before anything is begun."""
-    from caco_data.errors import InputError
-
-    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"Training needs packages that are not installed: {', '.join(missing)}",
-            "extra [train]",
-            "Run: pip install 'caco-data[train]'",
-        )
-
-
-class _Show:
-    """A bar on a terminal, a line a report elsewhere, on stderr."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._began: tuple[float, int] | None = None
-        self._bar: Any = None
-
-    def __call__(self, now: Progress) -> None:
-        """Show a report."""
-        if self._bar is None and sys.stderr.isatty() and not self._quiet:
-            from tqdm import tqdm
-
-            self._bar = tqdm(unit="step", initial=now.step - 1, dynamic_ncols=True)
-        accuracy = "/".join(f"{x:.0%}" for x in now.accuracy)
-        parts = [f"loss {now.loss:.3f}", f"found {accuracy}"]
-        if now.changed_share is not None:
-            parts.append(f"changed {now.changed_share:.0%}")
-        if now.auroc is not None:
-            parts.append(f"AUROC {now.auroc:.3f}")
-        parts.append(f"{now.rows_per_s:.1f} rows/s")
-        text = ", ".join(parts)
-        if self._bar is not None:
-            self._bar.total = now.steps
-            self._bar.update(now.step - self._bar.n)
-            self._bar.set_postfix_str(text)
-        elif not self._quiet:
-            left = duration(self._left_s(now))
-            click.echo(
-                f"epoch {now.epoch} of {now.epochs}, step {now.step} of {now.steps}: {text}, "
-                f"{left} left",
-                err=True,
-            )
-
-    def _left_s(self, now: Progress) -> float | None:
-        """Seconds left, by the pace since the first report, whose start-up is not typical."""
-        if self._began is None:
-            self._began = time.monotonic(), now.step
-            return None
-        begun, first = self._began
-        return (time.monotonic() - begun) / (now.step - first) * (now.steps - now.step)
-
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.close()
 
 
 @click.command("train")
@@ -196,6 +130,7 @@ def command(ctx: click.Context, /, preset: PresetName | None, **options: Any) ->
     caco-data train --resume
     """
     require_extra()
+    from caco_data.errors import INTERRUPTED
     from caco_data.training.loop import train
     from caco_data.training.settings import FRAMEWORKS, PRESETS, TrainSettings
 
@@ -204,7 +139,7 @@ def command(ctx: click.Context, /, preset: PresetName | None, **options: Any) ->
     given = {name: value for name, value in options.items() if not _is_default(ctx, name)}
     chosen = {**FRAMEWORKS[options["framework"]], **(PRESETS[preset] if preset else {}), **given}
     settings = TrainSettings(**{**options, **chosen})
-    show = _Show(quiet=bool(ctx.find_root().params.get("quiet")))
+    show = TrainDisplay(quiet=bool(ctx.find_root().params.get("quiet")))
     # Of several processes, which these variables number, one speaks for all.
     leads = os.environ.get("RANK", "0") == os.environ.get("LOCAL_RANK", "0") == "0"
     try:
@@ -212,8 +147,6 @@ def command(ctx: click.Context, /, preset: PresetName | None, **options: Any) ->
     except KeyboardInterrupt:
         if leads:
             raise
-        from .main import INTERRUPTED
-
         sys.exit(INTERRUPTED)
     finally:
         show.close()

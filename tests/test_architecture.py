@@ -39,7 +39,9 @@ def users(package: str, paths: list[Path]) -> set[str]:
 
 def test_each_heavy_package_has_its_place() -> None:
     assert users("click", LIBRARY) == set()
-    assert users("dask", LIBRARY) | users("distributed", LIBRARY) == {"caco_data/download/cluster.py"}
+    assert users("dask", LIBRARY) | users("distributed", LIBRARY) == {
+        "caco_data/download/cluster.py"
+    }
     assert users("ee", LIBRARY) <= {"caco_data/sources/earthengine/source.py"}
     for path in users("torch", LIBRARY) | users("lightning", LIBRARY):
         assert path.startswith(("caco_data/training/", "caco_data/evaluation/"))

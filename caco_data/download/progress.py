@@ -11,7 +11,7 @@ from caco_data.types import Outcome
 
 
 @dataclass(slots=True)
-class Progress:
+class DownloadProgress:
     """How far a download is: handed to the callback after every location."""
 
     wanted: int

@@ -17,7 +17,7 @@ from caco_data.dataset.reader import read_description
 from caco_data.dataset.writer import Workspace
 from caco_data.download.cluster import ClusterSettings, connect, outcomes
 from caco_data.download.fetch import FetchSettings, scored
-from caco_data.download.progress import Progress
+from caco_data.download.progress import DownloadProgress
 from caco_data.errors import InputError
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, extend
@@ -122,8 +122,8 @@ def download(
     locations: LocationTable,
     out: str,
     cluster: ClusterSettings,
-    on_progress: Callable[[Progress], None],
-) -> Progress:
+    on_progress: Callable[[DownloadProgress], None],
+) -> DownloadProgress:
     """Download the stacks of locations into a data set, or resume doing so.
 
     Parameters
@@ -137,11 +137,11 @@ def download(
     cluster : ClusterSettings
         How the work is spread.
     on_progress : callable
-        Called with the current `Progress` after every location, and once a second meanwhile.
+        Called with the current progress after every location, and once a second meanwhile.
 
     Returns
     -------
-    Progress
+    DownloadProgress
         The final state.
 
     Raises
@@ -167,8 +167,10 @@ def download(
     )
     if workspace.finished:
         counts = read_description(storage)["counts"]
-        return Progress(wanted, counts["complete"], Counter(counts["rejected"]))
-    progress = Progress(wanted, len(workspace.complete), Counter(workspace.rejected.values()))
+        return DownloadProgress(wanted, counts["complete"], Counter(counts["rejected"]))
+    progress = DownloadProgress(
+        wanted, len(workspace.complete), Counter(workspace.rejected.values())
+    )
     began = time.monotonic()
     run, pulses = f"caco-data-{uuid4().hex}", dict[str, Pulse]()
     with ExitStack() as stack:

@@ -40,7 +40,7 @@ from caco_data.training.distributed import anyone, mean
 from caco_data.training.learner import Learner, learning_rate
 from caco_data.training.loss import Scores
 from caco_data.training.methods import METHODS
-from caco_data.training.metrics import Progress, auroc
+from caco_data.training.metrics import TrainProgress, auroc
 from caco_data.training.prefetch import ahead
 from caco_data.training.run_folder import RunFolder, read_truth
 from caco_data.training.settings import TrainSettings
@@ -49,8 +49,8 @@ _log = logging.getLogger(__name__)
 
 
 def train(
-    settings: TrainSettings, show: Callable[[Progress], None] | None = None
-) -> Progress | None:
+    settings: TrainSettings, show: Callable[[TrainProgress], None] | None = None
+) -> TrainProgress | None:
     """Train an encoder, or go on with it.
 
     Parameters
@@ -62,7 +62,7 @@ def train(
 
     Returns
     -------
-    Progress or None
+    TrainProgress or None
         The last report; None when the run to go on with was already finished.
 
     Raises
@@ -145,7 +145,7 @@ def train(
                         raise _not_finite(stacks.location_ids[bad], step, path)
                     if over and estimator is not None:
                         estimator.fit()
-                    progress = Progress(
+                    progress = TrainProgress(
                         epoch=epoch + 1,
                         epochs=settings.epochs,
                         step=step,

@@ -13,7 +13,7 @@ METRICS = "metrics.csv"
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainProgress:
     """How a run stands: means over the steps since the last such report."""
 
     epoch: int

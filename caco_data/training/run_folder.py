@@ -22,7 +22,7 @@ from caco_data.errors import InputError
 from caco_data.storage import LocalStorage, write_bytes
 from caco_data.training.augment import NORMALISATION, OTHER_BANDS, STRETCH
 from caco_data.training.change import ChangeEstimator
-from caco_data.training.metrics import METRICS, Progress, _csv
+from caco_data.training.metrics import METRICS, TrainProgress, _csv
 from caco_data.training.settings import TrainSettings, difference
 
 CONFIG = "config.json"
@@ -100,7 +100,7 @@ class RunFolder:
             )
 
     @contextmanager
-    def recording(self, step: int) -> Iterator[Callable[[Progress], None]]:
+    def recording(self, step: int) -> Iterator[Callable[[TrainProgress], None]]:
         """Context of a function that adds a report to metrics.csv and to TensorBoard's events.
 
         Reports later than `step` are dropped: they come again.
@@ -113,7 +113,7 @@ class RunFolder:
         self._rewind(step)
         board = SummaryWriter(self.storage.root, purge_step=step + 1)
 
-        def record(progress: Progress) -> None:
+        def record(progress: TrainProgress) -> None:
             row = progress.row
             self._append(row)
             for name, value in row.items():

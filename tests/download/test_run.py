@@ -15,7 +15,7 @@ import pytest
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.download.cluster import ClusterSettings
-from caco_data.download.progress import Progress
+from caco_data.download.progress import DownloadProgress
 from caco_data.download.run import DownloadSettings, download
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import patch_grid
@@ -143,7 +143,7 @@ def test_a_finished_data_set_is_left_alone_and_other_settings_are_refused(
 
 def plain(
     table: Path, out: Path, source: PlainSettings, cluster: ClusterSettings, fill: bool = False
-) -> tuple[Progress, list[tuple[int, int]]]:
+) -> tuple[DownloadProgress, list[tuple[int, int]]]:
     """Download from the plain world; final progress, and (settled, pending) after each location."""
     seen: list[tuple[int, int]] = []
     settings = DownloadSettings(source, FETCH, locations_per_shard=5, fill=fill)
@@ -209,7 +209,7 @@ def test_fill_interrupted_at_any_location_resumes_to_the_same_bytes(
     plain(table, tmp_path / "whole", source, TWO, fill=True)
     settings = DownloadSettings(source, FETCH, locations_per_shard=5, fill=True)
 
-    def stop(now: Progress) -> None:
+    def stop(now: DownloadProgress) -> None:
         if now.settled == 2:  # two more locations a run, the replacements among them
             raise KeyboardInterrupt
 

@@ -25,7 +25,7 @@ from caco_data.training.augment import STRETCH
 from caco_data.training.batches import BatchReader
 from caco_data.training.learner import learning_rate
 from caco_data.training.loop import train
-from caco_data.training.metrics import Progress
+from caco_data.training.metrics import TrainProgress
 from caco_data.training.models.encoder import RESNETS
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import is_changed, make_training_set
@@ -67,8 +67,8 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").iterdir())
 
 
-def terminate_at(step: int) -> Callable[[Progress], None]:
-    def show(now: Progress) -> None:
+def terminate_at(step: int) -> Callable[[TrainProgress], None]:
+    def show(now: TrainProgress) -> None:
         if now.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
 
