@@ -11,16 +11,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from caco_data.download.cluster import ClusterSettings
-from caco_data.download.fetch import FetchSettings, fetch_location
-from caco_data.download.plan import SceneSettings
-from caco_data.download.run import DownloadSettings, download
+from caco_data.download.fetch import fetch_location
+from caco_data.download.run import download
+from caco_data.download.settings import (
+    ClusterSettings,
+    DownloadSettings,
+    FetchSettings,
+    SceneSettings,
+)
 from caco_data.sampling.locations import sample
-from caco_data.sampling.sampler import SampleSettings
+from caco_data.sampling.settings import SampleSettings
 from caco_data.sentinel2 import RGB_BANDS
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
-from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Location
 
 N = 48

@@ -25,17 +25,21 @@ from urllib.request import Request, urlopen
 import ee
 from google.auth.credentials import AnonymousCredentials
 
-from caco_data.download.cluster import ClusterSettings
 from caco_data.download.estimate import size
-from caco_data.download.fetch import FetchSettings
-from caco_data.download.plan import SceneSettings
 from caco_data.download.progress import DownloadProgress
-from caco_data.download.run import DownloadSettings, download
+from caco_data.download.run import download
+from caco_data.download.settings import (
+    ClusterSettings,
+    DownloadSettings,
+    FetchSettings,
+    SceneSettings,
+)
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.locations import sample
-from caco_data.sampling.sampler import SampleSettings
+from caco_data.sampling.settings import SampleSettings
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
-from caco_data.sources.earthengine.source import COLLECTION, EarthEngineSettings
+from caco_data.sources.earthengine.endpoint import COLLECTION
+from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.limiter import Limiter
 from caco_data.types import Location
 from tests.support.earthengine.server import server_process

@@ -18,7 +18,7 @@ import geopandas as gpd
 import numpy as np
 
 from caco_data.sampling.locations import sample
-from caco_data.sampling.sampler import SampleSettings
+from caco_data.sampling.settings import SampleSettings
 from caco_data.world.cities import BUNDLED
 
 #: The predecessors' loop on the machine that the targets were set on (DESIGN 13), locations/s.

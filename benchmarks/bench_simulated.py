@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from caco_data.grid import grid_footprint, patch_grid, utm_epsg
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
-from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Location
 
 START, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)

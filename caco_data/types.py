@@ -1,21 +1,27 @@
 """The nouns of caco-data, frozen. Every field says its unit; longitude and latitude by name.
 
-Standard library and numpy only, so that any process can unpickle them.
+Imports the standard library only, so that every process can unpickle them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from caco_data.sentinel2 import PIXEL_M
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 PeriodName = Literal["early", "late"]
 PERIODS: tuple[PeriodName, PeriodName] = ("early", "late")
+
+#: Values of the tiles in a data set: DN (reflectance x 10,000), or DN / 10000 * 255.
+Dtype = Literal["uint16", "uint8"]
+#: Compression of the arrays in a shard.
+Compress = Literal["none", "zstd"]
 
 #: Side of a patch: 264 pixels of 10 m (paper, section 3.5, and the released data set).
 PATCH_PX = 264

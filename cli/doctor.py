@@ -28,7 +28,8 @@ def command(
 
     from caco_data.download.doctor import check
     from caco_data.errors import SetupError
-    from caco_data.sources.earthengine.source import HIGH_VOLUME, EarthEngineSettings
+    from caco_data.sources.earthengine.endpoint import HIGH_VOLUME
+    from caco_data.sources.earthengine.settings import EarthEngineSettings
 
     failed = []
     for one in check(EarthEngineSettings(project, ee_url or HIGH_VOLUME, key_file), out):

@@ -12,8 +12,8 @@ from .options import COUNT, Bands, earthengine_options
 from .progress import DownloadDisplay, duration, retries
 
 if TYPE_CHECKING:
-    from caco_data.download.plan import CloudMask
     from caco_data.download.progress import DownloadProgress
+    from caco_data.download.settings import CloudMask
     from caco_data.sources.base import SourceSettings
 
 #: Requests a second that a project has (Earth Engine guide, "Quotas").
@@ -49,10 +49,11 @@ def _source(
     deadline: float,
 ) -> SourceSettings:  # fmt: skip
     if name == "simulated":
-        from caco_data.sources.simulated.source import SimulatedSettings
+        from caco_data.sources.simulated.settings import SimulatedSettings
 
         return SimulatedSettings(seed=archive_seed)
-    from caco_data.sources.earthengine.source import HIGH_VOLUME, EarthEngineSettings
+    from caco_data.sources.earthengine.endpoint import HIGH_VOLUME
+    from caco_data.sources.earthengine.settings import EarthEngineSettings
 
     return EarthEngineSettings(project, ee_url or HIGH_VOLUME, key_file, deadline)
 
@@ -255,11 +256,14 @@ def command(
     caco-data download --project my-project --bands all --locations mine.geojson --out mine
     caco-data download --source simulated
     """
-    from caco_data.download.cluster import ClusterSettings
     from caco_data.download.estimate import describe, estimate, size
-    from caco_data.download.fetch import FetchSettings
-    from caco_data.download.plan import SceneSettings
-    from caco_data.download.run import DownloadSettings, download
+    from caco_data.download.run import download
+    from caco_data.download.settings import (
+        ClusterSettings,
+        DownloadSettings,
+        FetchSettings,
+        SceneSettings,
+    )
     from caco_data.errors import IncompleteError, InterruptedRunError
     from caco_data.sampling.location_files import read_locations
     from caco_data.sources.retry import RetryPolicy

@@ -93,7 +93,7 @@ def command(
 
     from caco_data.sampling.location_files import write_locations, writer_of
     from caco_data.sampling.locations import sample
-    from caco_data.sampling.sampler import SampleSettings
+    from caco_data.sampling.settings import SampleSettings
 
     settings = SampleSettings(
         seed=seed,

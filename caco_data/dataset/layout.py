@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 import pyarrow as pa
 
@@ -27,8 +26,6 @@ TRUTH_SCHEMA = pa.schema(
         ("land_cover", pa.string()),
     ]
 )
-Dtype = Literal["uint16", "uint8"]
-Compress = Literal["none", "zstd"]
 #: Members of a period after the 10 m bands: name suffix, and prefix of their index columns.
 EXTRA_MEMBERS = {"20": "b20_", "60": "b60_", "_scl": "scl_"}
 _POSITION = [("offset", pa.int64()), ("nbytes", pa.int64()), ("sha256", pa.string())]

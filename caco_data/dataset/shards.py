@@ -28,10 +28,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from caco_data.dataset.layout import EXTRA_MEMBERS, INDEX_SCHEMA, Compress, Dtype, bands_by_pixel
+from caco_data.dataset.layout import EXTRA_MEMBERS, INDEX_SCHEMA, bands_by_pixel
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.types import PERIODS, LocationStacks, Stack
+from caco_data.types import PERIODS, Compress, Dtype, LocationStacks, Stack
 
 #: Array data begins here in a `.npy` member that numpy wrote (format 1.0, header padded to 64).
 NPY_HEADER_BYTES = 128

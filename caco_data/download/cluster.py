@@ -15,13 +15,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from caco_data.download.fetch import FetchSettings, fetch_location
+from caco_data.download.fetch import fetch_location
+from caco_data.download.settings import MAX_WORKERS, ClusterSettings, FetchSettings
 from caco_data.errors import InputError
 from caco_data.sources.base import ImageSource, SourceSettings
 from caco_data.sources.limiter import Limiter, Share
@@ -30,10 +31,6 @@ from caco_data.sources.tally import PULSE_S, Counts, Pulse
 from caco_data.types import Location, Outcome, Rejection
 
 _log = logging.getLogger(__name__)
-
-#: Worker processes of a local cluster, when nothing else is said: one a core, but no more.
-MAX_WORKERS = 8
-
 #: glibc gives every array of a tile's size back to the system, and Dask makes it keener still; the
 #: page faults of asking for it again took more time than the work.
 _MALLOC = {
@@ -43,21 +40,6 @@ _MALLOC = {
     "MKL_NUM_THREADS": 1,
     "OPENBLAS_NUM_THREADS": 1,
 }
-
-
-@dataclass(frozen=True)
-class ClusterSettings:
-    """How the work is spread; none of it changes the data set's bytes."""
-
-    concurrency: int = 40
-    """Most requests in flight over all workers (Earth Engine's quota a project)."""
-    requests_per_second: float | None = None
-    """Most requests started a second over all workers; None for no cap."""
-    workers: int | None = None
-    """Worker processes of the local cluster; None for one a core, at most `MAX_WORKERS`."""
-    scheduler: str | None = None
-    """Address of an existing Dask scheduler, used instead of a local cluster."""
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @contextmanager

@@ -21,12 +21,11 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 
 from caco_data.download.estimate import size, tile_nbytes
-from caco_data.download.fetch import FetchSettings
-from caco_data.download.plan import SceneSettings
+from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import CacoDataError
 from caco_data.sentinel2 import RGB_BANDS
 from caco_data.sources.earthengine.credentials import FoundCredentials, find_project
-from caco_data.sources.earthengine.source import EarthEngineSettings
+from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.types import Footprint
 
 State = Literal["ok", "warn", "fail"]

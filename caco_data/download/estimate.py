@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caco_data.dataset.layout import bands_by_pixel
-from caco_data.download.fetch import FetchSettings
+from caco_data.download.settings import FetchSettings
 from caco_data.sentinel2 import PIXEL_M, SCL_PIXEL_M
 from caco_data.types import PATCH_PX, PERIODS, TILES
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from caco_data.dataset.layout import Compress, Dtype
 from caco_data.dataset.shards import encode, write_shard
-from caco_data.download.plan import SceneSettings, make_plan, periods
+from caco_data.download.plan import make_plan, periods
+from caco_data.download.settings import FetchSettings
 from caco_data.download.stacks import clear_fraction, clear_fraction_by_score, fill_stack
 from caco_data.errors import InputError, PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
@@ -37,17 +36,6 @@ from caco_data.types import (
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class FetchSettings:
-    """What decides the bytes of a location, beside its source."""
-
-    scenes: SceneSettings
-    bands: tuple[str, ...]
-    """L2A bands in the wanted order."""
-    dtype: Dtype = "uint16"
-    compress: Compress = "none"
 
 
 def scored(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:

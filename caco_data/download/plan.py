@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from calendar import isleap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from caco_data.download.settings import SceneSettings
 from caco_data.grid import grid_footprint, unwrap
 from caco_data.types import (
     PERIODS,
@@ -32,34 +31,7 @@ from caco_data.types import (
 )
 
 PERIOD_DAYS = 365
-#: Surface reflectance is global only from December 2018 (Earth Engine catalogue, S2_SR_HARMONIZED).
-FIRST_START, LAST_START = date(2019, 1, 1), date(2020, 12, 31)
 _START_STREAM = 0x5CE9E5  # keeps these draws apart from the sampler's for the same seed
-
-CloudMask = Literal["scl", "cs+"]
-
-
-@dataclass(frozen=True, slots=True)
-class SceneSettings:
-    """What decides the scenes of a location."""
-
-    seed: int = 0
-    """Draws t1, together with the location's id."""
-    first_start: date = FIRST_START
-    """Earliest t1."""
-    last_start: date = LAST_START
-    """Latest t1."""
-    gap_years: int = 4
-    """t2 - t1, calendar years."""
-    max_cloud_pct: float = 20.0
-    """Scenes with more clouds over all are not tried, 0..100."""
-    cloud_mask: CloudMask = "scl"
-    """What tells clear pixels inside the patch: `scl`, the scene classification; `cs+`, Cloud
-    Score+, and where a scene has none its classification."""
-    min_clear: float = 0.9
-    """Least clear fraction of an accepted tile, 0..1."""
-    min_spacing_days: float = 10.0
-    """Least distance in days of a borrowed scene from every accepted one of its period."""
 
 
 def periods(location_id: int, settings: SceneSettings) -> tuple[Period, Period]:

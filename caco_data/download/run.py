@@ -8,20 +8,20 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from queue import Full, Queue
 from typing import Any
 from uuid import uuid4
 
 from caco_data.dataset.reader import read_description
 from caco_data.dataset.writer import Workspace
-from caco_data.download.cluster import ClusterSettings, connect, outcomes
-from caco_data.download.fetch import FetchSettings, scored
+from caco_data.download.cluster import connect, outcomes
+from caco_data.download.fetch import scored
 from caco_data.download.progress import DownloadProgress
+from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, extend
-from caco_data.sources.base import SourceSettings
 from caco_data.sources.limiter import Limiter, Share
 from caco_data.sources.retry import call_with_retries
 from caco_data.sources.tally import Pulse
@@ -30,17 +30,6 @@ from caco_data.types import Location, Outcome
 
 #: Longest an interrupt waits for what is finished to be kept, seconds.
 STOP_S = 2.0
-
-
-@dataclass(frozen=True)
-class DownloadSettings:
-    """What decides the data set's bytes, beside its locations."""
-
-    source: SourceSettings
-    fetch: FetchSettings
-    locations_per_shard: int = 128
-    fill: bool = False
-    """Draw replacements for rejected locations, by the sampler's next rows."""
 
 
 def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.download.plan import SceneSettings, _clearest, _neighbourhood
+from caco_data.download.plan import _clearest, _neighbourhood
+from caco_data.download.settings import SceneSettings
 from caco_data.types import Scene, Slot, Stack, Tile
 
 #: SCL classes that show the ground (Sentinel-2 L2A product guide): dark area, vegetation, not

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.sampling.locations import LocationTable
-from caco_data.sampling.sampler import SampleSettings
+from caco_data.sampling.settings import SampleSettings
 from caco_data.world.land import load_land
 from caco_data.world.region import DEGREE_M
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from caco_data import __version__
 from caco_data.errors import InputError
 from caco_data.grid import utm_epsg
-from caco_data.sampling.sampler import REACH_SIGMA, SampleSettings, World, draw
+from caco_data.sampling.sampler import REACH_SIGMA, World, draw
+from caco_data.sampling.settings import SampleSettings
 from caco_data.world import cities, land
 from caco_data.world.cities import Cities, load_cities
 from caco_data.world.geoparquet import array_of, encode_points, words_of

@@ -8,7 +8,6 @@ a shorter one, and a row can be drawn again by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.random import Philox
@@ -18,15 +17,10 @@ from pyproj import Geod
 from caco_data.errors import InputError
 from caco_data.grid import patch_corners, utm_epsg
 from caco_data.sampling.overlap import Patch, PlacedPatches, patches
+from caco_data.sampling.settings import SampleSettings
 from caco_data.world.cities import Cities
 from caco_data.world.land import LandMask
 from caco_data.world.region import Region
-
-Strategy = Literal["caco", "seco", "uniform"]
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
-
-#: Standard deviation in km: of the paper (section 3.5), and of SeCo's own sampler.
-SIGMA_KM: dict[Strategy, float] = {"caco": 5.0, "seco": 50.0}
 
 #: Where UTM is defined; Sentinel-2 sees no land beyond.
 LATITUDE_MIN, LATITUDE_MAX = -80.0, 84.0
@@ -60,56 +54,6 @@ DRAW = np.dtype(
 
 Draws = NDArray[np.void]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class SampleSettings:
-    """What decides the locations, beside how many of them."""
-
-    seed: int = 0
-    """0..2**64-1."""
-    strategy: Strategy = "caco"
-    """`caco` and `seco`: a 2-D Gaussian around a random city; `uniform`: equal area on land."""
-    sigma_km: float | None = None
-    """Standard deviation of the Gaussian on each axis, km; None: the strategy's own."""
-    top_cities: int = 10_000
-    """How many of the most populous cities."""
-    cities: str | None = None
-    """The user's city table; None: the bundled one."""
-    land: str | None = None
-    """The user's land polygons; None: the bundled ones."""
-    within: str | None = None
-    """Region: `minlon,minlat,maxlon,maxlat` in degrees, or a file of polygons; None: the globe."""
-    no_overlap: bool = False
-    """Refuse a patch that intersects one of an earlier row."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**64:
-            raise InputError("The seed is not in 0..2**64-1", f"--seed {self.seed}")
-        if self.strategy not in STRATEGIES:
-            raise InputError(
-                "No such strategy", f"--strategy {self.strategy}",
-                f"Give one of {', '.join(STRATEGIES)}",
-            )  # fmt: skip
-        if self.top_cities < 1:
-            raise InputError("No cities to choose from", f"--top-cities {self.top_cities}")
-        if self.sigma_km is None:
-            return
-        if self.strategy == "uniform":
-            raise InputError(
-                "Uniform locations have no sigma", f"--sigma-km {self.sigma_km:g}",
-                "Leave it out, or use --strategy caco",
-            )  # fmt: skip
-        if not 0 < self.sigma_km <= 1_000:
-            raise InputError(
-                "Sigma is not above 0 and at most 1,000 km", f"--sigma-km {self.sigma_km:g}",
-                "The paper has 5",
-            )  # fmt: skip
-
-    @property
-    def sigma_m(self) -> float:
-        """Standard deviation in metres; 0 for `uniform`."""
-        return 1000 * (self.sigma_km or SIGMA_KM.get(self.strategy, 0.0))
 
 
 @dataclass(frozen=True)

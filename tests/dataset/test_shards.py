@@ -21,8 +21,7 @@ from caco_data.dataset.shards import (
     to_uint8,
     write_shard,
 )
-from caco_data.download.fetch import FetchSettings
-from caco_data.download.plan import SceneSettings
+from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import ALL_BANDS
 from tests.support.plain_source import locations, outcomes

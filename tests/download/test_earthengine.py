@@ -20,11 +20,12 @@ import rasterio
 from rasterio.io import MemoryFile
 
 from caco_data.dataset.reader import open_dataset
-from caco_data.download.plan import SceneSettings, periods
+from caco_data.download.plan import periods
+from caco_data.download.settings import SceneSettings
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.location_files import read_locations
 from caco_data.sentinel2 import RGB_BANDS
-from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Location
 from tests.conftest import Run
 from tests.support import ROOT

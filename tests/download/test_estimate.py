@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.dataset.layout import Dtype
 from caco_data.download.estimate import describe, estimate, size
-from caco_data.download.fetch import FetchSettings
-from caco_data.download.plan import SceneSettings
+from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
+from caco_data.types import Dtype
 from tests.support.plain_source import make_dataset, outcomes
 
 RGB = FetchSettings(SceneSettings(), RGB_BANDS)

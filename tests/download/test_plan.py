@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.download.plan import SceneSettings, covers, make_plan, periods, slots, usable
+from caco_data.download.plan import covers, make_plan, periods, slots, usable
+from caco_data.download.settings import SceneSettings
 from caco_data.download.stacks import (
     CLEAR_CLASSES,
     MAX_CANDIDATES,

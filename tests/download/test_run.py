@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from caco_data.dataset.reader import open_dataset
-from caco_data.download.cluster import ClusterSettings
 from caco_data.download.progress import DownloadProgress
-from caco_data.download.run import DownloadSettings, download
+from caco_data.download.run import download
+from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import patch_grid
 from caco_data.sampling.location_files import read_locations

@@ -15,7 +15,7 @@ import shapely
 from caco_data.errors import InputError
 from caco_data.sampling.location_files import read_locations, write_locations
 from caco_data.sampling.locations import LocationTable, extend, sample
-from caco_data.sampling.sampler import SampleSettings
+from caco_data.sampling.settings import SampleSettings
 
 FORMATS = ["parquet", "geojson", "gpkg", "csv"]
 

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from caco_data.sampling.location_map import draw_map
 from caco_data.sampling.locations import sample
-from caco_data.sampling.sampler import SampleSettings
+from caco_data.sampling.settings import SampleSettings
 
 
 @pytest.mark.parametrize(

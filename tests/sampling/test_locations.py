@@ -13,7 +13,7 @@ from caco_data import __version__
 from caco_data.errors import InputError
 from caco_data.grid import utm_epsg
 from caco_data.sampling.locations import extend, sample
-from caco_data.sampling.sampler import SampleSettings
+from caco_data.sampling.settings import SampleSettings
 from caco_data.world.cities import load_cities
 
 COLUMNS = [

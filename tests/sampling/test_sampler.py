@@ -21,15 +21,8 @@ from scipy.stats import kstest
 from caco_data.errors import InputError
 from caco_data.grid import patch_corners, utm_epsg
 from caco_data.sampling.overlap import intersect, patches
-from caco_data.sampling.sampler import (
-    LATITUDE_MAX,
-    LATITUDE_MIN,
-    Draws,
-    SampleSettings,
-    World,
-    draw,
-    random_words,
-)
+from caco_data.sampling.sampler import LATITUDE_MAX, LATITUDE_MIN, Draws, World, draw, random_words
+from caco_data.sampling.settings import SampleSettings
 from caco_data.world import land
 from caco_data.world.cities import Cities, load_cities
 from caco_data.world.land import LandMask, load_land, mask_of

@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.writer import Workspace
-from caco_data.download.fetch import FetchSettings, fetch_location
-from caco_data.download.plan import SceneSettings
+from caco_data.download.fetch import fetch_location
+from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import PermanentError, RefusedError, TransientError
 from caco_data.grid import utm_epsg
 from caco_data.sentinel2 import ALL_BANDS, SCL_BAND

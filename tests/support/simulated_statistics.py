@@ -13,7 +13,8 @@ from caco_data.grid import grid_footprint, patch_grid, utm_epsg
 from caco_data.sentinel2 import ALL_BANDS
 from caco_data.sources.simulated.ground import MARGIN_PX, make_ground
 from caco_data.sources.simulated.land_cover import Cover
-from caco_data.sources.simulated.source import SimulatedSettings, SimulatedSource
+from caco_data.sources.simulated.settings import SimulatedSettings
+from caco_data.sources.simulated.source import SimulatedSource
 from caco_data.types import Grid, Location, Scene
 
 Floats = NDArray[np.float64]

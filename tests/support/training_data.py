@@ -16,16 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset.layout import (
-    DESCRIPTION,
-    FORMAT,
-    INDEX,
-    SHARDS,
-    TRUTH,
-    TRUTH_SCHEMA,
-    Compress,
-    Dtype,
-)
+from caco_data.dataset.layout import DESCRIPTION, FORMAT, INDEX, SHARDS, TRUTH, TRUTH_SCHEMA
 from caco_data.dataset.reader import description_digest
 from caco_data.dataset.shards import Record, encode, rows_table, write_shard
 from caco_data.sentinel2 import RGB_BANDS
@@ -33,6 +24,8 @@ from caco_data.types import (
     PATCH_PX,
     PERIODS,
     TILES,
+    Compress,
+    Dtype,
     Footprint,
     Grid,
     Location,

@@ -1,7 +1,6 @@
-"""Who we are for Earth Engine: credentials as users have them, and the project that pays.
+"""Credentials for Earth Engine as users have them, and the Cloud project whose quota is used.
 
-Of all this only the kind of credentials and their file is ever shown. (`sources/earthengine.py`
-hands in the client, for it alone imports it.)
+Only the kind of the credentials and the path of their file are ever shown.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import ee
 import google.auth
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
@@ -19,6 +18,7 @@ from google.auth.exceptions import TransportError as AuthTransportError
 from google.oauth2 import service_account
 
 from caco_data.errors import InputError, RefusedError, TransientError
+from caco_data.sources.earthengine.endpoint import is_google
 
 REMEDY = (
     "Run 'earthengine authenticate', or give --service-account KEY.json; "
@@ -41,13 +41,7 @@ class FoundCredentials:
     """google-auth's object."""
 
 
-def is_google(url: str) -> bool:
-    """Whether an address is Google's own, to which alone found credentials are sent."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" and (parts.hostname or "").endswith(".googleapis.com")
-
-
-def find_credentials(client: Any, url: str, key_file: str | None) -> FoundCredentials:
+def find_credentials(url: str, key_file: str | None) -> FoundCredentials:
     """Find credentials for an address.
 
     In this order: the key file; none, where the address is not Google's; what
@@ -63,7 +57,7 @@ def find_credentials(client: Any, url: str, key_file: str | None) -> FoundCreden
     TransientError
         When Google's servers cannot be reached to try them.
     """
-    scopes = client.oauth.SCOPES
+    scopes = ee.oauth.SCOPES
     if key_file is not None:
         return FoundCredentials("service-account key", key_file, _from_key(key_file, scopes))
     if not is_google(url):
@@ -78,13 +72,13 @@ def find_credentials(client: Any, url: str, key_file: str | None) -> FoundCreden
                 "Not readable credentials", named, "Mend or unset GOOGLE_APPLICATION_CREDENTIALS"
             ) from None
         return FoundCredentials("application default", named, found)
-    path = client.oauth.get_credentials_path()
+    path = ee.oauth.get_credentials_path()
     of_client = os.path.exists(path)
     try:
-        found = client.data.get_persistent_credentials()
+        found = ee.data.get_persistent_credentials()
     except AuthTransportError:
         raise TransientError("connection", "asking Google for a token") from None
-    except (client.EEException, GoogleAuthError, ValueError, OSError):
+    except (ee.EEException, GoogleAuthError, ValueError, OSError):
         if of_client:
             raise RefusedError(
                 "The Earth Engine credentials are expired, revoked or broken", path, EXPIRED

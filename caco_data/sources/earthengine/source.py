@@ -12,7 +12,6 @@ import json
 import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -27,27 +26,19 @@ from googleapiclient.errors import HttpError
 from numpy.typing import NDArray
 
 from caco_data.errors import InputError, PermanentError, RefusedError, SourceError, TransientError
-from caco_data.sources.earthengine.credentials import (
-    EXPIRED,
-    FoundCredentials,
-    find_credentials,
-    find_project,
-    is_google,
-)
+from caco_data.sources.earthengine.credentials import EXPIRED, find_credentials, find_project
+from caco_data.sources.earthengine.endpoint import COLLECTION
 from caco_data.sources.earthengine.transport import Transport
 from caco_data.sources.limiter import Limiter
 from caco_data.types import Footprint, Grid, Scene
 
 T = TypeVar("T")
 
-COLLECTION = "COPERNICUS/S2_SR_HARMONIZED"
 #: Same `system:index` as the images (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
 CLOUD_SCORE_COLLECTION = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 CLOUD_SCORE_BAND = "cs_cdf"
 #: What of a listing's entries is wanted: all their bands' grids are most of their bytes.
 LISTED = "nextPageToken,assets(id,startTime,geometry,properties,bands/grid/crsCode)"
-#: For many small requests (Earth Engine guide, "Processing environments").
-HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
 
 #: Words about quotas that no waiting of minutes will refill: a day's, a month's.
 _EXHAUSTED = re.compile(r"per (day|month)|daily ?limit|monthly|quotaExceeded", re.IGNORECASE)
@@ -57,61 +48,25 @@ _LATER = "Run the same command again when there is quota; what is finished is ke
 _ACCESS = "Check --project and its access to Earth Engine; 'caco-data doctor' tells more"
 
 
-@dataclass(frozen=True)
-class EarthEngineSettings:
-    """How to reach Earth Engine. Nothing secret: this travels to the workers."""
-
-    project: str | None = None
-    """Cloud project whose quota is used; None for that of the credentials."""
-    url: str = HIGH_VOLUME
-    """Endpoint."""
-    key_file: str | None = None
-    """Service-account key, a JSON file that every worker can read; None for the user's own."""
-    deadline_s: float = 60.0
-    """Longest a request may take, seconds."""
-    name: str = "earthengine"
-    collection: str = COLLECTION
-
-    @property
-    def computes(self) -> bool:
-        """See `SourceSettings`."""
-        return False
-
-    def record(self) -> dict[str, Any]:
-        """Name the endpoint when it is not Google's: a stand-in gives other pixels."""
-        return {} if is_google(self.url) else {"endpoint": urlsplit(self.url).hostname}
-
-    def find_credentials(self) -> FoundCredentials:
-        """Find credentials; see `caco_data.sources.earthengine.credentials.find_credentials`."""
-        return find_credentials(ee, self.url, self.key_file)
-
-    def open(self, limiter: Limiter | None = None) -> EarthEngineSource:
-        """Initialise the client of this process.
-
-        Raises
-        ------
-        InputError
-            Without credentials or project.
-        RefusedError
-            With credentials that are expired or have no access to the project.
-        TransientError
-            When the service cannot be reached just now.
-        """
-        return EarthEngineSource(self, limiter or Limiter())
-
-
 class EarthEngineSource:
     """The initialised client; its methods may be called from many threads."""
 
     _opening = threading.Lock()
-    _current: EarthEngineSettings | None = None
+    _current: tuple[object, ...] = ()
 
-    def __init__(self, settings: EarthEngineSettings, limiter: Limiter) -> None:
-        self._settings = settings
-        parts = urlsplit(settings.url)
+    def __init__(
+        self,
+        url: str,
+        project: str | None,
+        key_file: str | None,
+        deadline_s: float,
+        limiter: Limiter,
+    ) -> None:
+        self._settings = (url, project, key_file, deadline_s)
+        parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError("Not an address", settings.url, "Give --ee-url as https://HOST")
-        found = settings.find_credentials()
+            raise InputError("Not an address", url, "Give --ee-url as https://HOST")
+        found = find_credentials(url, key_file)
         with self._opening:
             # Initialised once more, the client would not ask whether it may.
             ee.Reset()
@@ -121,12 +76,12 @@ class EarthEngineSource:
             _call(
                 lambda: ee.Initialize(
                     credentials=found.credentials,
-                    url=settings.url.rstrip("/"),
-                    project=find_project(settings.project, found),
-                    http_transport=Transport(settings.url, settings.deadline_s, limiter),
+                    url=url.rstrip("/"),
+                    project=find_project(project, found),
+                    http_transport=Transport(url, deadline_s, limiter),
                 )
             )
-            EarthEngineSource._current = settings
+            EarthEngineSource._current = self._settings
 
     def _ask(self, call: Callable[[], T]) -> T:
         if EarthEngineSource._current != self._settings:

@@ -13,9 +13,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,34 +42,11 @@ from caco_data.types import Footprint, Grid, Period, Scene, Truth
 PLACES = 48
 
 
-@dataclass(frozen=True)
-class SimulatedSettings:
-    """Which simulated world."""
-
-    seed: int = 0
-    """Of everything: where villages lie, what changes, which days are cloudy."""
-    name: str = "simulated"
-    collection: str = "simulated Sentinel-2 L2A (caco-data)"
-
-    @property
-    def computes(self) -> bool:
-        """See `SourceSettings`."""
-        return True
-
-    def record(self) -> dict[str, Any]:
-        """What decides the archive's answers."""
-        return {"seed": self.seed}
-
-    def open(self, limiter: Limiter | None = None) -> SimulatedSource:
-        """Open the archive."""
-        return SimulatedSource(self, limiter or Limiter())
-
-
 class SimulatedSource:
     """The archive; its methods may be called from many threads."""
 
-    def __init__(self, settings: SimulatedSettings, limiter: Limiter) -> None:
-        self._seed = settings.seed
+    def __init__(self, seed: int, limiter: Limiter) -> None:
+        self._seed = seed
         self._limiter = limiter
         self._lock = threading.Lock()
         self._places: OrderedDict[Grid, Ground] = OrderedDict()

@@ -31,10 +31,12 @@ from caco_data.errors import (
 from caco_data.grid import grid_footprint
 from caco_data.sentinel2 import ALL_BANDS, SCL_BAND
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
-from caco_data.sources.earthengine.source import EarthEngineSettings, _array, scene_of
+from caco_data.sources.earthengine.settings import EarthEngineSettings
+from caco_data.sources.earthengine.source import _array, scene_of
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
-from caco_data.sources.simulated.source import SimulatedSettings, SimulatedSource
+from caco_data.sources.simulated.settings import SimulatedSettings
+from caco_data.sources.simulated.source import SimulatedSource
 from caco_data.types import Grid, Scene
 from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.server import EarthEngineServer

@@ -23,7 +23,7 @@ from caco_data.grid import grid_footprint
 from caco_data.sentinel2 import ALL_BANDS, BAND_PIXEL_M, RGB_BANDS, SCL_BAND
 from caco_data.sources.base import TruthSource
 from caco_data.sources.simulated.catalogue import find
-from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Period
 from tests.support.simulated_statistics import day, grid_at, scenes_of, source
 

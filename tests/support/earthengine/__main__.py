@@ -6,7 +6,7 @@ import argparse
 import signal
 from contextlib import suppress
 
-from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.sources.simulated.settings import SimulatedSettings
 from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.server import EarthEngineServer
 from tests.support.flat_source import FlatSource

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from caco_data.grid import grid_footprint, patch_grid
-from caco_data.sources.simulated.source import SimulatedSettings, SimulatedSource
+from caco_data.sources.simulated.settings import SimulatedSettings
+from caco_data.sources.simulated.source import SimulatedSource
 from caco_data.types import Footprint, Grid, Location, Scene
 from tests.support.earthengine.entries import COLLECTION, ROOT
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from caco_data.sources.base import ImageSource
-from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.sources.simulated.settings import SimulatedSettings
 from tests.support.earthengine.api import Api, algorithms, discovery
 from tests.support.earthengine.counters import Counters
 from tests.support.earthengine.faults import FaultPlan, Faults, spoil

@@ -20,7 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
 
-from caco_data.sources.simulated.source import SimulatedSettings
+from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Footprint
 from tests.support.earthengine.entries import COLLECTION, ROOT
 from tests.support.earthengine.requests import (
@@ -167,15 +167,7 @@ def test_a_service_account_gets_tokens_and_new_ones_when_they_expire() -> None:
 
 
 def test_by_hand_it_says_where_it_is_and_ends_quietly() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.earthengine.server",
-        "--port",
-        "0",
-        "--page-size",
-        "2",
-    ]
+    command = [sys.executable, "-m", "tests.support.earthengine", "--port", "0", "--page-size", "2"]
     options = ["--source", "flat", "--fault", "html=0.25", "--capacity", "9", "--seed", "3"]
     with subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

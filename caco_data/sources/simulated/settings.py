@@ -1,0 +1,36 @@
+"""Which simulated archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from caco_data.sources.limiter import Limiter
+
+if TYPE_CHECKING:
+    from caco_data.sources.simulated.source import SimulatedSource
+
+
+@dataclass(frozen=True)
+class SimulatedSettings:
+    """Which simulated world."""
+
+    seed: int = 0
+    """Of everything: where villages lie, what changes, which days are cloudy."""
+    name: str = "simulated"
+    collection: str = "simulated Sentinel-2 L2A (caco-data)"
+
+    @property
+    def computes(self) -> bool:
+        """See `SourceSettings`."""
+        return True
+
+    def record(self) -> dict[str, Any]:
+        """What decides the archive's answers."""
+        return {"seed": self.seed}
+
+    def open(self, limiter: Limiter | None = None) -> SimulatedSource:
+        """Open the archive."""
+        from caco_data.sources.simulated.source import SimulatedSource
+
+        return SimulatedSource(self.seed, limiter or Limiter())
