@@ -42,7 +42,8 @@ def test_each_heavy_package_has_its_place() -> None:
     assert users("dask", LIBRARY) | users("distributed", LIBRARY) == {
         "caco_data/download/cluster.py"
     }
-    assert users("ee", LIBRARY) <= {"caco_data/sources/earthengine/source.py"}
+    for path in users("ee", LIBRARY):
+        assert path.startswith("caco_data/sources/earthengine/")
     for path in users("torch", LIBRARY) | users("lightning", LIBRARY):
         assert path.startswith(("caco_data/training/", "caco_data/evaluation/"))
 
