@@ -1,9 +1,9 @@
-"""What each method learns on the simulated archive, where the truth is known.
+"""Change detection and linear probes of each method on the simulated archive.
 
     python -m benchmarks.bench_learning --out build/learning
 
-An hour or two on two cores. Every finished part is kept in `--out`: run it again after an
-interruption. The table comes last, its rows as JSON after it.
+Takes one to two hours on two cores. Finished parts are stored in `--out`; after an interruption run
+it again. Prints a table, then its rows as JSON.
 """
 
 from __future__ import annotations
@@ -32,22 +32,26 @@ from caco_data.training.learner import Learner
 from caco_data.training.loop import train
 from caco_data.training.metrics import auroc
 from caco_data.training.models.weights import load_encoder
-from caco_data.training.run_folder import RunFolder, read_truth
+from caco_data.training.outputs import save_encoder
+from caco_data.training.run_folder import RunFolder
 from caco_data.training.settings import MethodName, TrainSettings
+from caco_data.training.truth import read_truth
 
 METHODS: tuple[MethodName, ...] = ("moco", "seco", "teco", "caco")
-#: Classes of fewer locations are no test of a probe.
-FEW = 30
+#: Minimum number of locations of a class in the linear probe.
+MIN_CLASS_LOCATIONS = 30
 
 
 def make_dataset(root: Path, locations: int) -> Path:
-    """Draw the locations and download their stacks, as far as that is still to do."""
-    drawn, dataset = root / "locations.parquet", root / "dataset"
+    """Sample the locations and download their stacks, unless already done."""
+    locations_file, dataset = root / "locations.parquet", root / "dataset"
     command = [sys.executable, "-m", "caco_data.cli"]
-    if not drawn.exists():
-        subprocess.run([*command, "sample", "--n", str(locations), "--out", str(drawn)], check=True)
+    if not locations_file.exists():
+        subprocess.run(
+            [*command, "sample", "--n", str(locations), "--out", str(locations_file)], check=True
+        )
     subprocess.run(
-        [*command, "download", "--locations", str(drawn), "--source", "simulated",
+        [*command, "download", "--locations", str(locations_file), "--source", "simulated",
          "--out", str(dataset)],
         check=True,
     )  # fmt: skip
@@ -55,17 +59,17 @@ def make_dataset(root: Path, locations: int) -> Path:
 
 
 def train_one(settings: TrainSettings) -> None:
-    """Train, or finish what was begun; on one thread, as the runs share the processor."""
+    """Train or resume a run, on one thread because the runs share the CPU."""
     torch.set_num_threads(1)
     train(settings)
     print(f"trained {settings.out}", flush=True)
 
 
 def evaluate(run: Path, dataset_root: Path) -> dict[str, float]:
-    """Measure a run's encoder, or read what was measured."""
-    kept = run / "evaluation.json"
-    if kept.exists():
-        found: dict[str, float] = json.loads(kept.read_text())
+    """Evaluate the encoder of a run, or read the stored results."""
+    results = run / "evaluation.json"
+    if results.exists():
+        found: dict[str, float] = json.loads(results.read_text())
         return found
     torch.set_num_threads(1)
     dataset = open_dataset(dataset_root)
@@ -78,15 +82,15 @@ def evaluate(run: Path, dataset_root: Path) -> dict[str, float]:
         ratio = pq.read_table(run / "change.parquet")["ratio"].to_numpy()
         result["auroc_estimate"] = auroc(ratio, changed)
     result["probe"] = probe(dataset, features[:, 0])
-    kept.write_text(json.dumps(result))
+    results.write_text(json.dumps(result))
     return result
 
 
 def probe(dataset: Dataset, features: NDArray[np.float32]) -> float:
-    """Accuracy for land cover on early tiles, (L, T, F); classes of few locations left out."""
+    """Land cover accuracy on features of early tiles, (L, T, F), without rare classes."""
     cover = np.array(read_table(dataset.storage, TRUTH, TRUTH_SCHEMA)["land_cover"].to_pylist())
     names, counts = np.unique(cover, return_counts=True)
-    known = np.isin(cover, names[counts >= FEW])
+    known = np.isin(cover, names[counts >= MIN_CLASS_LOCATIONS])
     tiles = features.shape[1]
     return linear_probe(
         features[known].reshape(-1, features.shape[2]),
@@ -96,18 +100,18 @@ def probe(dataset: Dataset, features: NDArray[np.float32]) -> float:
 
 
 def save_untrained(run: Path, like: TrainSettings) -> None:
-    """An encoder with fresh weights, to compare with."""
+    """Save an encoder with initial weights as the baseline."""
     settings = dataclasses.replace(like, out=str(run), resume=False)
     dataset = open_dataset(settings.data)
     folder = RunFolder(settings, dataset)
     stacks = dataset.stacks()
     learner = Learner(settings, stacks, open_device(settings))
-    folder.save_encoder(learner.model.encoder, stacks.bands, stacks.dtype == np.uint8)
+    save_encoder(folder, learner.model.encoder, stacks.bands, stacks.dtype == np.uint8)
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
-    """Mean and spread over the seeds, in Markdown."""
-    names = {"auroc_estimate": "estimate while training", "auroc_features": "features at the end",
+    """Mean and standard deviation over the seeds as a Markdown table."""
+    names = {"auroc_estimate": "change estimate", "auroc_features": "final features",
              "probe": "land cover"}  # fmt: skip
     lines = [f"| method | {' | '.join(names.values())} |", "|---" * (1 + len(names)) + "|"]
     for method, runs in results.items():
@@ -121,7 +125,7 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/learning"))
     parser.add_argument("--locations", type=int, default=1200)
@@ -131,7 +135,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     dataset = make_dataset(options.out, options.locations)
-    # Short queue, quick key network and small views suit minutes on a thousand locations.
+    # A short queue, a low key momentum and small views: minutes per run on 1200 locations.
     runs = [
         TrainSettings(
             data=str(dataset), out=str(options.out / f"{method}-{seed}"), method=method, seed=seed,

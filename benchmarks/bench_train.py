@@ -1,9 +1,9 @@
-"""Rows a second of training: reading alone, the step alone, and both together; then by phase.
+"""Training speed: reading alone, steps alone, both together, and the time of each phase.
 
     python -m benchmarks.bench_train --device cuda --encoder resnet50 --batch-size 1024
 
-Makes its own shards with numpy and pyarrow, in a temporary folder, so that it runs where the data
-half is not installed. The last line is JSON.
+Writes its own shards with numpy and pyarrow to a temporary folder, so that it needs none of the
+download dependencies. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -30,24 +30,23 @@ from caco_data.training.batches import Batch, BatchReader
 from caco_data.training.device import open_device
 from caco_data.training.learner import Learner
 from caco_data.training.methods import METHODS
-from caco_data.training.prefetch import ahead
+from caco_data.training.prefetch import prefetch
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import make_training_set
 
-#: samples/s of the authors' code with resnet18 at batch 32 on two cores
-#: (shared/facts/training-stack.md).
+#: Samples per second of the paper's code with resnet18 and a batch of 32 on two cores.
 REFERENCE = 4.1
 
 
 class Bench:
-    """One learner and one reader, timed in three ways.
+    """Timed runs of a learner and a batch reader.
 
     Parameters
     ----------
     settings : TrainSettings
-        What is trained, on what.
+        Settings of the run.
     steps : int
-        Steps of each measurement.
+        Steps per measurement.
     """
 
     def __init__(self, settings: TrainSettings, steps: int) -> None:
@@ -77,11 +76,11 @@ class Bench:
             torch.cuda.synchronize()
 
     def batches(self) -> Iterator[Batch]:
-        """As many batches as there are steps, as the loop reads them."""
+        """Yield `steps` batches, read as in the training loop."""
         left, epoch = self.steps, 0
         while left:
             with closing(self.reader.epoch(epoch)) as read:
-                for batch in ahead(read, self.device):
+                for batch in prefetch(read, self.device):
                     yield batch
                     left -= 1
                     if not left:
@@ -89,30 +88,30 @@ class Bench:
             epoch += 1
 
     def rows_per_s(self, run: Callable[[], None]) -> float:
-        """Time `steps` steps, the device's work included."""
+        """Rows per second over `steps` steps, including the device's work."""
         self.wait()
-        begun = time.perf_counter()
+        start = time.perf_counter()
         run()
         self.wait()
-        return self.steps * self.settings.batch_size / (time.perf_counter() - begun)
+        return self.steps * self.settings.batch_size / (time.perf_counter() - start)
 
     def data_only(self) -> None:
-        """Read batches, and bring them to the device."""
+        """Read batches and copy them to the device."""
         for _ in self.batches():
             pass
 
     def device_only(self) -> None:
-        """Learn again and again from one batch that is there."""
+        """Learn repeatedly from one batch that is on the device."""
         for _ in range(self.steps):
             self.learn(self.resident)
 
     def end_to_end(self) -> None:
-        """Read and learn."""
+        """Read batches and learn from them."""
         for batch in self.batches():
             self.learn(batch)
 
-    def by_phase(self) -> dict[str, float]:
-        """Seconds a step by phase; the device is waited for after each, so nothing overlaps."""
+    def seconds_by_phase(self) -> dict[str, float]:
+        """Seconds per step of each phase, waiting for the device after each phase."""
         spent: dict[str, float] = defaultdict(float)
 
         def timed(phase: str, owner: Any, name: str) -> None:
@@ -120,10 +119,10 @@ class Bench:
 
             def outer(*args: Any, **kwargs: Any) -> Any:
                 self.wait()
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 result = inner(*args, **kwargs)
                 self.wait()
-                spent[phase] += (time.perf_counter() - begun) / self.steps
+                spent[phase] += (time.perf_counter() - start) / self.steps
                 return result
 
             setattr(owner, name, outer)
@@ -132,7 +131,7 @@ class Bench:
         timed("views", learner, "_views")
         timed("query encoder", model.encoder, "forward")
         if hasattr(model, "key_encoder"):
-            timed("key network's average", model, "_follow")
+            timed("key network update", model, "_follow")
             timed("key encoder", model.key_encoder, "forward")
             timed("queue", model, "enqueue")
         timed("loss", learner_module, "score")
@@ -140,7 +139,7 @@ class Bench:
         timed("optimiser", learner._optimizer, "step")
         if learner.estimator is not None:
             timed("change estimate", learner.estimator, "update")
-        begun = time.perf_counter()
+        start = time.perf_counter()
         batches = self.batches()
         for _ in range(self.steps):
             asked = time.perf_counter()
@@ -148,18 +147,18 @@ class Bench:
             spent["waiting for data"] += (time.perf_counter() - asked) / self.steps
             self.learn(batch)
         self.wait()
-        spent["the rest"] = (time.perf_counter() - begun) / self.steps - sum(spent.values())
+        spent["other"] = (time.perf_counter() - start) / self.steps - sum(spent.values())
         return spent
 
     def peak_gib(self) -> float:
-        """Most memory ever used: of the GPU, or of this process."""
+        """Peak memory in GiB of the GPU or of this process."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated() / 2**30
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--method", default="caco", choices=sorted(METHODS))
@@ -190,13 +189,13 @@ def main() -> None:
             for name in ("data_only", "device_only", "end_to_end")
         }
         peak = bench.peak_gib()
-        phases = bench.by_phase()
+        phases = bench.seconds_by_phase()
 
-    what = (
+    title = (
         f"{settings.encoder}, {settings.method}, {settings.framework}, {settings.batch_size} rows"
     )
     print(
-        f"{what}, {settings.device}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+        f"{title}, {settings.device}, torch {torch.__version__}, {torch.get_num_threads()} threads"
     )
     for name, rate in rates.items():
         print(f"{name:12s} {rate:10.1f} rows/s")
@@ -204,11 +203,11 @@ def main() -> None:
     print(f"data only / device only:  {rates['data_only'] / device_only:.2f}")
     print(f"end to end / device only: {rates['end_to_end'] / device_only:.2f}")
     if (settings.device, settings.encoder, settings.batch_size) == ("cpu", "resnet18", 32):
-        print(f"end to end / reference's {REFERENCE}: {rates['end_to_end'] / REFERENCE:.2f}")
+        print(f"end to end / paper's code ({REFERENCE}/s): {rates['end_to_end'] / REFERENCE:.2f}")
     print(f"peak memory: {peak:.2f} GiB")
     total = sum(phases.values())
     for phase, seconds in sorted(phases.items(), key=lambda item: -item[1]):
-        print(f"{phase:22s} {1000 * seconds:10.1f} ms a step {seconds / total:6.1%}")
+        print(f"{phase:22s} {1000 * seconds:10.1f} ms per step {seconds / total:6.1%}")
     print(json.dumps({name: round(rate, 1) for name, rate in rates.items()}))
 
 

@@ -1,1 +1,1 @@
-"""Contrastive training: `batches -> augment -> encoder -> contrast -> change -> loop`."""
+"""Contrastive pretraining: `batches -> augment -> models -> loss -> change`, driven by `loop`."""

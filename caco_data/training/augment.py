@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 
+from caco_data.training.device import to_device
+
 #: Range of a band on the scale DN / 10000 * 255 that becomes 0..1: for B2, B3 and B4 the quantiles
 #: by which the authors stretch; for the others reflectances of vegetation and bare ground.
 STRETCH = {
@@ -204,9 +206,7 @@ class Augmenter:
         return x.mul_(scale).add_(shift)
 
     def _send(self, x: Tensor) -> Tensor:
-        if self._device.type == "cuda":
-            return x.pin_memory().to(self._device, non_blocking=True)
-        return x
+        return to_device(x, self._device)
 
     def _crop(self, x: Tensor, parameters: Draw) -> Tensor:
         # Bilinear sampling alone would skip pixels where the view is much smaller than the tile. At

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there at all, one to fall back on, and those of the best epochs."""
+"""Checkpoints: written atomically; the last two and those of the best epochs are retained."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import torch
 
 from caco_data.errors import InputError
+from caco_data.settings_diff import difference
 from caco_data.storage import LocalStorage
-from caco_data.training.settings import difference
 
 _log = logging.getLogger(__name__)
 
 FORMAT = "caco-data-checkpoint/1"
 FOLDER = "checkpoints"
-#: Of the state in which the loss was no longer finite.
+#: Name of the checkpoint written when the loss is not finite.
 NOT_FINITE = "not-finite"
-#: The newest, and the one before in case the disk damages it.
+#: Number of most recent checkpoints retained: the newest, and one more in case it is damaged.
 LAST = 2
 
 _KEYS = {"format", "step", "settings", "kept", "model", "optimizer"}
@@ -26,13 +26,13 @@ _KEYS = {"format", "step", "settings", "kept", "model", "optimizer"}
 State = dict[str, Any]
 
 
-class Kept:
-    """Which checkpoints stay: the last two, and those of the epochs with the smallest losses.
+class Retention:
+    """Decides which checkpoints are retained: the last two and those of the best epochs.
 
     Parameters
     ----------
     best : int
-        How many of the latter.
+        Number of epochs with the smallest mean losses whose checkpoints are retained.
     """
 
     def __init__(self, best: int) -> None:
@@ -41,96 +41,91 @@ class Kept:
         self._sum, self._steps = 0.0, 0
 
     def add(self, loss: float, steps: int) -> None:
-        """Take in the mean loss of some steps."""
+        """Add the mean loss of some steps of the current epoch."""
         self._sum += loss * steps
         self._steps += steps
 
     def end_epoch(self, step: int) -> None:
-        """Note that an epoch ends with this step."""
+        """End the current epoch with this step."""
         self._losses[step] = self._sum / max(1, self._steps)
-        self._losses = {step: self._losses[step] for step in {*self._winners, step}}
+        self._losses = {step: self._losses[step] for step in {*self._best_steps, step}}
         self._sum, self._steps = 0.0, 0
 
     @property
-    def _winners(self) -> list[int]:
+    def _best_steps(self) -> list[int]:
         return sorted(self._losses, key=lambda step: (self._losses[step], step))[: self._best]
 
-    def stay(self, steps: list[int]) -> set[int]:
-        """Which of the steps that have a checkpoint, in ascending order, keep it."""
-        return {*steps[-LAST:], *self._winners}
+    def retained(self, steps: list[int]) -> set[int]:
+        """Steps of the checkpoints to retain; `steps` are those of all checkpoints, ascending."""
+        return {*steps[-LAST:], *self._best_steps}
 
     def state_dict(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the state as plain values."""
         return {"losses": self._losses, "sum": self._sum, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the state of a checkpoint."""
+        """Restore the state of a checkpoint."""
         self._losses, self._sum, self._steps = state["losses"], state["sum"], state["steps"]
 
 
-def _names(storage: LocalStorage) -> list[str]:
-    """Checkpoints, oldest first: their names are steps."""
-    return [
-        name
-        for name in storage.names(FOLDER)
-        if name.removeprefix(f"{FOLDER}/").removesuffix(".pt").isdecimal()
-    ]
-
-
-def write_checkpoint(storage: LocalStorage, name: str, state: State) -> str:
-    """Write a state under a name; return its path."""
-    name = f"{FOLDER}/{name}.pt"
-    with storage.writing(name) as file:
+def write_checkpoint(storage: LocalStorage, name: str, state: State) -> None:
+    """Write a state to `checkpoints/{name}.pt`."""
+    with storage.writing(_path(name)) as file:
         torch.save({"format": FORMAT, **state}, file)
-    return str(storage.path(name))
 
 
-def keep_checkpoint(storage: LocalStorage, state: State, kept: Kept) -> str:
-    """Write the state of a step and drop what need not stay; return its path."""
-    path = write_checkpoint(storage, f"{state['step']:09d}", state)
-    names = {_step(name): name for name in _names(storage)}
-    for step in names.keys() - kept.stay(sorted(names)):
-        storage.remove(names[step])
-    return path
-
-
-def _step(name: str) -> int:
-    return int(name.removeprefix(f"{FOLDER}/").removesuffix(".pt"))
+def save_checkpoint(storage: LocalStorage, state: State, retention: Retention) -> None:
+    """Write the state of a step, then remove the checkpoints that are not retained."""
+    write_checkpoint(storage, f"{state['step']:09d}", state)
+    names = {int(name): name for name in _names(storage)}
+    for step in names.keys() - retention.retained(sorted(names)):
+        storage.remove(_path(names[step]))
 
 
 def load_checkpoint(
     storage: LocalStorage, settings: dict[str, Any], device: torch.device
 ) -> State | None:
-    """Load the newest checkpoint that can be read; None when there is none.
+    """Load the newest readable checkpoint, or return None when there is none.
 
-    A damaged one is passed over, which a warning says.
+    Damaged checkpoints are skipped with a warning.
 
     Raises
     ------
     InputError
-        For a file that is not a checkpoint of a run with these settings, or when all are damaged.
+        When a file is not a checkpoint of a run with these settings, or all are damaged.
     """
     names = _names(storage)
     for name in reversed(names):
-        path = str(storage.path(name))
+        path = str(storage.path(_path(name)))
         try:
             state = torch.load(path, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError):
-            _log.warning("Damaged checkpoint passed over: %s", path)
+            _log.warning("Damaged checkpoint skipped: %s", path)
             continue
-        if not isinstance(state, dict) or not state.keys() >= _KEYS or state["format"] != FORMAT:
-            raise InputError(
-                "Not a checkpoint of caco-data", path, "Remove it, or choose another --out"
-            )
-        if changes := difference(state["settings"], settings):
-            raise InputError(
-                f"Checkpoint of a run with other settings: {changes}",
-                path,
-                "Remove it, or choose another --out",
-            )
-        return state
+        _check(state, settings, path)
+        return state  # type: ignore[no-any-return]
     if names:
         raise InputError(
-            "No checkpoint can be read", str(storage.path(FOLDER)), "Start anew in another --out"
+            "No checkpoint can be read",
+            str(storage.path(FOLDER)),
+            "Start a new run in another --out",
         )
     return None
+
+
+def _check(state: Any, settings: dict[str, Any], path: str) -> None:
+    remedy = "Remove it, or choose another --out"
+    if not isinstance(state, dict) or not state.keys() >= _KEYS or state["format"] != FORMAT:
+        raise InputError("Not a checkpoint of caco-data", path, remedy)
+    if changes := "; ".join(difference(state["settings"], settings)):
+        raise InputError(f"Checkpoint of a run with other settings: {changes}", path, remedy)
+
+
+def _path(name: str) -> str:
+    return f"{FOLDER}/{name}.pt"
+
+
+def _names(storage: LocalStorage) -> list[str]:
+    """Names of the checkpoints of steps (their numbers), oldest first."""
+    stems = (name.removeprefix(f"{FOLDER}/").removesuffix(".pt") for name in storage.names(FOLDER))
+    return [stem for stem in stems if stem.isdecimal()]

@@ -1,4 +1,4 @@
-"""Everything that changes while training, and the step that changes it."""
+"""Model, optimiser and change estimate of a run, and one training step."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from caco_data.dataset.reader import StackTable
 from caco_data.training.augment import Augmenter, draw
 from caco_data.training.batches import Batch
 from caco_data.training.change import ChangeEstimator
+from caco_data.training.device import to_device
 from caco_data.training.distributed import gather, share_batch_norm
 from caco_data.training.loss import Scores, score
 from caco_data.training.methods import METHODS
 from caco_data.training.models.encoder import make_encoder
-from caco_data.training.models.frameworks import MoCo, SimCLR
+from caco_data.training.models.frameworks import Embeddings, MoCo, SimCLR
 from caco_data.training.settings import TrainSettings
 
 
@@ -29,15 +30,15 @@ class Learner:
     Parameters
     ----------
     settings : TrainSettings
-        What to train.
+        Settings of the run.
     stacks : StackTable
-        What it is trained on.
+        Training data.
     fabric : Fabric
-        Device and precision.
+        Device, precision and processes.
     """
 
     estimator: ChangeEstimator | None
-    """For the methods that label changes."""
+    """None for methods without change labels."""
 
     def __init__(self, settings: TrainSettings, stacks: StackTable, fabric: Fabric) -> None:
         self.settings = settings
@@ -62,14 +63,13 @@ class Learner:
             fused=device.type == "cuda",
         )
         with warnings.catch_warnings():
-            # DDP's successor of it is not in the oldest torch we run with.
+            # The replacement of this argument of DDP is missing from the oldest supported torch.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
             self._forward, self._optimizer = fabric.setup(model, optimizer)
         self.estimator = None
         if self.method.estimates_change:
-            locations = len(stacks.location_ids)
             self.estimator = ChangeEstimator(
-                locations, device, settings.mixture, settings.change_estimate
+                len(stacks.location_ids), device, settings.mixture, settings.change_estimate
             )
 
     def learn(self, batch: Batch, step: int, lr: float) -> Scores:
@@ -78,39 +78,27 @@ class Learner:
         Parameters
         ----------
         batch : Batch
-            N rows, of which this process has n; on the device, or on the way there.
+            N rows, n of them in this process; on the device, or in pinned memory.
         step : int
-            Its number; with the seed it determines the augmentation.
+            Number of the step; with the seed it determines the augmentation.
         lr : float
             Learning rate.
 
         Returns
         -------
         Scores
-            Of the n rows.
+            Scores of the n rows.
         """
         fabric, model = self._fabric, self.model
         tiles = [x.to(fabric.device, non_blocking=True) for x in batch.tiles]  # (T, n, C, H, W)
-        locations = self._to_device(torch.from_numpy(batch.locations))  # (N / 2,)
-        n = tiles[0].shape[1]
-        first = fabric.global_rank * n
+        locations = to_device(torch.from_numpy(batch.locations), fabric.device)  # (N / 2,)
+        first = fabric.global_rank * tiles[0].shape[1]
         views = self._views(tiles, step, first, 2 * len(locations))  # (1 + V) x (n, C, size, size)
         out = self._forward(views, with_anchor=self.estimator is not None)
-
-        learnt_from = model.queue is None
-        keys = gather(fabric, out.keys, 2, learnt_from)  # (V, V, N, E)
-        queries = gather(fabric, out.queries, 1, True) if learnt_from else None  # (V, N, E)
-        changed = None
-        if self.estimator is not None:
-            everywhere = self.estimator.changed[locations].repeat_interleave(2)  # (N,)
-            changed = everywhere[first : first + n]
-        scores = score(out.queries, keys, model.queue, changed, self.method, first, queries)
-
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        fabric.backward(scores.loss.sum())
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        # Without a queue (SimCLR), gradients also flow through the keys.
+        keys = gather(fabric, out.keys, 2, model.queue is None)  # (V, V, N, E)
+        scores = self._score(out, keys, locations, first)
+        self._optimise(scores.loss.sum(), lr)
         if isinstance(model, MoCo):
             model.enqueue(keys)
         if self.estimator is not None:
@@ -119,35 +107,47 @@ class Learner:
             self.estimator.update(rows, anchor, keys[1, 1].detach())
         return scores
 
-    def _to_device(self, x: Tensor) -> Tensor:
-        if self._fabric.device.type == "cuda":
-            return x.pin_memory().to(self._fabric.device, non_blocking=True)
-        return x
-
     def _views(self, tiles: list[Tensor], step: int, first: int, rows: int) -> list[Tensor]:
-        """The query image and the key views (paper, section 3.2), each with its own crop.
+        """Make the query view and the key views (paper, section 3.2), each with its own crop.
 
-        Parameters are drawn for all the batch's `rows`, so that they do not depend on how many
-        processes share it; those of this process begin at `first`.
+        Augmentation parameters are drawn for all `rows` of the batch, so that they do not depend on
+        the number of processes; the rows of this process start at `first`.
         """
         seed = np.random.SeedSequence([self.settings.seed, step]).generate_state(1)[0]
         generator = torch.Generator().manual_seed(int(seed))
         views = []
         for view in (self.method.query, *self.method.keys):
             parameters = draw(rows, generator, crop_only=not view.augmented)
-            mine = [x[view.tile] for x in tiles]  # (n, C, H, W) by pixel size
-            views.append(self._augment(mine, parameters.part(first, first + len(mine[0]))))
+            own = [x[view.tile] for x in tiles]  # (n, C, H, W) by pixel size
+            views.append(self._augment(own, parameters.part(first, first + len(own[0]))))
         return views
 
+    def _score(self, out: Embeddings, keys: Tensor, locations: Tensor, first: int) -> Scores:
+        """Loss and accuracy of this process's rows, which start at row `first` of the batch."""
+        queue = self.model.queue
+        queries = gather(self._fabric, out.queries, 1, True) if queue is None else None  # (V, N, E)
+        changed = None
+        if self.estimator is not None:
+            labels = self.estimator.changed[locations].repeat_interleave(2)  # (N,)
+            changed = labels[first : first + out.queries.shape[1]]
+        return score(out.queries, keys, queue, changed, self.method, first, queries)
+
+    def _optimise(self, loss: Tensor, lr: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        self._fabric.backward(loss)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+
     def state_dict(self) -> dict[str, Any]:
-        """Everything the next step depends on but its number, as tensors and plain values."""
+        """Return everything that the next step depends on, except its number."""
         state = {"model": self.model.state_dict(), "optimizer": self._optimizer.state_dict()}
         if self.estimator is not None:
             state["estimator"] = self.estimator.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the state of a checkpoint."""
+        """Restore the state of a checkpoint."""
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         if self.estimator is not None:
@@ -156,7 +156,7 @@ class Learner:
 
 def _make_model(settings: TrainSettings, bands: int) -> MoCo | SimCLR:
     heads = METHODS[settings.method].heads
-    with torch.random.fork_rng(devices=[]):  # the caller's random state is none of our business
+    with torch.random.fork_rng(devices=[]):  # leaves the caller's random state unchanged
         torch.manual_seed(settings.seed)
         encoder, features = make_encoder(settings.encoder, bands, settings.crop_size)
         model: MoCo | SimCLR
@@ -172,6 +172,6 @@ def _make_model(settings: TrainSettings, bands: int) -> MoCo | SimCLR:
 
 
 def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
-    """A tenth of the initial rate from 60 % of the steps on, a hundredth from 80 %."""
+    """Learning rate of a step: divided by 10 after 60 % of the steps and again after 80 %."""
     drops = sum(step >= math.ceil(share * steps) for share in (0.6, 0.8))
     return settings.lr / 10.0**drops

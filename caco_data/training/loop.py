@@ -1,49 +1,32 @@
-"""The training loop: reads top to bottom.
+"""The training loop.
 
-In a step the host never waits for the device. What the host must know (losses, accuracies) gathers
-on the device and is fetched every `log_every` steps.
+During a step the host never waits for the device: losses and accuracies are collected on the device
+and fetched every `log_every` steps.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from types import FrameType
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing, nullcontext
+from itertools import islice
 
 import numpy as np
-import torch
-from lightning.fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor
 
-from caco_data.dataset.reader import open_dataset
 from caco_data.errors import CacoDataError, DatasetError
-from caco_data.training.batches import Batch, BatchReader, check_batches
-from caco_data.training.change import ChangeEstimator
-from caco_data.training.checkpoint import (
-    FOLDER,
-    NOT_FINITE,
-    Kept,
-    State,
-    keep_checkpoint,
-    load_checkpoint,
-    write_checkpoint,
-)
-from caco_data.training.device import open_device
-from caco_data.training.distributed import anyone, mean
-from caco_data.training.learner import Learner, learning_rate
-from caco_data.training.loss import Scores
-from caco_data.training.methods import METHODS
+from caco_data.training.batches import Batch
+from caco_data.training.checkpoint import FOLDER, NOT_FINITE, save_checkpoint, write_checkpoint
+from caco_data.training.distributed import anyone
+from caco_data.training.learner import learning_rate
 from caco_data.training.metrics import TrainProgress, auroc
-from caco_data.training.prefetch import ahead
-from caco_data.training.run_folder import RunFolder, read_truth
+from caco_data.training.outputs import save_change, save_encoder, save_plots
+from caco_data.training.prefetch import prefetch
+from caco_data.training.recorder import Recorder
+from caco_data.training.run import Run, open_run, resume
 from caco_data.training.settings import TrainSettings
+from caco_data.training.signals import stop_on_signals
 
 _log = logging.getLogger(__name__)
 
@@ -51,222 +34,153 @@ _log = logging.getLogger(__name__)
 def train(
     settings: TrainSettings, show: Callable[[TrainProgress], None] | None = None
 ) -> TrainProgress | None:
-    """Train an encoder, or go on with it.
+    """Train an encoder, or resume its training.
 
     Parameters
     ----------
     settings : TrainSettings
-        What to train.
+        Settings of the run.
     show : callable, optional
-        Gets each report: every `log_every` steps and at the end of every epoch.
+        Called with each report: every `log_every` steps and at the end of every epoch.
 
     Returns
     -------
     TrainProgress or None
-        The last report; None when the run to go on with was already finished.
+        The last report; None when the resumed run was already finished.
 
     Raises
     ------
     InputError
-        For settings, data or a run folder that cannot be used.
+        When the settings, the data set or the run folder cannot be used.
     DatasetError
-        When a file is not as it was written, or a tile cannot be read.
+        When a file of the data set is damaged, or a tile cannot be read.
     CacoDataError
-        When the loss is no longer finite; the state is saved.
+        When the loss is not finite; the state is saved.
     KeyboardInterrupt
         After SIGINT or SIGTERM; the state is saved.
     """
-    settings.check()
-    fabric = open_device(settings)
-    dataset = open_dataset(settings.data)
-    # One of the processes on this machine hashes for all.
-    dataset.check(shards=settings.checksum and os.environ.get("LOCAL_RANK", "0") == "0")
-    stacks = dataset.stacks(settings.bands)
-    check_batches(stacks, settings.batch_size, fabric.world_size)
-    folder = RunFolder(settings, dataset)
-    fabric.launch()  # from here on, several processes may be at work
-    leads = fabric.is_global_zero
-    if leads:
-        folder.claim()
-    else:
-        logging.getLogger("caco_data").setLevel(logging.ERROR)
-    method = METHODS[settings.method]
-    reader = BatchReader(
-        stacks, settings.batch_size, settings.seed, method.tiles, settings.aligned,
-        settings.workers, fabric.device.type == "cuda", (fabric.global_rank, fabric.world_size),
-    )  # fmt: skip
-    steps = reader.steps * settings.epochs
-    if settings.max_steps is not None:
-        steps = min(steps, settings.max_steps)
-    truth = read_truth(dataset, stacks.location_ids)
-
-    learner = Learner(settings, stacks, fabric)
-    step = 0
-    kept = Kept(settings.keep_best)
-    if (state := load_checkpoint(folder.storage, folder.fixed, fabric.device)) is not None:
-        learner.load_state_dict(state)
-        step = state["step"]
-        kept.load_state_dict(state["kept"])
-        _log.info("Going on from step %d of %d.", step, steps)
-
-    def state_now() -> State:
-        return {
-            "step": step,
-            "settings": folder.fixed,
-            "kept": kept.state_dict(),
-            **learner.state_dict(),
-        }
-
-    estimator = learner.estimator
-    meter = _Meter(fabric, settings.batch_size)
+    run = open_run(settings)
+    resume(run)
     progress = None
-    saved = time.monotonic()
-    with _until_asked_to_stop() as stop, folder.recording(step) as record:
-        while step < steps and not stop.now:
-            epoch, first = divmod(step, reader.steps)
-            with closing(reader.epoch(epoch, first)) as read:
-                for batch in ahead(read, fabric.device):
-                    lr = learning_rate(settings, step, steps)
-                    meter.add(batch, learner.learn(batch, step, lr))
-                    step += 1
-                    over = step == steps or step % reader.steps == 0
-                    report = over or step % settings.log_every == 0
-                    if report or fabric.world_size == 1:
-                        stop.now = anyone(fabric, stop.asked)
-                    if not report and not stop.now:
-                        continue
-
-                    values, bad = meter.fetch()
-                    kept.add(float(values[: method.heads].sum()), meter.steps)
-                    if bad is not None:
-                        path = folder.path(f"{FOLDER}/{NOT_FINITE}.pt")
-                        if leads:
-                            write_checkpoint(folder.storage, NOT_FINITE, state_now())
-                        raise _not_finite(stacks.location_ids[bad], step, path)
-                    if over and estimator is not None:
-                        estimator.fit()
-                    progress = TrainProgress(
-                        epoch=epoch + 1,
-                        epochs=settings.epochs,
-                        step=step,
-                        steps=steps,
-                        loss=float(values[: method.heads].sum()),
-                        head_loss=tuple(values[: method.heads].tolist()),
-                        accuracy=tuple(values[method.heads :].tolist()),
-                        lr=lr,
-                        changed_share=estimator.changed_share if estimator is not None else None,
-                        auroc=_auroc(estimator, truth) if over else None,
-                        rows_per_s=meter.rate(),
-                    )
-                    record(progress)
-                    if show is not None and leads:
-                        show(progress)
-                    late = time.monotonic() - saved > 60 * settings.checkpoint_minutes
-                    if over:
-                        kept.end_epoch(step)
-                    if (over or stop.now or late) and leads:
-                        keep_checkpoint(folder.storage, state_now(), kept)
-                        saved = time.monotonic()
-                    if over or stop.now:
-                        break
-    if step < steps:
-        _log.warning("Saved at step %d of %d: go on with --resume.", step, steps)
+    with (
+        stop_on_signals() as stop,
+        _open_recorder(run) as recorder,
+        closing(remaining_batches(run)) as batches,
+    ):
+        for batch in batches:
+            take_step(run, batch)
+            due = run.epoch_ended or run.step % settings.log_every == 0
+            # Several processes exchange their stop flags only when a report is due.
+            stopping = (due or run.fabric.world_size == 1) and anyone(run.fabric, stop.requested)
+            if due or stopping:
+                progress = report(run)
+                if recorder is not None:
+                    recorder.add(progress)
+                if show is not None and run.leads:
+                    show(progress)
+                save(run, stopping)
+            if stopping:
+                break
+    if run.step < run.steps:
+        _log.warning("Saved at step %d of %d: continue with --resume.", run.step, run.steps)
         raise KeyboardInterrupt
-
-    if leads:
-        folder.save_encoder(learner.model.encoder, stacks.bands, stacks.dtype == np.uint8)
-        if estimator is not None:
-            folder.save_change(stacks.location_ids, estimator)
-        try:
-            folder.draw(dataset, stacks.location_ids, estimator)
-        except DatasetError as error:  # of an example: no reason to fail after days
-            _log.warning("No histogram drawn: %s", error)
+    finish(run)
     return progress
 
 
-class _Meter:
-    """Gathers losses and accuracies on the device, and times the steps between two fetches."""
-
-    steps = 0
-    """Between the last two fetches."""
-
-    def __init__(self, fabric: Fabric, rows: int) -> None:
-        self._fabric = fabric
-        self._rows = rows
-        self._values: list[Tensor] = []
-        self._batches: list[NDArray[np.int64]] = []
-        self._since = time.perf_counter()
-
-    def add(self, batch: Batch, scores: Scores) -> None:
-        """Take in a step."""
-        self._values.append(torch.cat([scores.loss.detach(), scores.accuracy]))
-        self._batches.append(batch.locations)
-
-    def fetch(self) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-        """Means (2 V,) of losses and accuracies by head; locations of the first bad batch, if any.
-
-        Waits for the device, and for the other processes.
-        """
-        values = mean(self._fabric, torch.stack(self._values)).double().cpu().numpy()
-        broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
-        bad = self._batches[broken[0]] if len(broken) else None
-        self.steps = len(self._batches)
-        self._values, self._batches = [], []
-        return values.mean(axis=0), bad
-
-    def rate(self) -> float:
-        """Rows a second between the last two fetches."""
-        now = time.perf_counter()
-        rate = self.steps * self._rows / (now - self._since)
-        self._since = now
-        return rate
+def _open_recorder(run: Run) -> AbstractContextManager[Recorder | None]:
+    """Context of the recorder in the leading process; None in the others."""
+    return closing(Recorder(run.folder.storage, run.step)) if run.leads else nullcontext()
 
 
-def _auroc(estimator: ChangeEstimator | None, truth: NDArray[np.bool_] | None) -> float | None:
-    if estimator is None or truth is None:
-        return None
-    return auroc(estimator.ratios(), truth)
+def remaining_batches(run: Run) -> Generator[Batch, None, None]:
+    """Yield the batch of every step after `run.step`, epoch by epoch."""
+    step = run.step
+    while step < run.steps:
+        epoch, first = divmod(step, run.reader.steps)
+        with closing(run.reader.epoch(epoch, first)) as read:
+            for batch in islice(prefetch(read, run.fabric.device), run.steps - step):
+                yield batch
+                step += 1
 
 
-def _not_finite(location_ids: NDArray[np.int64], step: int, path: str) -> CacoDataError:
-    ids = ", ".join(str(i) for i in location_ids.tolist())
-    return CacoDataError(
-        f"The loss is not finite at or before step {step}, in the batch of locations {ids}",
-        f"state saved in {path}",
-        "Look at these locations, or start anew with a lower --lr; --resume goes on from the last "
-        "good epoch",
+def take_step(run: Run, batch: Batch) -> None:
+    """Learn from a batch; only enqueues work on the device."""
+    lr = learning_rate(run.settings, run.step, run.steps)
+    run.meter.add(batch, run.learner.learn(batch, run.step, lr))
+    run.step += 1
+
+
+def report(run: Run) -> TrainProgress:
+    """Fetch the means since the last report; at the end of an epoch, fit the change labels first.
+
+    Raises
+    ------
+    CacoDataError
+        When a loss is not finite; the state is saved.
+    """
+    means = run.meter.fetch()
+    run.retention.add(means.loss, means.steps)
+    if means.not_finite is not None:
+        raise _not_finite(run, means.not_finite)
+    estimator = run.learner.estimator
+    if run.epoch_ended and estimator is not None:
+        estimator.fit()
+    return TrainProgress(
+        epoch=(run.step - 1) // run.reader.steps + 1,
+        epochs=run.settings.epochs,
+        step=run.step,
+        steps=run.steps,
+        loss=means.loss,
+        head_loss=means.head_loss,
+        accuracy=means.accuracy,
+        lr=learning_rate(run.settings, run.step - 1, run.steps),
+        changed_share=estimator.changed_share if estimator is not None else None,
+        auroc=_auroc(run) if run.epoch_ended else None,
+        rows_per_s=means.rows_per_s,
     )
 
 
-@dataclass
-class _Stop:
-    """Whether to stop after the step at hand."""
+def _not_finite(run: Run, locations: NDArray[np.int64]) -> CacoDataError:
+    """Save the state for inspection and return the error that names the batch's locations."""
+    if run.leads:
+        write_checkpoint(run.folder.storage, NOT_FINITE, run.state())
+    ids = ", ".join(str(i) for i in run.stacks.location_ids[locations].tolist())
+    return CacoDataError(
+        f"The loss is not finite at or before step {run.step}, in the batch of locations {ids}",
+        f"state saved in {run.folder.storage.path(f'{FOLDER}/{NOT_FINITE}.pt')}",
+        "Check these locations, or start a new run with a lower --lr; --resume continues from the "
+        "last epoch with finite losses",
+    )
 
-    asked: bool = False
-    """By a signal to this process."""
-    now: bool = False
-    """As all processes have agreed."""
+
+def _auroc(run: Run) -> float | None:
+    if run.learner.estimator is None or run.truth is None:
+        return None
+    return auroc(run.learner.estimator.ratios(), run.truth)
 
 
-@contextmanager
-def _until_asked_to_stop() -> Iterator[_Stop]:
-    """Turn SIGINT and SIGTERM into a wish, so that no step is cut in two.
+def save(run: Run, stopping: bool) -> None:
+    """Save a checkpoint at the end of an epoch, before stopping, or after `checkpoint_minutes`."""
+    if run.epoch_ended:
+        run.retention.end_epoch(run.step)
+    overdue = time.monotonic() - run.saved_at > 60 * run.settings.checkpoint_minutes
+    if run.leads and (run.epoch_ended or stopping or overdue):
+        save_checkpoint(run.folder.storage, run.state(), run.retention)
+        run.saved_at = time.monotonic()
 
-    A second SIGINT interrupts at once. Signals reach the main thread only: elsewhere nothing is
-    changed.
-    """
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
+
+def finish(run: Run) -> None:
+    """Save the encoder, the change estimate and the plots."""
+    if not run.leads:
         return
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        stop.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    storage, stacks, estimator = run.folder.storage, run.stacks, run.learner.estimator
+    save_encoder(
+        run.folder, run.learner.model.encoder, stacks.bands, eight_bit=stacks.dtype == np.uint8
+    )
+    if estimator is not None:
+        save_change(storage, stacks.location_ids, estimator)
     try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        save_plots(storage, run.dataset, stacks.location_ids, estimator)
+    except DatasetError as error:  # an unreadable example must not fail a run of days
+        _log.warning("The change histogram could not be plotted: %s", error)

@@ -1,8 +1,8 @@
-"""The methods: which views are made, and which negatives count (paper, sections 3.2 and 3.3).
+"""Pretraining methods: their views and negatives (paper, sections 3.2 and 3.3).
 
-Tiles t0, t1, t2 are three dates of one period. SeCo, and what the paper builds on it, embed into
-three subspaces by three heads: 0 invariant to season and augmentation, 1 to season only, 2 to
-augmentation only. Key view i is what head i must find.
+Tiles t0, t1 and t2 are three dates of one period. SeCo, TeCo and CACo embed into three subspaces,
+one head each: head 0 is invariant to season and augmentation, head 1 to season only, head 2 to
+augmentation only. Key view i is the positive of head i.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from caco_data.training.settings import MethodName
 
 
 class View(NamedTuple):
-    """An image to embed; each is cropped on its own."""
+    """An image to embed; each view has its own random crop."""
 
     tile: int
-    """Which of the dates."""
+    """Index of the date: 0, 1 or 2."""
     augmented: bool
-    """Whether it is recoloured, blurred and flipped besides."""
+    """Whether colour, blur and flip are augmented in addition to the crop."""
 
 
 @dataclass(frozen=True)
@@ -27,35 +27,36 @@ class Method:
     """Views and negatives of a method."""
 
     query: View
+    """View of the query."""
     keys: tuple[View, ...]
-    """A view a head."""
+    """View of the positive key, per head."""
     queue: Literal["own period", "all"]
-    """Which of the earlier keys a row sees."""
+    """Keys of the queue that are negatives of a row: those of its own period, or all."""
     other_period: Literal["none", "all", "changed"]
-    """Which keys of the batch's other period a row sees: `changed` leaves out its own location's
-    unless that one is labelled changed."""
+    """Keys of the batch's other period that are negatives of a row: `changed` excludes the key of
+    the row's own location unless that location is labelled changed."""
 
     @property
     def heads(self) -> int:
-        """Embedding subspaces."""
+        """Number of heads, one per embedding subspace."""
         return len(self.keys)
 
     @property
     def tiles(self) -> int:
-        """Dates of a period that a step needs."""
+        """Number of dates per period that a step reads."""
         return 1 + max(view.tile for view in (self.query, *self.keys))
 
     @property
     def estimates_change(self) -> bool:
-        """Whether the method needs change labels."""
+        """Whether the method requires change labels."""
         return self.other_period == "changed"
 
 
 _SEASONAL = (View(1, True), View(2, False), View(0, True))
 
 METHODS: dict[MethodName, Method] = {
-    # One head: two augmentations of one image (Chen et al. 2020); of two dates ("temporal
-    # positives", Manas et al. 2021).
+    # One head. moco: two augmentations of one image (Chen et al. 2020); moco-tp: of two dates
+    # ("temporal positives", Manas et al. 2021).
     "moco": Method(View(0, True), (View(0, True),), queue="all", other_period="none"),
     "moco-tp": Method(View(0, True), (View(1, True),), queue="all", other_period="none"),
     "seco": Method(View(0, False), _SEASONAL, queue="all", other_period="none"),

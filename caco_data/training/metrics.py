@@ -1,9 +1,7 @@
-"""Progress of a run, metrics.csv, and the AUROC of the change estimate."""
+"""Progress reports of a run, and the AUROC of the change estimate."""
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,34 +12,34 @@ METRICS = "metrics.csv"
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """How a run stands: means over the steps since the last such report."""
+    """Progress of a run; losses, accuracies and rate are means since the previous report."""
 
     epoch: int
-    """Epochs begun."""
+    """Number of the current epoch, from 1."""
     epochs: int
-    """Epochs of the whole run, unless its steps end before."""
+    """Number of epochs of the run; `steps` may end it earlier."""
     step: int
     """Steps done."""
     steps: int
     """Steps of the whole run."""
     loss: float
-    """Sum over the heads."""
+    """Sum of the losses of all heads."""
     head_loss: tuple[float, ...]
-    """By head."""
+    """Loss per head."""
     accuracy: tuple[float, ...]
-    """Share of rows that find their positive, by head."""
+    """Share of rows whose positive has the highest similarity, per head."""
     lr: float
     """Learning rate."""
     changed_share: float | None
-    """Share of the locations labelled changed; None for methods without labels."""
+    """Share of locations labelled changed; None for methods without change labels."""
     auroc: float | None
-    """Of the change ratio against the truth, where it is known and was computed."""
+    """AUROC of the change ratio against the truth; computed at the end of an epoch, if known."""
     rows_per_s: float
-    """Rows a second, reading included."""
+    """Rows per second, including the time to read them."""
 
     @property
     def row(self) -> dict[str, object]:
-        """As a row of metrics.csv."""
+        """The report as a row of metrics.csv."""
         fields = asdict(self)
         row: dict[str, object] = {}
         for name in ("epoch", "step", "loss"):
@@ -53,19 +51,20 @@ class TrainProgress:
         return row
 
 
-def _csv(rows: list[dict[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue().encode()
-
-
 def auroc(score: NDArray[np.float64], changed: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve of a score against the truth.
+    """Area under the ROC curve of a change score.
 
-    NaN scores are left out; NaN where the rest is all changed or all unchanged.
+    Parameters
+    ----------
+    score : ndarray, shape (L,)
+        Higher means more likely changed; locations with NaN are left out.
+    changed : ndarray of bool, shape (L,)
+        The truth.
+
+    Returns
+    -------
+    float
+        NaN when the remaining locations are all changed or all unchanged.
     """
     from sklearn.metrics import roc_auc_score
 

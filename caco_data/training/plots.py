@@ -14,19 +14,19 @@ from caco_data.dataset.true_colour import true_colour
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import PERIODS
 
-#: Locations drawn beside the histogram of change ratios, from either end.
+#: Number of example locations shown per group: with the least and with the most change.
 EXAMPLES = 4
 
 
-def draw_loss_curve(rows: list[dict[str, str]], path: str | os.PathLike[str]) -> None:
-    """Draw a run's losses and accuracies over its steps, a line a head.
+def plot_loss_curve(rows: list[dict[str, str]], path: str | os.PathLike[str]) -> None:
+    """Plot loss and accuracy of each head over the steps of a run.
 
     Parameters
     ----------
     rows : list of dict
-        Rows of the run's metrics.csv.
+        Rows of metrics.csv.
     path : path
-        PNG to write.
+        PNG file to write.
     """
     from matplotlib.figure import Figure
 
@@ -37,7 +37,7 @@ def draw_loss_curve(rows: list[dict[str, str]], path: str | os.PathLike[str]) ->
     invariances = ("season and augmentation", "season only", "augmentation only")[:heads]
     names = [f"invariant to {name}" for name in invariances] if heads > 1 else [None]
     for axes, column, title in zip(
-        panels, ("head_loss", "accuracy"), ("loss", "rows that find their positive"), strict=True
+        panels, ("head_loss", "accuracy"), ("loss", "accuracy (positive ranked first)"), strict=True
     ):
         for head, name in enumerate(names):
             values = [float(row[f"{column}_{head}"]) for row in rows]
@@ -52,27 +52,32 @@ def draw_loss_curve(rows: list[dict[str, str]], path: str | os.PathLike[str]) ->
     figure.savefig(path)
 
 
-def draw_change_histogram(
+def plot_change_histogram(
     dataset: Dataset,
     location_ids: NDArray[np.int64],
     ratios: NDArray[np.float64],
     threshold: float,
     path: str | os.PathLike[str],
 ) -> None:
-    """Draw how many locations have which change ratio, with examples (paper, Figure 3).
+    """Plot the histogram of change ratios with example locations (paper, Figure 3).
 
     Parameters
     ----------
     dataset : Dataset
-        Where the examples come from; none are drawn where it has no 10 m band.
+        Source of the examples; without a 10 m band none are shown.
     location_ids : ndarray, shape (L,)
-        Its locations.
+        Ids of the locations.
     ratios : ndarray, shape (L,)
-        Their change ratios; those not finite are left out.
+        Change ratios; values that are not finite or not positive are left out.
     threshold : float
-        Ratio from which on a location is labelled changed; infinite for none.
+        Minimum ratio of a location labelled changed; infinite when none is.
     path : path
-        PNG to write.
+        PNG file to write.
+
+    Raises
+    ------
+    DatasetError
+        When an example cannot be read.
     """
     from matplotlib.figure import Figure
 
@@ -91,20 +96,29 @@ def draw_change_histogram(
             (sides[1], "most change", order[::-1][:examples]),
         ):
             side.suptitle(f"{title}: early above, late below", fontsize=9)
-            grid = side.subplots(2, examples, squeeze=False)
-            for column, place in enumerate(places.tolist()):
-                location_id = int(location_ids[place])
-                for axes, period in zip(grid[:, column], PERIODS, strict=True):
-                    tile = true_colour(dataset.read_member(location_id, period)[:1], bands)[0]
-                    axes.imshow(tile, interpolation="antialiased")
-                    axes.set_axis_off()
-                grid[0, column].set_title(f"{location_id}: {ratios[place]:.2f}", fontsize=7)
+            _examples(side, dataset, bands, location_ids[places], ratios[places])
     figure.savefig(path)
+
+
+def _examples(
+    figure: Any,
+    dataset: Dataset,
+    bands: tuple[str, ...],
+    location_ids: NDArray[np.int64],
+    ratios: NDArray[np.float64],
+) -> None:
+    grid = figure.subplots(2, len(location_ids), squeeze=False)
+    for column, (location_id, ratio) in enumerate(zip(location_ids, ratios, strict=True)):
+        for axes, period in zip(grid[:, column], PERIODS, strict=True):
+            tile = true_colour(dataset.read_member(int(location_id), period)[:1], bands)[0]
+            axes.imshow(tile, interpolation="antialiased")
+            axes.set_axis_off()
+        grid[0, column].set_title(f"{location_id}: {ratio:.2f}", fontsize=7)
 
 
 def _histogram(axes: Any, ratios: NDArray[np.float64], threshold: float) -> None:
     if len(ratios):
-        low, high = np.quantile(ratios, [0.001, 0.999])  # a few outliers would squash the rest
+        low, high = np.quantile(ratios, [0.001, 0.999])  # outliers would compress the rest
         bins = np.geomspace(low * 0.95, high * 1.05, 60)
         for part, label in ((ratios < threshold, "unchanged"), (ratios >= threshold, "changed")):
             values = ratios[part]
@@ -113,7 +127,7 @@ def _histogram(axes: Any, ratios: NDArray[np.float64], threshold: float) -> None
             axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
         axes.set_xscale("log")
         for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-            axis("{x:g}")  # 0.6 rather than 6 x 10^-1
+            axis("{x:g}")  # 0.6 instead of 6 x 10^-1
         axes.legend(fontsize=8)
     axes.set_xlabel("change ratio: distance between the periods / within a period")
     axes.set_ylabel("locations")

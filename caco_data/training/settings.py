@@ -1,4 +1,4 @@
-"""Settings of a training run. Defaults are the paper's (section 4 and the authors' code)."""
+"""Settings of a training run; the defaults are those of the paper (section 4) and its code."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from caco_data.errors import InputError
-from caco_data.training.models.encoder import check_encoder
 
 MixtureKind = Literal["log", "raw"]
-#: The paper's Table 8: the distance between the periods; its ratio to that within a period; that
-#: ratio with the periods' dates in the same seasons; its moving average over the epochs.
+#: The paper's Table 8: distance between the periods; its ratio to the distance within a period;
+#: that ratio with both periods' dates in the same seasons; its moving average over the epochs.
 EstimateName = Literal["distance", "ratio", "aligned", "smoothed"]
 MethodName = Literal["moco", "moco-tp", "seco", "teco", "caco"]
 Framework = Literal["moco", "simclr"]
@@ -19,21 +18,21 @@ Device = Literal["cuda", "cpu"]
 Precision = Literal["auto", "bf16", "32"]
 PresetName = Literal["paper-100k", "paper-1m"]
 
-#: What the paper does otherwise under a framework (Table 7), and for a size of the data (its names
-#: count images: 10k and 100k locations). The learning rate's schedule follows the epochs.
+#: Settings that the paper changes for a framework (Table 7) and for the data set size. Presets are
+#: named by the number of images: 100k for 10k locations, 1m for 100k locations.
 FRAMEWORKS: dict[Framework, dict[str, Any]] = {"moco": {}, "simclr": {"batch_size": 512}}
 PRESETS: dict[PresetName, dict[str, Any]] = {
     "paper-100k": {"epochs": 1000},
     "paper-1m": {"epochs": 200},
 }
 
-#: May differ when a run is resumed: where things are and how fast it goes, not what is learnt.
+#: Settings that may differ when a run is resumed: paths, hardware, reports and checkpoints.
 _FREE = {
     "data", "out", "resume", "device", "devices", "precision", "compile", "workers", "log_every",
     "checkpoint_minutes", "keep_best", "checksum",
 }  # fmt: skip
 
-#: Smaller views would leave the last stage of a ResNet a single pixel.
+#: Minimum side of a view in pixels: the total stride of a ResNet.
 MIN_CROP = 32
 
 
@@ -101,38 +100,31 @@ class TrainSettings:
     """Whether to go on with the run in `out`."""
 
     def check(self) -> None:
-        """Raise InputError for settings that cannot go together."""
-        check_encoder(self.encoder)
+        """Raise InputError for values that are invalid or do not fit together."""
         if not (math.isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"A learning rate of {self.lr}", "--lr", "Give a positive number")
+            raise InputError(f"Invalid learning rate {self.lr}", "--lr", "Use a positive number")
         if self.framework == "moco" and self.queue_size % self.batch_size:
             fitting = max(1, round(self.queue_size / self.batch_size)) * self.batch_size
             raise InputError(
                 f"A queue of {self.queue_size} keys is not a multiple of the batch of "
                 f"{self.batch_size} rows",
                 "--queue-size",
-                f"Give {fitting}, for example",
+                f"Use {fitting}, for example",
             )
         if self.crop_size < MIN_CROP:
             raise InputError(
                 f"Views of {self.crop_size} pixels are too small",
                 "--crop-size",
-                f"Give at least {MIN_CROP}",
+                f"Use at least {MIN_CROP}",
             )
 
     @property
     def aligned(self) -> bool:
-        """Whether early and late tiles of a step are of the same seasons (paper, equation 3)."""
+        """Whether a step takes early and late tiles of the same seasons (paper, equation 3)."""
         return self.change_estimate in ("aligned", "smoothed")
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The settings that a resumed run must keep."""
+        """The settings that must be the same when a run is resumed."""
         fixed = {name: value for name, value in asdict(self).items() if name not in _FREE}
-        return {**fixed, "bands": self.bands and list(self.bands)}  # as JSON gives it back
-
-
-def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Name the settings that differ, `lr 0.03 -> 0.1; seed 0 -> 1`."""
-    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return "; ".join(f"{name} {old.get(name)} -> {new.get(name)}" for name in names)
+        return {**fixed, "bands": self.bands and list(self.bands)}  # a list, as JSON returns it

@@ -11,6 +11,7 @@ from caco_data.dataset.reader import open_dataset
 from caco_data.errors import InputError
 from caco_data.training.models.encoder import RESNETS
 from caco_data.training.models.weights import TrainedEncoder, export_encoder, load_encoder
+from caco_data.training.outputs import save_encoder
 from caco_data.training.run_folder import RunFolder
 from caco_data.training.settings import TrainSettings
 from tests.conftest import Run
@@ -27,7 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = TrainSettings(data=str(data), out=str(root / "run"), crop_size=96)
     torch.manual_seed(0)
     folder = RunFolder(settings, open_dataset(data))
-    folder.save_encoder(RESNETS["resnet18"](3), ("B4", "B3", "B2"), True)
+    save_encoder(folder, RESNETS["resnet18"](3), ("B4", "B3", "B2"), True)
     return root / "run"
 
 

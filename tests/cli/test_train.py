@@ -161,6 +161,6 @@ def test_a_signal_saves_and_exits_130(data: Path, tmp_path: Path, number: signal
         process.send_signal(number)
         rest = process.stderr.read()
     assert process.wait(60) == 130
-    assert "go on with --resume" in rest
+    assert "continue with --resume" in rest
     assert rest.endswith("error: Interrupted.\n")
     assert list((out / "checkpoints").glob("*.pt"))

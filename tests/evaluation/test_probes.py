@@ -13,6 +13,7 @@ from caco_data.evaluation.probes import change_ratio, linear_probe
 from caco_data.training.augment import NORMALISATION, STRETCH
 from caco_data.training.models.encoder import make_encoder
 from caco_data.training.models.weights import load_encoder
+from caco_data.training.outputs import save_encoder
 from caco_data.training.run_folder import RunFolder
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import is_changed, make_training_set
@@ -32,9 +33,8 @@ def save(data: Path, out: Path) -> Path:
     dataset = open_dataset(data)
     torch.manual_seed(0)
     network, _ = make_encoder("resnet18", len(dataset.bands), 264)
-    RunFolder(settings, dataset).save_encoder(
-        network, dataset.bands, dataset.stacks().dtype == "u1"
-    )
+    folder = RunFolder(settings, dataset)
+    save_encoder(folder, network, dataset.bands, dataset.stacks().dtype == "u1")
     return out / "encoder.safetensors"
 
 

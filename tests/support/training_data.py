@@ -1,6 +1,7 @@
-"""Data sets to train on, made with numpy and pyarrow alone: each location has a texture of its own.
+"""Training data sets made with numpy and pyarrow only: each location has its own texture.
 
-A changed location has another texture late; a season brightens or darkens a tile as a whole.
+A changed location has a different texture in the late period; the season changes the brightness of
+the whole tile.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ from caco_data.types import (
     Tile,
 )
 
-_CELL = 8  # pixels a side of a texture's cells
+_CELL = 8  # side of a texture cell, pixels
 _SCENE = Scene("scene", datetime(2019, 1, 1, tzinfo=UTC), 1.0, 32631, Footprint((), ()), "05.00")
 _SCL = np.full((PATCH_PX // 2, PATCH_PX // 2), 4, dtype=np.uint8)
 
 
 def is_changed(location_id: int) -> bool:
-    """Every third location changes."""
+    """Whether a location changes: every third one does."""
     return location_id % 3 == 2
 
 
@@ -83,7 +84,7 @@ def make_training_set(
     per_shard: int = 5,
     truth: bool = True,
 ) -> Path:
-    """Write a finished data set whose location ids are 0, 10, 20, ...; return its folder."""
+    """Write a complete data set with location ids 0, 10, 20, ...; return its folder."""
     (root / SHARDS).mkdir(parents=True)
     ids = [10 * i for i in range(locations)]
     rows = []

@@ -46,20 +46,20 @@ def test_views_come_from_the_tiles_of_the_paper(tiny: TrainSettings) -> None:
 
     torch.testing.assert_close(query[:, 1], green(30), rtol=0, atol=1e-4)
     torch.testing.assert_close(keys[1][:, 1], green(70), rtol=0, atol=1e-4)
-    # Augmented views are recoloured, yet nearer to their own tile than to the others.
+    # Augmented views are recoloured, but closest to their own tile.
     many = torch.empty(3, 400, 3, 32, 32, dtype=torch.uint8)
     for t, value in enumerate((20, 50, 80)):
         many[t] = value
     _, *keys = learner._views([many], 0, 0, 400)
     brightness = [float(key.mean()) for key in keys]
-    plain = [float(make[:, 1].mean()) for make in learner._views([many], 0, 0, 400)[:1]]
+    plain = [float(view[:, 1].mean()) for view in learner._views([many], 0, 0, 400)[:1]]
     assert brightness[2] < brightness[0] < brightness[1]
     assert float(keys[0][:, 1].std()) > 0.05
     assert float(keys[2][:, 1].std()) > 0.05
     assert plain[0] < float(keys[1][:, 1].mean())
 
 
-def test_a_batch_is_learnt(tiny: TrainSettings) -> None:
+def test_the_loss_on_one_batch_decreases(tiny: TrainSettings) -> None:
     settings = dataclasses.replace(tiny, method="seco", key_momentum=0.9)
     learner = make_learner(settings)
     batch = next(BatchReader(open_dataset(settings.data).stacks(), 8, 0).epoch(0))
@@ -68,12 +68,12 @@ def test_a_batch_is_learnt(tiny: TrainSettings) -> None:
     losses = []
     for step in range(15):
         losses.append(float(learner.learn(batch, step, 0.03).loss.detach().sum()))
-        learner.model.queue.copy_(queue)  # else the batch's own keys become its negatives
+        learner.model.queue.copy_(queue)  # otherwise the batch's own keys become negatives
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes what makes a host wait for its GPU: values asked for, masks whose sum is a shape."""
+class _SyncRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records operations that wait for a GPU: reading a value, indexing by a mask."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -96,14 +96,14 @@ def test_a_step_never_waits_for_the_device(tiny: TrainSettings, framework: str) 
     settings = dataclasses.replace(tiny, framework=framework)  # type: ignore[arg-type]
     learner = make_learner(settings)
     batch = next(BatchReader(open_dataset(settings.data).stacks(), 8, 0).epoch(0))
-    with _Watch() as watch:
+    with _SyncRecorder() as recorder:
         scores = learner.learn(batch, 0, 0.03)
-        assert watch.waits == []
+        assert recorder.waits == []
         float(scores.loss.detach().sum())
-    assert watch.waits == ["aten._local_scalar_dense"]
+    assert recorder.waits == ["aten._local_scalar_dense"]
 
 
-def test_estimator_gets_the_rows_of_its_locations(tiny: TrainSettings) -> None:
+def test_the_estimator_is_updated_at_the_rows_of_the_batch(tiny: TrainSettings) -> None:
     learner = make_learner(tiny)
     assert learner.estimator is not None
     batch = next(BatchReader(open_dataset(tiny.data).stacks(), 8, 0).epoch(0))

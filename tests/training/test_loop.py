@@ -33,7 +33,7 @@ from tests.support.training_data import is_changed, make_training_set
 torch.set_num_threads(1)
 
 LOCATIONS = 12
-#: Three steps an epoch.
+#: Three steps per epoch.
 TINY = TrainSettings(
     device="cpu", epochs=2, batch_size=8, queue_size=64, embedding=16, crop_size=32, log_every=1,
     workers=2,
@@ -52,7 +52,7 @@ def tiny(data: Path, tmp_path: Path) -> TrainSettings:
 
 @pytest.fixture(scope="module")
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run from end to end."""
+    """A finished run."""
     out = tmp_path_factory.mktemp("whole") / "run"
     train(dataclasses.replace(TINY, data=str(data), out=str(out)))
     return out
@@ -76,7 +76,7 @@ def terminate_at(step: int) -> Callable[[TrainProgress], None]:
 
 
 def interrupted(settings: TrainSettings, step: int) -> Path:
-    """Run until a report is out, then ask to stop; return the run's folder."""
+    """Run until the report of a step, then send SIGTERM; return the run folder."""
     with pytest.raises(KeyboardInterrupt):
         train(settings, terminate_at(step))
     return Path(settings.out)
@@ -84,8 +84,8 @@ def interrupted(settings: TrainSettings, step: int) -> Path:
 
 def assert_same_end(run: Path, expected: Path) -> None:
     assert metrics(run) == metrics(expected)
-    weights, wanted = (load_file(folder / "encoder.safetensors") for folder in (run, expected))
-    assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
+    weights, other = (load_file(folder / "encoder.safetensors") for folder in (run, expected))
+    assert all(torch.equal(weights[name], other[name]) for name in other)
     assert pq.read_table(run / "change.parquet").equals(pq.read_table(expected / "change.parquet"))
 
 
@@ -113,7 +113,7 @@ def test_run_folder(whole: Path, data: Path) -> None:
     assert (whole / "change_histogram.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_encoder_travels_with_its_scaling(whole: Path) -> None:
+def test_encoder_file_contains_the_input_scaling(whole: Path) -> None:
     weights = load_file(whole / "encoder.safetensors")
     RESNETS["resnet18"](3).load_state_dict(weights)
     with safe_open(whole / "encoder.safetensors", "pt") as file:
@@ -122,12 +122,14 @@ def test_encoder_travels_with_its_scaling(whole: Path) -> None:
     assert json.loads(metadata["stretch"]) == [list(STRETCH[b]) for b in ("B4", "B3", "B2")]
 
 
-@pytest.mark.parametrize("step", [2, 3, 4], ids=["in an epoch", "between", "after the first fit"])
+@pytest.mark.parametrize(
+    "step", [2, 3, 4], ids=["within an epoch", "between epochs", "after the first fit"]
+)
 def test_resuming_gives_the_same_next_losses_bit_for_bit(
     tiny: TrainSettings, whole: Path, step: int
 ) -> None:
     run = interrupted(tiny, step)
-    # The signal comes while a report is shown: the step that it tells of is the last one.
+    # The signal is sent while a report is shown, and handled during this step or the next.
     assert int(metrics(run)[-1]["step"]) in (step, step + 1)
     train(dataclasses.replace(tiny, resume=True))
     assert_same_end(run, whole)
@@ -144,25 +146,25 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
         last = train(dataclasses.replace(tiny, resume=True))
     assert last is not None
     assert [r.getMessage() for r in caplog.records if "Damaged" in r.getMessage()] == [
-        f"Damaged checkpoint passed over: {newest}"
+        f"Damaged checkpoint skipped: {newest}"
     ]
     assert_same_end(run, whole)
 
 
-def test_a_finished_run_stays_as_it_is(whole: Path, tiny: TrainSettings) -> None:
+def test_resuming_a_finished_run_changes_nothing(whole: Path, tiny: TrainSettings) -> None:
     run = Path(tiny.out)
     shutil.copytree(whole, run)
     assert train(dataclasses.replace(tiny, resume=True)) is None
     assert_same_end(run, whole)
 
 
-def test_resume_begins_where_there_is_nothing(tiny: TrainSettings) -> None:
+def test_resume_starts_a_run_in_an_empty_folder(tiny: TrainSettings) -> None:
     last = train(dataclasses.replace(tiny, resume=True, max_steps=1))
     assert last is not None
     assert (last.step, last.steps) == (1, 1)
 
 
-def test_run_folders_of_others_are_refused(
+def test_folders_of_other_runs_are_refused(
     whole: Path, tiny: TrainSettings, tmp_path: Path
 ) -> None:
     run = Path(tiny.out)
@@ -193,7 +195,7 @@ def test_foreign_checkpoints_are_refused(
         train(dataclasses.replace(tiny, resume=True))
 
 
-def test_when_every_checkpoint_is_damaged_it_says_so(whole: Path, tiny: TrainSettings) -> None:
+def test_error_when_every_checkpoint_is_damaged(whole: Path, tiny: TrainSettings) -> None:
     run = Path(tiny.out)
     shutil.copytree(whole, run)
     for path in checkpoints(run):
@@ -202,7 +204,7 @@ def test_when_every_checkpoint_is_damaged_it_says_so(whole: Path, tiny: TrainSet
         train(dataclasses.replace(tiny, resume=True))
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_locations(tiny: TrainSettings) -> None:
+def test_error_on_a_loss_that_is_not_finite_names_the_locations(tiny: TrainSettings) -> None:
     settings = dataclasses.replace(tiny, lr=1e30, log_every=2)
     with pytest.raises(CacoDataError, match="not finite") as caught:
         train(settings)
@@ -216,7 +218,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_locations(tiny: TrainSettings)
     assert checkpoints(Path(tiny.out)) == [saved]
 
 
-def test_a_checkpoint_is_due_after_some_minutes_too(tiny: TrainSettings) -> None:
+def test_checkpoints_within_an_epoch_after_checkpoint_minutes(tiny: TrainSettings) -> None:
     settings = dataclasses.replace(tiny, keep_best=0, resume=True)
     train(dataclasses.replace(settings, max_steps=2, checkpoint_minutes=1e-9))
     assert [path.stem for path in checkpoints(Path(tiny.out))] == ["000000001", "000000002"]
@@ -231,7 +233,7 @@ def test_a_checkpoint_is_due_after_some_minutes_too(tiny: TrainSettings) -> None
         ("index.parquet", "Unreadable table"),
     ],
 )
-def test_a_data_set_that_is_not_as_it_was_written_is_refused(
+def test_a_damaged_data_set_is_refused(
     tiny: TrainSettings, tmp_path: Path, name: str, words: str
 ) -> None:
     data = shutil.copytree(tiny.data, tmp_path / "set")
@@ -247,7 +249,7 @@ def test_a_data_set_that_is_not_as_it_was_written_is_refused(
     assert not Path(tiny.out).exists()
 
 
-def test_a_flipped_byte_is_found_where_asked_for(tiny: TrainSettings, tmp_path: Path) -> None:
+def test_a_flipped_byte_is_found_with_checksum(tiny: TrainSettings, tmp_path: Path) -> None:
     data = shutil.copytree(tiny.data, tmp_path / "set")
     with (data / "shards" / "000001.tar").open("r+b") as file:
         file.seek(5_000_000)
@@ -276,7 +278,7 @@ def test_a_flipped_byte_is_found_where_asked_for(tiny: TrainSettings, tmp_path: 
     ],
     ids=str,
 )
-def test_every_way_of_training(
+def test_every_method_framework_and_estimate(
     tiny: TrainSettings, change: dict[str, Any], heads: int, labels: bool
 ) -> None:
     last = train(dataclasses.replace(tiny, epochs=1, **change))
@@ -289,10 +291,10 @@ def test_every_way_of_training(
     assert (run / "change.parquet").exists() == labels
     assert (run / "change_histogram.png").exists() == labels
     assert (run / "loss_curve.png").exists()
-    fresh = RESNETS[str(change.get("encoder", "resnet18"))](3)
+    untrained = RESNETS[str(change.get("encoder", "resnet18"))](3)
     weights = load_file(run / "encoder.safetensors")
     assert {name: x.shape for name, x in weights.items()} == {
-        name: x.shape for name, x in fresh.state_dict().items()
+        name: x.shape for name, x in untrained.state_dict().items()
     }
 
 
@@ -313,13 +315,14 @@ def test_other_bands_without_truth(tmp_path: Path) -> None:
         ({"batch_size": 7, "queue_size": 70}, "even"),
         ({"batch_size": 32}, "has 12"),
         ({"crop_size": 8}, "at least 32"),
+        ({"encoder": "vgg", "data": "nowhere"}, "No encoder 'vgg'"),
     ],
 )
-def test_impossible_settings_leave_no_folder(
-    tiny: TrainSettings, change: dict[str, int], words: str
+def test_invalid_settings_leave_no_folder(
+    tiny: TrainSettings, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        train(dataclasses.replace(tiny, **change))  # type: ignore[arg-type]
+        train(dataclasses.replace(tiny, **change))
     assert not Path(tiny.out).exists()
 
 
@@ -328,14 +331,14 @@ def test_learning_rate_falls_at_60_and_80_per_cent() -> None:
     assert rates == pytest.approx([0.03] * 6 + [0.003] * 2 + [0.0003] * 2)
 
 
-def test_training_needs_none_of_the_data_half() -> None:
+def test_training_imports_no_dependency_of_sampling_or_download() -> None:
     blocked = ("ee", "dask", "distributed", "geopandas", "rasterio", "shapely", "pyproj")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); "
-        "import caco_data.training.loop, caco_data.dataset.contact_sheet"
+        "import caco_data.training.loop"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
-def test_the_made_world_has_both_kinds() -> None:
+def test_the_training_set_has_changed_and_unchanged_locations() -> None:
     assert {is_changed(10 * i) for i in range(LOCATIONS)} == {True, False}

@@ -1,0 +1,128 @@
+"""An open run: its data, model and progress, new or from a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+
+from caco_data.dataset.reader import Dataset, StackTable, open_dataset
+from caco_data.training.batches import BatchReader, check_batches
+from caco_data.training.checkpoint import Retention, State, load_checkpoint
+from caco_data.training.device import open_device
+from caco_data.training.learner import Learner
+from caco_data.training.meter import Meter
+from caco_data.training.methods import METHODS
+from caco_data.training.models.encoder import check_encoder
+from caco_data.training.run_folder import RunFolder
+from caco_data.training.settings import TrainSettings
+from caco_data.training.truth import read_truth
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """Data, model and progress of a run."""
+
+    settings: TrainSettings
+    fabric: Fabric
+    dataset: Dataset
+    stacks: StackTable
+    truth: NDArray[np.bool_] | None
+    """(L,): whether each location has changed; None when the data set does not contain it."""
+    folder: RunFolder
+    reader: BatchReader
+    learner: Learner
+    meter: Meter
+    retention: Retention
+    steps: int
+    """Steps of the whole run."""
+    step: int = 0
+    """Steps done."""
+    saved_at: float = field(default_factory=time.monotonic)
+    """Time of the last checkpoint, or of the start; seconds."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files and reports the progress."""
+        return bool(self.fabric.is_global_zero)
+
+    @property
+    def epoch_ended(self) -> bool:
+        """Whether the last step was the last one of an epoch or of the run."""
+        return self.step == self.steps or self.step % self.reader.steps == 0
+
+    def state(self) -> State:
+        """Return the content of a checkpoint."""
+        return {
+            "step": self.step,
+            "settings": self.folder.fixed,
+            "kept": self.retention.state_dict(),
+            **self.learner.state_dict(),
+        }
+
+
+def open_run(settings: TrainSettings) -> Run:
+    """Check everything, then create the run folder, the batch reader and the model.
+
+    Nothing is written before the settings, the data set and the folder have been checked.
+
+    Raises
+    ------
+    InputError
+        When the settings, the data set or the run folder cannot be used.
+    DatasetError
+        When a file of the data set is damaged.
+    """
+    settings.check()
+    check_encoder(settings.encoder)
+    fabric = open_device(settings)
+    dataset = open_dataset(settings.data)
+    # One process per machine computes the digests.
+    dataset.check(shards=settings.checksum and os.environ.get("LOCAL_RANK", "0") == "0")
+    stacks = dataset.stacks(settings.bands)
+    check_batches(stacks, settings.batch_size, fabric.world_size)
+    truth = read_truth(dataset, stacks.location_ids)
+    folder = RunFolder(settings, dataset)
+    fabric.launch()  # from here on, every process runs this code
+    if fabric.is_global_zero:
+        folder.claim()
+    else:
+        logging.getLogger("caco_data").setLevel(logging.ERROR)
+    reader = BatchReader(
+        stacks, settings.batch_size, settings.seed, METHODS[settings.method].tiles,
+        settings.aligned, settings.workers, fabric.device.type == "cuda",
+        (fabric.global_rank, fabric.world_size),
+    )  # fmt: skip
+    steps = reader.steps * settings.epochs
+    if settings.max_steps is not None:
+        steps = min(steps, settings.max_steps)
+    learner = Learner(settings, stacks, fabric)
+    meter = Meter(fabric, settings.batch_size)
+    retention = Retention(settings.keep_best)
+    return Run(
+        settings, fabric, dataset, stacks, truth, folder, reader, learner, meter, retention, steps
+    )
+
+
+def resume(run: Run) -> None:
+    """Restore the newest checkpoint of the run folder, if there is one.
+
+    Raises
+    ------
+    InputError
+        When a checkpoint belongs to another run, or all are damaged.
+    """
+    state = load_checkpoint(run.folder.storage, run.folder.fixed, run.fabric.device)
+    if state is None:
+        return
+    run.learner.load_state_dict(state)
+    run.step = state["step"]
+    run.retention.load_state_dict(state["kept"])
+    _log.info("Resuming from step %d of %d.", run.step, run.steps)
