@@ -17,7 +17,8 @@ from torch import nn
 
 from caco_data import __version__
 from caco_data.dataset.layout import TRUTH, TRUTH_SCHEMA
-from caco_data.dataset.reader import Dataset, read_table
+from caco_data.dataset.reader import Dataset
+from caco_data.dataset.tables import read_table
 from caco_data.errors import InputError
 from caco_data.storage import LocalStorage, write_bytes
 from caco_data.training.augment import NORMALISATION, OTHER_BANDS, STRETCH
