@@ -7,6 +7,11 @@ remote service, 130 interrupted.
 #: Exit code after ^C or SIGTERM, as a shell reports it.
 INTERRUPTED = 130
 
+#: Remedy for a damaged data set.
+REPAIR_REMEDY = "Run 'caco-data verify --repair', then 'caco-data download'"
+#: Remedy for an unfinished data set.
+FINISH_REMEDY = "Run the same 'caco-data download' again to finish it"
+
 
 class CacoDataError(Exception):
     """Base class of every error that caco-data raises on purpose.

@@ -187,18 +187,18 @@ class LocationStacks:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a location has no stacks."""
+    """Reason why a location has no stacks."""
 
     location_id: int
     reason: str
     """Short reason code: `too cloudy`, `no scenes`, ..."""
     detail: str
-    """Slot, counts, or the message of the service."""
+    """Slot, counts, error message of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Reference values of a patch in a simulated archive."""
+    """Ground truth of a patch in a simulated archive."""
 
     changed_fraction: float
     """Fraction of pixels, 0..1, with different permanent land cover in the middle of the early and
@@ -209,11 +209,11 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of a location: its encoded stacks or its rejection."""
+    """Result of fetching one location: its stacks, or its rejection."""
 
     location_id: int
     part: bytes | None
-    """Shard with this location only, or None when it was rejected."""
+    """Its stacks as a shard of one location; None when it was rejected."""
     rejection: Rejection | None
     truth: Truth | None
-    """Reference values, with a simulated source."""
+    """Ground truth of the location; None unless the source is simulated."""

@@ -10,9 +10,6 @@ from caco_data.dataset.layout import DESCRIPTION, FORMAT
 from caco_data.errors import DatasetError, InputError
 from caco_data.storage import Storage, read_json
 
-#: What to do about an unfinished data set.
-FINISH_REMEDY = "Run the same 'caco-data download' again to finish it"
-
 
 def description_digest(meta: dict[str, Any]) -> str:
     """SHA-256, hexadecimal, of the content of dataset.json without the digest itself."""

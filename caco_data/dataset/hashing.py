@@ -7,8 +7,6 @@ from typing import IO
 
 from caco_data.storage import Storage
 
-#: What to do about a data set with a damaged shard or table.
-REPAIR_REMEDY = "Run 'caco-data verify --repair', then 'caco-data download'"
 _CHUNK = 1 << 20  # bytes
 
 

@@ -17,7 +17,7 @@ DESCRIPTION = "dataset.json"
 INDEX = "index.parquet"
 LOCATIONS = "locations.parquet"
 REJECTED = "rejected.parquet"
-#: Reference values, with the simulated source only.
+#: Ground truth, with the simulated source only.
 TRUTH = "truth.parquet"
 #: Folder of the shards.
 SHARDS = "shards"

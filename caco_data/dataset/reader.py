@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from caco_data.dataset.description import FINISH_REMEDY, read_description
-from caco_data.dataset.hashing import REPAIR_REMEDY, file_fault
+from caco_data.dataset.description import read_description
+from caco_data.dataset.hashing import file_fault
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
     INDEX,
@@ -30,7 +30,7 @@ from caco_data.dataset.layout import (
 from caco_data.dataset.shards import decode
 from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.dataset.tables import read_table
-from caco_data.errors import DatasetError, InputError
+from caco_data.errors import FINISH_REMEDY, REPAIR_REMEDY, DatasetError, InputError
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage, open_storage
 from caco_data.types import PATCH_PX, PERIODS, TILES, PeriodName

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caco_data.dataset.description import FINISH_REMEDY, read_description
+from caco_data.dataset.description import read_description
 from caco_data.dataset.hashing import HashingReader, file_fault
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
@@ -36,7 +36,7 @@ from caco_data.dataset.shards import (
     table_rows,
 )
 from caco_data.dataset.tables import read_table
-from caco_data.errors import DatasetError
+from caco_data.errors import FINISH_REMEDY, DatasetError
 from caco_data.grid import SNAP_M, false_northing_m
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage
@@ -182,7 +182,7 @@ def _rows_of(index: pa.Table, shard: str) -> dict[int, list[Row]]:
 def _check_shard(
     storage: Storage,
     shard: dict[str, Any],
-    rows_of: dict[int, list[Row]] | None,
+    rows: dict[int, list[Row]] | None,
     settings: dict[str, Any],
 ) -> tuple[list[Damage], set[int]]:
     """Damages of a shard, and its undamaged locations."""
@@ -196,24 +196,33 @@ def _check_shard(
         reader = HashingReader(file)
         try:
             for entry in scan_shard(reader):  # type: ignore[arg-type]
-                here = entry.location_id
-                seen.add(here)
-                try:
-                    if rows_of is not None and here not in rows_of:
-                        raise ValueError("not in index.parquet")
-                    rows = rows_of[here] if rows_of is not None else json.loads(entry.json)
-                    check_entry(entry, rows, settings)
-                    good.add(here)
-                except (ValueError, KeyError, TypeError) as error:
-                    damages.append(Damage(f"{name}, location {here}", str(error)))
+                seen.add(entry.location_id)
+                if fault := _entry_fault(entry, rows, settings):
+                    damages.append(Damage(f"{name}, location {entry.location_id}", fault))
+                else:
+                    good.add(entry.location_id)
         except (tarfile.TarError, ValueError, EOFError) as error:
             damages.append(Damage(name, f"broken tar: {error}"))
         reader.read_to_end()
     if reader.nbytes != shard["nbytes"]:
         what = "truncated" if reader.nbytes < shard["nbytes"] else "longer than written"
         damages.append(Damage(name, f"{what}: {reader.nbytes} of {shard['nbytes']} bytes"))
-    missing = sorted((rows_of or {}).keys() - seen)
+    missing = sorted((rows or {}).keys() - seen)
     damages += [Damage(f"{name}, location {i}", "missing from the shard") for i in missing]
     if reader.sha256 != shard["sha256"] and not damages:
         damages.append(Damage(name, "bytes between its members have changed (SHA-256)"))
     return damages, good
+
+
+def _entry_fault(
+    entry: Entry, rows: dict[int, list[Row]] | None, settings: dict[str, Any]
+) -> str | None:
+    """Fault of a location in a shard, None if there is none."""
+    if rows is not None and entry.location_id not in rows:
+        return "not in index.parquet"
+    try:
+        here = json.loads(entry.json) if rows is None else rows[entry.location_id]
+        check_entry(entry, here, settings)
+    except (ValueError, KeyError, TypeError) as error:
+        return str(error) or type(error).__name__
+    return None

@@ -3,10 +3,10 @@
 ::
 
     000000123.tar             a complete location: a shard with this location only
-    000000123.truth.json      its reference values, written before the .tar (simulated source)
+    000000123.truth.json      its ground truth, written before the .tar (simulated source)
     000000123.rejected.json   a rejected location
     000000.parquet            a finished shard: its index rows and, in the metadata, its size and
-                              digest and the rejections and reference values of its locations
+                              digest and the rejections and ground truth of its locations
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def part_file(location_id: int) -> str:
 
 
 def truth_file(location_id: int) -> str:
-    """Name of the reference values of a complete location."""
+    """Name of the ground truth of a complete location."""
     return f"{WORK}/{location_id:09d}.truth.json"
 
 

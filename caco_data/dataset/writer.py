@@ -1,8 +1,8 @@
 """Writer of a data set: outcomes become parts, parts shards, and shards a finished data set.
 
 Everything written survives a kill at any moment (see `work_folder` for the intermediate files). A
-shard contains the complete ones of `locations_per_shard` consecutive rows of the locations table
-and is written once all of these are settled: its bytes do not depend on the order of arrival.
+shard contains the complete locations among `locations_per_shard` consecutive rows of the locations
+table. It is written once all of them are settled: its bytes do not depend on the order of arrival.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class DatasetWriter:
         self._per_shard = int(ledger.description["settings"]["locations_per_shard"])
 
     def add(self, outcome: Outcome) -> None:
-        """Store an outcome durably; write the shard of its location if that is now complete."""
+        """Store an outcome durably; write its shard once all locations of the shard are settled."""
         i = outcome.location_id
         if outcome.part is not None:
             if outcome.truth is not None:

@@ -21,10 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caco_data.dataset.hashing import REPAIR_REMEDY
 from caco_data.dataset.shards import NPY_HEADER_BYTES, decode
 from caco_data.dataset.stack_table import Members, StackTable
-from caco_data.errors import DatasetError, InputError
+from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.types import TILES
 
 #: Batches read ahead of the one in use.

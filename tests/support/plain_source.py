@@ -137,7 +137,7 @@ class PlainSource:
         return np.full((grid.height_px, grid.width_px), 0.2 if cloudy else 0.9, np.float32)
 
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
-        """Return arbitrary reference values."""
+        """Return an arbitrary ground truth."""
         return Truth((grid.left_m // 60 % 10) / 10, "plain")
 
 
