@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from caco_data.dataset.layout import TRUTH, TRUTH_SCHEMA
-from caco_data.dataset.reader import Dataset, open_dataset, read_table
+from caco_data.dataset.reader import Dataset, open_dataset
+from caco_data.dataset.tables import read_table
 from caco_data.evaluation.features import embed
 from caco_data.evaluation.probes import change_ratio, linear_probe
 from caco_data.training.device import open_device

@@ -1,4 +1,4 @@
-"""Random tiles from shards, beside the predecessors' folders of one GeoTIFF a band.
+"""Random reads of tiles from shards and from folders with one GeoTIFF per band.
 
 python -m benchmarks.bench_shards
 """
@@ -25,7 +25,7 @@ BANDS = ("B4", "B3", "B2")
 
 
 def shard_reader(dataset: Dataset) -> Callable[[int, int, int], NDArray[Any]]:
-    """Read a tile by location, period and t, as the trainer does."""
+    """Read a tile by location, period and t, as training does."""
     stacks = dataset.stacks()
     member = stacks.members[0]
     files = [os.open(path, os.O_RDONLY) for path in stacks.paths]
@@ -40,7 +40,7 @@ def shard_reader(dataset: Dataset) -> Callable[[int, int, int], NDArray[Any]]:
 
 
 def write_folders(dataset: Dataset, root: Path) -> None:
-    """Write `LOCATION/SCENE/B4.tif`, as the predecessors do."""
+    """Write `LOCATION/SCENE/B4.tif`, the layout of the CACo and SeCo data sets."""
     for location in dataset.stacks().location_ids.tolist():
         for period, name in enumerate(("early", "late")):
             stack = dataset.read_member(location, name)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ def write_folders(dataset: Dataset, root: Path) -> None:
 
 
 def folder_reader(root: Path) -> Callable[[int, int, int], NDArray[Any]]:
-    """Read a tile from such folders."""
+    """Read a tile from these folders."""
 
     def read(location: int, period: int, t: int) -> NDArray[Any]:
         bands = []
@@ -70,7 +70,7 @@ def folder_reader(root: Path) -> Callable[[int, int, int], NDArray[Any]]:
 
 
 def rate(read: Callable[[int, int, int], NDArray[Any]], n: int) -> float:
-    """Tiles a second, the best of three rounds of n random ones."""
+    """Tiles per second: the best of three rounds of n random tiles."""
     rng = np.random.default_rng(0)
     best = 0.0
     for _ in range(3):
@@ -83,7 +83,7 @@ def rate(read: Callable[[int, int, int], NDArray[Any]], n: int) -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the read rates."""
     with tempfile.TemporaryDirectory() as folder:
         make_dataset(f"{folder}/set", outcomes(LOCATIONS), per_shard=12)
         dataset = open_dataset(f"{folder}/set")
@@ -92,8 +92,8 @@ def main() -> None:
         assert np.array_equal(from_shards(3, 1, 2), from_folders(3, 1, 2))
         shards, folders = rate(from_shards, 5000), rate(from_folders, 300)
     print(f"shards, random tiles, one process, warm: {shards:9,.0f} images/s")
-    print(f"one GeoTIFF a band:                      {folders:9,.0f} images/s")
-    print(f"shards over GeoTIFFs:                    {shards / folders:9,.0f} x")
+    print(f"one GeoTIFF per band:                    {folders:9,.0f} images/s")
+    print(f"shards / GeoTIFFs:                       {shards / folders:9,.0f} x")
 
 
 if __name__ == "__main__":

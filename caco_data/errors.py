@@ -1,22 +1,27 @@
-"""What can go wrong, in kinds: every message says what, where and the remedy.
+"""Exceptions by exit code. Every message states the fault, its place and the remedy.
 
-The command line turns a kind into its exit code (DESIGN 12): 1 found broken, 2 usage or input,
-3 incomplete, 4 the remote service refused.
+Exit codes of the command line: 1 problems found, 2 usage or input, 3 incomplete, 4 refused by the
+remote service, 130 interrupted.
 """
 
 #: Exit code after ^C or SIGTERM, as a shell reports it.
 INTERRUPTED = 130
 
+#: Remedy for a damaged data set.
+REPAIR_REMEDY = "Run 'caco-data verify --repair', then 'caco-data download'"
+#: Remedy for an unfinished data set.
+FINISH_REMEDY = "Run the same 'caco-data download' again to finish it"
+
 
 class CacoDataError(Exception):
-    """Root of every error that caco-data raises on purpose.
+    """Base class of every error that caco-data raises on purpose.
 
     Parameters
     ----------
     what : str
-        What is wrong, in the user's words.
+        What is wrong, in the user's terms.
     where : str, optional
-        The file, option, column or location it is about.
+        The file, option, column or location concerned.
     remedy : str, optional
         What to do about it.
     """
@@ -40,36 +45,36 @@ class InputError(CacoDataError, ValueError):
 
 
 class DatasetError(CacoDataError):
-    """A data set that is damaged: `verify` names each broken part."""
+    """A damaged data set; `verify` lists the damaged parts."""
 
     exit_code = 1
 
 
 class SetupError(CacoDataError):
-    """A machine, its credentials or its network that will not do: `doctor` names each trouble."""
+    """A problem of the machine, its credentials or its network; `doctor` lists the problems."""
 
     exit_code = 1
 
 
 class IncompleteError(CacoDataError):
-    """A run that finished, with fewer complete locations than asked for."""
+    """A finished run with fewer complete locations than required."""
 
     exit_code = 3
 
 
 class SourceError(CacoDataError):
-    """An image source's answer that is not the image: the root of the three kinds below."""
+    """A failed request to an image source: base class of the three kinds below."""
 
 
 class TransientError(SourceError):
-    """Worth another try: 429, 5xx, a dropped connection, a timeout, a short or corrupt body.
+    """A failure that is retried: 429, 5xx, lost connection, timeout, short or corrupt body.
 
     Parameters
     ----------
     retry_after_s : float, optional
-        Seconds the service asked to wait (its Retry-After), if it did.
+        Seconds to wait that the service asked for (its Retry-After).
     throttled : bool, optional
-        Whether the service says that there are too many requests.
+        Whether the service reports too many requests.
     """
 
     def __init__(
@@ -91,16 +96,16 @@ class TransientError(SourceError):
 
 
 class PermanentError(SourceError):
-    """Never worth another try for this image: vanished, no such band, no permission for it."""
+    """A failure that is not retried for this image: image gone, unknown band, no permission."""
 
 
 class RefusedError(SourceError):
-    """The service refuses the user or the project: the run stops and keeps what is finished."""
+    """The service refuses the user or the project; the run stops and keeps finished locations."""
 
     exit_code = 4
 
 
 class InterruptedRunError(CacoDataError):
-    """^C or SIGTERM, with what has been kept and how to go on."""
+    """^C or SIGTERM; the message states what is saved and how to resume."""
 
     exit_code = INTERRUPTED

@@ -1,4 +1,4 @@
-"""Which settings differ, for resuming a download or a run."""
+"""Differences between the settings of a saved download or training run and the current ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from typing import Any
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Name the settings that differ, `scenes.max_cloud_pct 20.0 -> 30.0`."""
+    """List the settings that differ, each as `scenes.max_cloud_pct 20.0 -> 30.0`.
+
+    Parameters
+    ----------
+    old, new : dict
+        JSON-like settings, nested or not.
+    prefix : str
+        Put before every name.
+    """
     lines = []
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)

@@ -1,17 +1,18 @@
-"""Where a data set's bytes lie: a local folder, or any fsspec URL (`s3://`, `gs://`, `memory://`).
+"""Storage of a data set: a local folder or an fsspec URL (`s3://`, `gs://`, `memory://`).
 
-Every file appears whole or not at all: it is written under a temporary name, flushed to the disk,
-and renamed. Names are relative, with forward slashes.
+Files are written atomically: under a temporary name, flushed to the disk, then renamed. Names are
+relative to the root, with forward slashes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from caco_data.errors import InputError
 
@@ -23,19 +24,19 @@ class Storage(Protocol):
 
     @property
     def root(self) -> str:
-        """The path or URL it was opened with."""
+        """Path or URL that was opened."""
         ...
 
     def exists(self, name: str) -> bool:
-        """Whether a file of that name is there, whole."""
+        """Whether a complete file of this name exists."""
         ...
 
     def names(self, folder: str = "") -> list[str]:
-        """Names, relative to the root and sorted, of the files directly in a folder."""
+        """List the files directly in a folder, by sorted names relative to the root."""
         ...
 
     def size(self, name: str) -> int:
-        """Bytes of a file."""
+        """Size of a file in bytes."""
         ...
 
     def open(self, name: str) -> IO[bytes]:
@@ -43,35 +44,35 @@ class Storage(Protocol):
         ...
 
     def writing(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """Context of a binary file that gets its name when the block ends without an error."""
+        """Open a binary file that gets its name once the block ends without an error."""
         ...
 
     def remove(self, name: str) -> None:
-        """Remove a file; nothing happens when it is not there."""
+        """Remove a file, if it exists."""
         ...
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder and what is in it."""
+        """Remove a folder with its content, if it exists."""
         ...
 
 
 class LocalStorage:
-    """A folder on a local or mounted disk; files are fsynced before they get their name."""
+    """A folder on a local or mounted disk; files are synced to the disk before they are renamed."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = str(root)
         self._path = Path(root)
 
     def path(self, name: str) -> Path:
-        """Path of a file, for readers that want the operating system's own calls."""
+        """Path of a file, for reading with operating system calls."""
         return self._path / name
 
     def exists(self, name: str) -> bool:
-        """Whether a file of that name is there, whole."""
+        """Whether a complete file of this name exists."""
         return self.path(name).is_file()
 
     def names(self, folder: str = "") -> list[str]:
-        """Names, relative to the root and sorted, of the files directly in a folder."""
+        """List the files directly in a folder, by sorted names relative to the root."""
         path = self.path(folder)
         if not path.is_dir():
             return []
@@ -79,7 +80,7 @@ class LocalStorage:
         return sorted(prefix + entry.name for entry in os.scandir(path) if entry.is_file())
 
     def size(self, name: str) -> int:
-        """Bytes of a file."""
+        """Size of a file in bytes."""
         return self.path(name).stat().st_size
 
     def open(self, name: str) -> IO[bytes]:
@@ -88,7 +89,7 @@ class LocalStorage:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """Context of a binary file that gets its name when the block ends without an error."""
+        """Open a binary file that gets its name once the block ends without an error."""
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + TEMPORARY)
@@ -101,7 +102,7 @@ class LocalStorage:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        # The rename is durable only once the folder is on the disk too.
+        # The rename is durable only once the folder itself is synced.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -109,16 +110,16 @@ class LocalStorage:
             os.close(folder)
 
     def remove(self, name: str) -> None:
-        """Remove a file; nothing happens when it is not there."""
+        """Remove a file, if it exists."""
         self.path(name).unlink(missing_ok=True)
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder and what is in it."""
+        """Remove a folder with its content, if it exists."""
         shutil.rmtree(self.path(folder), ignore_errors=True)
 
 
 class RemoteStorage:
-    """A prefix of an fsspec file system; an object store shows an object only when it is whole."""
+    """A prefix of an fsspec file system; object stores list complete objects only."""
 
     def __init__(self, url: str) -> None:
         import fsspec
@@ -133,11 +134,11 @@ class RemoteStorage:
         return f"{self._prefix}/{name}" if name else self._prefix
 
     def exists(self, name: str) -> bool:
-        """Whether a file of that name is there, whole."""
+        """Whether a complete file of this name exists."""
         return bool(self._fs.isfile(self._full(name)))
 
     def names(self, folder: str = "") -> list[str]:
-        """Names, relative to the root and sorted, of the files directly in a folder."""
+        """List the files directly in a folder, by sorted names relative to the root."""
         try:
             entries = self._fs.ls(self._full(folder), detail=True, refresh=True)
         except FileNotFoundError:
@@ -147,7 +148,7 @@ class RemoteStorage:
         return sorted(prefix + name for name in files)
 
     def size(self, name: str) -> int:
-        """Bytes of a file."""
+        """Size of a file in bytes."""
         return int(self._fs.size(self._full(name)))
 
     def open(self, name: str) -> IO[bytes]:
@@ -157,7 +158,7 @@ class RemoteStorage:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """Context of a binary file that gets its name when the block ends without an error."""
+        """Open a binary file that gets its name once the block ends without an error."""
         full = self._full(name)
         self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
         temporary = full + TEMPORARY
@@ -171,18 +172,18 @@ class RemoteStorage:
             raise
 
     def remove(self, name: str) -> None:
-        """Remove a file; nothing happens when it is not there."""
+        """Remove a file, if it exists."""
         with suppress(FileNotFoundError):
             self._fs.rm(self._full(name))
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder and what is in it."""
+        """Remove a folder with its content, if it exists."""
         with suppress(FileNotFoundError):
             self._fs.rm(self._full(folder), recursive=True)
 
 
 def open_storage(root: str | os.PathLike[str]) -> LocalStorage | RemoteStorage:
-    """Open a folder by path or `file://` URL, or a prefix by any other fsspec URL."""
+    """Open a folder by path or `file://` URL, or a prefix by another fsspec URL."""
     text = os.fspath(root)
     if text.startswith("file://"):
         return LocalStorage(text.removeprefix("file://"))
@@ -190,12 +191,22 @@ def open_storage(root: str | os.PathLike[str]) -> LocalStorage | RemoteStorage:
 
 
 def write_bytes(storage: Storage, name: str, data: bytes) -> None:
-    """Write a small file whole."""
+    """Write a small file."""
     with storage.writing(name) as file:
         file.write(data)
 
 
 def read_bytes(storage: Storage, name: str) -> bytes:
-    """Read a small file whole."""
+    """Read a small file."""
     with storage.open(name) as file:
         return file.read()
+
+
+def write_json(storage: Storage, name: str, value: object) -> None:
+    """Write a value as a JSON file."""
+    write_bytes(storage, name, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def read_json(storage: Storage, name: str) -> Any:
+    """Read a JSON file; ValueError when it is not JSON."""
+    return json.loads(read_bytes(storage, name))

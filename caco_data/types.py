@@ -1,6 +1,6 @@
-"""The nouns of caco-data, frozen. Every field says its unit; longitude and latitude by name.
+"""Frozen dataclasses shared by the packages: locations, grids, scenes, tiles, stacks, outcomes.
 
-Imports the standard library only, so that every process can unpickle them.
+Needs the standard library only, so that they can be unpickled in every process.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ if TYPE_CHECKING:
 PeriodName = Literal["early", "late"]
 PERIODS: tuple[PeriodName, PeriodName] = ("early", "late")
 
-#: Values of the tiles in a data set: DN (reflectance x 10,000), or DN / 10000 * 255.
+#: Data type of the stored tiles: uint16 DN (reflectance x 10,000) or uint8 DN / 10000 * 255.
 Dtype = Literal["uint16", "uint8"]
 #: Compression of the arrays in a shard.
 Compress = Literal["none", "zstd"]
 
 #: Side of a patch: 264 pixels of 10 m (paper, section 3.5, and the released data set).
 PATCH_PX = 264
+#: The same in metres.
 PATCH_M = PATCH_PX * PIXEL_M
-#: Tiles of a stack (paper, section 3.3: five images a period).
+#: Tiles per stack (paper, section 3.3: five images per period).
 TILES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A point on land; its patch is the square of `PATCH_M` around it."""
+    """A point on land; its patch is the square of side `PATCH_M` around it."""
 
     location_id: int
-    """0..n-1, the row in the locations table."""
+    """0..n-1: row in the locations table."""
     longitude: float
     """Degrees east, -180..180, EPSG:4326."""
     latitude: float
@@ -51,9 +52,9 @@ class Grid:
     epsg: int
     """EPSG code of the UTM zone."""
     left_m: int
-    """Easting of the left edge of the left pixel column, metres."""
+    """Easting of the left edge, metres."""
     top_m: int
-    """Northing of the upper edge of the upper pixel row, metres."""
+    """Northing of the upper edge, metres."""
     width_px: int = PATCH_PX
     """Columns."""
     height_px: int = PATCH_PX
@@ -63,13 +64,13 @@ class Grid:
 
     @property
     def transform(self) -> tuple[float, float, float, float, float, float]:
-        """Affine coefficients a, b, c, d, e, f as rasterio orders them: x = a*col + b*row + c."""
+        """Affine coefficients a, b, c, d, e, f in rasterio's order: x = a*col + b*row + c."""
         return (float(self.pixel_m), 0.0, float(self.left_m), 0.0, -float(self.pixel_m),
                 float(self.top_m))  # fmt: skip
 
     @property
     def crs(self) -> str:
-        """The CRS as an authority string, `EPSG:32631`."""
+        """CRS as an authority string, `EPSG:32631`."""
         return f"EPSG:{self.epsg}"
 
     @property
@@ -85,10 +86,10 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """A polygon on the globe without holes, as an open ring (the last vertex is not repeated)."""
+    """A polygon without holes, as an open ring (the last vertex does not repeat the first)."""
 
     longitudes: tuple[float, ...]
-    """Degrees east of each vertex; continuous across the antimeridian (may pass 180)."""
+    """Degrees east of each vertex; continuous across the antimeridian (may exceed 180)."""
     latitudes: tuple[float, ...]
     """Degrees north of each vertex."""
 
@@ -110,7 +111,7 @@ class Scene:
     """One Sentinel-2 L2A acquisition of one MGRS tile: one Earth Engine image."""
 
     image_id: str
-    """Earth Engine's `system:index`, `20190105T105431_20190105T105427_T31TCF`."""
+    """`system:index` of Earth Engine, `20190105T105431_20190105T105427_T31TCF`."""
     acquired: datetime
     """Sensing time, UTC."""
     cloud_pct: float
@@ -118,7 +119,7 @@ class Scene:
     epsg: int
     """EPSG code of the scene's UTM zone."""
     footprint: Footprint
-    """Where the scene has data."""
+    """Outline of the area with data."""
     baseline: str
     """PROCESSING_BASELINE, `05.09`."""
 
@@ -155,13 +156,13 @@ class Tile:
 
     scene: Scene
     pixels: NDArray[np.uint16]
-    """`(C, H, W)` DN on the 10 m grid, the bands in the order asked for."""
+    """`(C, H, W)` DN on the 10 m grid, bands in the requested order."""
     scl: NDArray[np.uint8]
     """`(H/2, W/2)` scene classes at 20 m."""
     clear_fraction: float
-    """Share of the patch that is clear, 0..1."""
+    """Clear fraction of the patch, 0..1."""
     cloud_mask: str = "scl"
-    """What told so: `scl`, the scene classification, or `cs+`, Cloud Score+."""
+    """Mask that classified the tile: `scl` (scene classification) or `cs+` (Cloud Score+)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,45 +175,45 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class LocationStacks:
-    """Both stacks of a location: what a download yields and a shard keeps."""
+    """Both stacks of a location."""
 
     location: Location
     grid: Grid
     bands: tuple[str, ...]
-    """Names of the tiles' bands, in their order."""
+    """Names of the tiles' bands, in order."""
     early: Stack
     late: Stack
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a location has no stacks."""
+    """Reason why a location has no stacks."""
 
     location_id: int
     reason: str
-    """A word or two, the same for every such case: `too cloudy`, `no scenes`, ..."""
+    """Short reason code: `too cloudy`, `no scenes`, ..."""
     detail: str
-    """The slot, the counts, the server's own words."""
+    """Slot, counts, error message of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a simulated archive knows of a patch."""
+    """Ground truth of a patch in a simulated archive."""
 
     changed_fraction: float
-    """Share of pixels, 0..1, whose permanent land cover at the middle of the late period differs
-    from that at the middle of the early one."""
+    """Fraction of pixels, 0..1, with different permanent land cover in the middle of the early and
+    of the late period."""
     land_cover: str
     """Dominant class in the early period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a location."""
+    """Result of fetching one location: its stacks, or its rejection."""
 
     location_id: int
     part: bytes | None
-    """Its stacks as a shard of one location, or None when it was rejected."""
+    """Its stacks as a shard of one location; None when it was rejected."""
     rejection: Rejection | None
     truth: Truth | None
-    """What the source knows of the location, when it is simulated."""
+    """Ground truth of the location; None unless the source is simulated."""

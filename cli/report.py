@@ -19,11 +19,11 @@ def command(dataset: str, out: str, rows: int) -> None:
     \b
     caco-data report dataset --out stacks.png
     """
-    from caco_data.dataset.contact_sheet import draw_stacks
+    from caco_data.dataset.contact_sheet import plot_stacks
     from caco_data.dataset.reader import open_dataset
     from caco_data.errors import InputError
 
     if not out.endswith(".png"):
         raise InputError("Not the name of a PNG", out, "End --out in .png")
-    draw_stacks(open_dataset(dataset), out, rows)
+    plot_stacks(open_dataset(dataset), out, rows)
     click.echo(out)

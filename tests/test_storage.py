@@ -17,7 +17,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     }[request.param]
 
 
-def test_files_appear_whole_or_not_at_all(root: str) -> None:
+def test_files_are_written_atomically(root: str) -> None:
     storage = open_storage(root)
     assert storage.names() == []
     write_bytes(storage, "a/b.bin", b"123")

@@ -1,4 +1,4 @@
-"""The data set: the format of its shards, its writer, its reader, and checks of it."""
+"""The data set: format of its shards, writer, reader, verification and repair."""
 
 from caco_data.dataset.reader import Dataset, open_dataset
 

@@ -1,6 +1,6 @@
-"""Pictures of what the pipeline made: for eyes, not for parsing.
+"""Contact sheet of a data set: a figure meant for viewing.
 
-matplotlib is imported inside the functions, always with its file-only Agg canvas.
+matplotlib is imported inside the functions and draws to files only (Agg canvas).
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import numpy as np
 import pyarrow.compute as pc
 
 from caco_data.dataset.layout import LOCATIONS, TRUTH, TRUTH_SCHEMA, bands_by_pixel
-from caco_data.dataset.reader import Dataset, read_parquet, read_table
+from caco_data.dataset.reader import Dataset
+from caco_data.dataset.tables import read_parquet, read_table
 from caco_data.dataset.true_colour import true_colour
 from caco_data.errors import InputError
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import PERIODS
 
 
-def draw_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -> None:
-    """Draw a contact sheet: a location a row, its five early and then its five late tiles.
+def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -> None:
+    """Plot a contact sheet: one row per location, its five early tiles left of its five late ones.
 
-    Where the truth is known, every second location is one of the most changed.
+    With a simulated source, half of the locations are those with the most change.
 
     Parameters
     ----------
@@ -30,12 +31,12 @@ def draw_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
     path : path
         PNG to write.
     rows : int
-        Locations to draw.
+        Number of locations.
 
     Raises
     ------
     InputError
-        When the data set has no location or no 10 m band.
+        When the data set has no locations or no 10 m bands.
     """
     from matplotlib.figure import Figure
 
@@ -68,7 +69,7 @@ def draw_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
 
 
 def _choose(dataset: Dataset, rows: int) -> list[tuple[int, str]]:
-    """Locations to draw, with a title each."""
+    """Choose the locations to plot, each with its title."""
     ids = np.unique(dataset.index["location_id"].to_numpy())
     table = read_parquet(dataset.storage, LOCATIONS)
     places = {row["location_id"]: row for row in table.to_pylist()}
@@ -87,6 +88,6 @@ def _choose(dataset: Dataset, rows: int) -> list[tuple[int, str]]:
         if place.get("city"):
             title += f"  {place['city']}, {place.get('country') or ''}"
         if location_id in changed:
-            title += f"  ({changed[location_id]:.0%} of the pixels changed for good)"
+            title += f"  ({changed[location_id]:.0%} of the pixels permanently changed)"
         titles.append((location_id, title))
     return titles

@@ -1,59 +1,94 @@
-"""Files that hash and count the bytes that pass through them."""
+"""SHA-256 digests of files while they are read or written, and comparison with recorded ones."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-from typing import IO, Any
+from typing import IO
+
+from caco_data.storage import Storage
+
+_CHUNK = 1 << 20  # bytes
 
 
-class HashingFile(io.RawIOBase):
-    """Passes writes on while it counts and hashes them, so that a shard is read once only."""
-
+class _Hashing:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._hash = hashlib.sha256()
         self.nbytes = 0
+        """Bytes read or written so far."""
 
-    def write(self, data: Any) -> int:
-        """Write, count and hash."""
-        self._file.write(data)
+    def _count(self, data: bytes) -> None:
         self._hash.update(data)
         self.nbytes += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of the bytes read or written so far."""
+        return self._hash.hexdigest()
+
+
+class HashingReader(_Hashing):
+    """Reads from a file, counting and hashing the bytes."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, or all that is left."""
+        data = self._file.read(size)
+        self._count(data)
+        return data
+
+    def read_to_end(self) -> None:
+        """Read what is left, for the size and digest of the whole file."""
+        while self.read(_CHUNK):
+            pass
+
+
+class HashingWriter(_Hashing):
+    """Writes to a file, counting and hashing the bytes, so that it need not be read again."""
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`."""
+        self._file.write(data)
+        self._count(data)
         return len(data)
 
     def tell(self) -> int:
         """Bytes written so far."""
         return self.nbytes
 
-    def writable(self) -> bool:
-        """Always."""
-        return True
 
-    @property
-    def sha256(self) -> str:
-        """Digest of all that was written, hexadecimal."""
-        return self._hash.hexdigest()
-
-
-_CHUNK = 1 << 20
+def file_sha256(storage: Storage, name: str) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with storage.open(name) as file:
+        reader = HashingReader(file)
+        reader.read_to_end()
+    return reader.sha256
 
 
-class _HashingReader:
-    """Hashes and counts what passes by."""
+def file_fault(
+    storage: Storage, name: str, sha256: str | None = None, nbytes: int | None = None
+) -> str | None:
+    """Compare a file with its recorded digest and size.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-        self.nbytes = 0
+    Parameters
+    ----------
+    storage : Storage
+        The data set.
+    name : str
+        The file.
+    sha256 : str, optional
+        Recorded digest, hexadecimal; not compared if None.
+    nbytes : int, optional
+        Recorded size; not compared if None.
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._hash.update(data)
-        self.nbytes += len(data)
-        return data
-
-    def drained_sha256(self) -> str:
-        while self.read(_CHUNK):
-            pass
-        return self._hash.hexdigest()
+    Returns
+    -------
+    str or None
+        What is wrong with the file, None if nothing is.
+    """
+    if not storage.exists(name):
+        return "missing file"
+    if nbytes is not None and (found := storage.size(name)) != nbytes:
+        return f"{found} bytes instead of {nbytes}"
+    if sha256 is not None and file_sha256(storage, name) != sha256:
+        return "not as it was written (SHA-256)"
+    return None

@@ -1,4 +1,4 @@
-"""Turning a damaged data set into an unfinished one, which `download` then finishes."""
+"""Repair of a damaged data set: it becomes an unfinished one, which `download` then finishes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from caco_data.dataset.description import read_description
 from caco_data.dataset.layout import (
     DESCRIPTION,
     INDEX,
@@ -17,85 +18,95 @@ from caco_data.dataset.layout import (
     SHARDS,
     TRUTH,
     TRUTH_SCHEMA,
+    shard_name,
 )
-from caco_data.dataset.reader import read_description, read_table
 from caco_data.dataset.shards import Record, scan_shard, write_shard
+from caco_data.dataset.tables import read_table
 from caco_data.dataset.verify import Verdict
-from caco_data.dataset.writer import WORK, to_json, write_part
+from caco_data.dataset.work_folder import (
+    ShardIndex,
+    part_file,
+    rejection_file,
+    truth_file,
+    write_shard_index,
+)
 from caco_data.errors import DatasetError
-from caco_data.storage import Storage, write_bytes
+from caco_data.storage import Storage, write_bytes, write_json
 
 
 def repair(storage: Storage, verdict: Verdict) -> int:
-    """Keep every sound location, drop the broken ones.
+    """Keep all undamaged locations and drop the damaged ones.
 
-    Sound shards stay as they are; of a broken one the sound locations go back to the workspace.
-    Foreign files are left alone.
+    Undamaged shards stay as they are. The undamaged locations of a damaged shard become parts in
+    the folder `.work`. Files that do not belong to the data set are not touched.
 
     Parameters
     ----------
     storage : Storage
         The data set.
     verdict : Verdict
-        What `verify` found in it.
+        Result of its verification.
 
     Returns
     -------
     int
-        Locations that `download` has to fetch again.
+        Number of locations that `download` has to fetch again.
 
     Raises
     ------
     DatasetError
-        When a table that cannot be made anew from the shards is damaged.
+        When a table is damaged that cannot be rebuilt from the shards.
     """
     meta = read_description(storage)
     broken_tables = {d.where for d in verdict.damages} & set(meta["tables"])
-    lost = sorted(broken_tables - {LOCATIONS})  # download brings its own locations
+    lost = sorted(broken_tables - {LOCATIONS})  # download writes the locations again
     if lost:
         raise DatasetError(
             f"Cannot repair without {' and '.join(lost)}",
             str(storage.root),
-            "Download the data set anew into another folder",
+            "Download the data set again into another folder",
         )
     index = read_table(storage, INDEX, INDEX_SCHEMA)
     rejected = read_table(storage, REJECTED, REJECTED_SCHEMA)
-    truth = (
-        read_table(storage, TRUTH, TRUTH_SCHEMA)
-        if TRUTH in meta["tables"]
-        else TRUTH_SCHEMA.empty_table()
-    )
+    has_truth = TRUTH in meta["tables"]
+    truth = read_table(storage, TRUTH, TRUTH_SCHEMA) if has_truth else TRUTH_SCHEMA.empty_table()
     complete = set(index["location_id"].unique().to_pylist())
     ids = sorted(complete | set(rejected["location_id"].to_pylist()))
-    described = {shard["name"]: shard for shard in meta["shards"]}
+    entries = {shard["name"]: shard for shard in meta["shards"]}
     per_shard = int(meta["settings"]["locations_per_shard"])
     for number, first in enumerate(range(0, len(ids), per_shard)):
-        name = f"{number:06d}.tar"
+        name = shard_name(number)
         here = pa.array(ids[first : first + per_shard])
-        rejections = rejected.filter(pc.is_in(rejected["location_id"], here)).to_pylist()
-        truths = truth.filter(pc.is_in(truth["location_id"], here)).to_pylist()
-        if name not in verdict.broken_shards:
-            rows = index.filter(pc.is_in(index["location_id"], here))
-            shard_meta = {"rejected": rejections, "truth": truths, "shard": described.get(name)}
-            write_part(storage, number, rows, shard_meta)
-            continue
-        for row in rejections:
-            write_bytes(storage, f"{WORK}/{row['location_id']:09d}.rejected.json", to_json(row))
-        for row in truths:
-            location_id = row.pop("location_id")
-            write_bytes(storage, f"{WORK}/{location_id:09d}.truth.json", to_json(row))
-        _return_sound_locations(storage, f"{SHARDS}/{name}", index, verdict)
+        content = ShardIndex(
+            rows=_of(index, here),
+            rejected=_of(rejected, here).to_pylist(),
+            truth=_of(truth, here).to_pylist(),
+            shard=entries.get(name),
+        )
+        if name in verdict.broken_shards:
+            _unpack(storage, f"{SHARDS}/{name}", content, verdict.good_locations)
+        else:
+            write_shard_index(storage, number, content)
     unfinished = {key: meta[key] for key in ("format", "software", "source", "settings")}
-    write_bytes(storage, DESCRIPTION, to_json({**unfinished, "complete": False}))
+    write_json(storage, DESCRIPTION, {**unfinished, "complete": False})
     for name in sorted(verdict.broken_shards):
         storage.remove(f"{SHARDS}/{name}")
     return len(complete - verdict.good_locations)
 
 
-def _return_sound_locations(storage: Storage, name: str, index: pa.Table, verdict: Verdict) -> None:
-    """Write the sound locations of a broken shard as parts."""
-    rows = index.filter(pc.equal(index["shard"], name.removeprefix(f"{SHARDS}/")))
-    wanted = set(rows["location_id"].to_pylist()) & verdict.good_locations
+def _of(table: pa.Table, location_ids: pa.Array) -> pa.Table:
+    """Rows of the given locations."""
+    return table.filter(pc.is_in(table["location_id"], location_ids))
+
+
+def _unpack(storage: Storage, name: str, content: ShardIndex, good: frozenset[int]) -> None:
+    """Write the undamaged locations of a damaged shard as parts, and its rejections."""
+    for row in content.rejected:
+        write_json(storage, rejection_file(row["location_id"]), row)
+    for row in content.truth:
+        truth = {key: value for key, value in row.items() if key != "location_id"}
+        write_json(storage, truth_file(row["location_id"]), truth)
+    wanted = set(content.rows["location_id"].to_pylist()) & good
     if not wanted:
         return
     with storage.open(name) as file:
@@ -104,6 +115,6 @@ def _return_sound_locations(storage: Storage, name: str, index: pa.Table, verdic
                 wanted.remove(entry.location_id)
                 part = io.BytesIO()
                 write_shard(part, "", [Record.of(entry)])
-                write_bytes(storage, f"{WORK}/{entry.location_id:09d}.tar", part.getvalue())
+                write_bytes(storage, part_file(entry.location_id), part.getvalue())
             if not wanted:
                 return

@@ -1,16 +1,17 @@
-"""The shard format: a plain tar in the WebDataset convention, whose members are plain `.npy`.
+"""The shard format: a plain tar in the WebDataset convention with `.npy` members.
 
-A location is a run of members with one key, ordered by location::
+Each location is a sequence of members with one key; locations are in order::
 
     000000123.early.npy       uint16 DN (5, C, 264, 264): the 10 m bands
-    000000123.early20.npy     (5, C20, 132, 132), .early60.npy (5, C60, 44, 44): when asked for
+    000000123.early20.npy     (5, C20, 132, 132): the 20 m bands, if requested
+    000000123.early60.npy     (5, C60, 44, 44): the 60 m bands, if requested
     000000123.early_scl.npy   uint8 (5, 132, 132): scene classes
     000000123.late.npy        ... likewise
     000000123.json            the location's index rows
 
-so that a reader may stream the tar (webdataset, Hugging Face datasets, DALI) or read any member at
-its offset. `--dtype uint8` stores DN / 10000 * 255, `--compress zstd` adds `.zst` to the arrays.
-Needs numpy and pyarrow only (zstandard where it is asked for).
+The tar can be streamed (webdataset, Hugging Face datasets, DALI), or any member read at its offset.
+`--dtype uint8` stores DN / 10000 * 255; `--compress zstd` adds `.zst` to the names of the arrays.
+Needs numpy and pyarrow only, and zstandard for compressed arrays.
 """
 
 from __future__ import annotations
@@ -28,12 +29,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from caco_data.dataset.layout import EXTRA_MEMBERS, INDEX_SCHEMA, bands_by_pixel
+from caco_data.dataset.layout import (
+    COLUMN_PREFIX,
+    INDEX_SCHEMA,
+    SUFFIX_BY_PIXEL_M,
+    MemberSuffix,
+    bands_by_pixel,
+)
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import PERIODS, Compress, Dtype, LocationStacks, Stack
 
-#: Array data begins here in a `.npy` member that numpy wrote (format 1.0, header padded to 64).
+#: Start of the array data in a `.npy` member (numpy's format 1.0, header padded to 64 bytes).
 NPY_HEADER_BYTES = 128
 ZSTD_LEVEL = 3
 Row = dict[str, Any]
@@ -41,11 +48,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a shard holds of one location, unchecked."""
+    """Members of one location in a shard, unchecked."""
 
     location_id: int
     arrays: dict[str, bytes]
-    """Members by name without the key."""
+    """Array members by name without the key."""
     offsets: dict[str, int]
     """Bytes from the start of the shard, by member name."""
     json: bytes
@@ -54,24 +61,24 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One location, encoded: what a worker hands back and a shard is made of."""
+    """One encoded location."""
 
     location_id: int
     arrays: dict[str, bytes]
-    """Encoded members by name without the key, `early.npy`, in the shard's order."""
+    """Encoded members by name without the key (`early.npy`), in the order of the shard."""
     rows: tuple[Row, ...]
-    """Index rows; `shard` and the offsets are filled in when the record gets its place."""
+    """Index rows; `shard` and the offsets are set when the record is written to a shard."""
 
     @classmethod
     def of(cls, entry: Entry) -> Record:
-        """Read a shard's entry, checking each array against its digest; ValueError names it."""
+        """Make a record of an entry; ValueError if an array does not match its digest."""
         rows = json.loads(entry.json)
         check_digests(rows, entry.arrays)
         return cls(entry.location_id, entry.arrays, tuple(rows))
 
 
 def to_uint8(dn: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Digital numbers in the released set's 8 bits: DN / 10000 * 255, rounded, at most 255."""
+    """Convert DN to the released data set's 8 bits: DN / 10000 * 255, rounded, at most 255."""
     scaled = np.rint(dn.astype(np.float32) * np.float32(255 / 10000))
     eight: NDArray[np.uint8] = np.minimum(scaled, 255).astype(np.uint8)
     return eight
@@ -106,15 +113,17 @@ def decode(data: bytes, name: str) -> NDArray[Any]:
     return array
 
 
-def _stack_arrays(stack: Stack, bands: tuple[str, ...], dtype: Dtype) -> dict[str, NDArray[Any]]:
-    """Arrays of one period by member suffix, bands at their native pixel."""
+def _stack_arrays(
+    stack: Stack, bands: tuple[str, ...], dtype: Dtype
+) -> dict[MemberSuffix, NDArray[Any]]:
+    """Arrays of one period by member suffix, bands at their native pixel size."""
     dn = np.stack([tile.pixels for tile in stack.tiles])  # (T, C, H, W) at 10 m
     pixels: NDArray[Any] = to_uint8(dn) if dtype == "uint8" else dn
-    arrays: dict[str, NDArray[Any]] = {}
-    for side, group in bands_by_pixel(bands).items():
-        step = side // PIXEL_M
-        suffix = "" if step == 1 else str(side)
-        arrays[suffix] = pixels[:, [bands.index(b) for b in group], ::step, ::step]
+    arrays: dict[MemberSuffix, NDArray[Any]] = {}
+    for pixel_m, group in bands_by_pixel(bands).items():
+        step = pixel_m // PIXEL_M
+        channels = [bands.index(band) for band in group]
+        arrays[SUFFIX_BY_PIXEL_M[pixel_m]] = pixels[:, channels, ::step, ::step]
     arrays["_scl"] = np.stack([tile.scl for tile in stack.tiles])
     return arrays
 
@@ -128,7 +137,7 @@ def encode(stacks: LocationStacks, dtype: Dtype = "uint16", compress: Compress =
         position: Row = {}
         for suffix, array in _stack_arrays(stack, stacks.bands, dtype).items():
             data = arrays[f"{period}{suffix}{ending}"] = _encode(array, compress)
-            prefix = EXTRA_MEMBERS.get(suffix, "")
+            prefix = COLUMN_PREFIX[suffix]
             position[prefix + "nbytes"] = len(data)
             position[prefix + "sha256"] = hashlib.sha256(data).hexdigest()
         for t, tile in enumerate(stack.tiles):
@@ -154,32 +163,32 @@ def _key(location_id: int) -> str:
 
 
 def record_json(rows: Iterable[Row]) -> bytes:
-    """The `.json` member of a location whose rows have their place."""
+    """Encode a location's index rows as its `.json` member."""
     return (json.dumps(list(rows), indent=1) + "\n").encode()
 
 
 def _place(record: Record, shard: str, offsets: dict[str, int]) -> list[Row]:
-    """Give a record's rows their shard and offsets; `offsets` is by member name less its ending."""
+    """Set the shard and offsets of a record's rows; `offsets` by member name without its ending."""
     placed = []
     for row in record.rows:
         position: Row = {"shard": shard}
-        for suffix, prefix in {"": "", **EXTRA_MEMBERS}.items():
+        for suffix, prefix in COLUMN_PREFIX.items():
             position[prefix + "offset"] = offsets.get(f"{row['period']}{suffix}")
         placed.append(row | position)
     return placed
 
 
 def write_shard(file: IO[bytes], shard: str, records: Iterable[Record]) -> list[Row]:
-    """Write records as a tar, one at a time.
+    """Write records as a tar, with one in memory at a time.
 
     Parameters
     ----------
     file : binary file
         Open for writing, at its start.
     shard : str
-        The shard's file name, for the index.
+        File name of the shard, for the index.
     records : iterable of Record
-        Ordered by location.
+        In order of location.
 
     Returns
     -------
@@ -209,14 +218,14 @@ def write_shard(file: IO[bytes], shard: str, records: Iterable[Record]) -> list[
 
 
 def scan_shard(file: IO[bytes]) -> Iterator[Entry]:
-    """Read a shard's locations in order, without looking into them.
+    """Read a shard's locations in order, without checking or decoding them.
 
-    A tar whose headers are damaged may end early without an error: compare with the index.
+    A tar with damaged headers may end early without an error: compare with the index.
 
     Raises
     ------
     tarfile.TarError, ValueError
-        For a truncated tar or a member whose name is not of the format.
+        For a truncated tar or a member name that is not of the format.
     """
     arrays: dict[str, bytes] = {}
     offsets: dict[str, int] = {}
@@ -234,7 +243,7 @@ def scan_shard(file: IO[bytes]) -> Iterator[Entry]:
 
 
 def read_shard(file: IO[bytes], where: str) -> Iterator[Record]:
-    """Read a shard's records in order, checking each array against its digest.
+    """Read a shard's records in order, comparing each array with its digest.
 
     Raises
     ------
@@ -252,7 +261,7 @@ def check_digests(rows: Iterable[Row], arrays: dict[str, bytes]) -> None:
     """Compare arrays by member name with the digests in their rows; ValueError names the first."""
     digests = {}
     for row in rows:
-        for suffix, prefix in {"": "", **EXTRA_MEMBERS}.items():
+        for suffix, prefix in COLUMN_PREFIX.items():
             if row[prefix + "sha256"] is not None:
                 digests[f"{row['period']}{suffix}"] = row[prefix + "sha256"]
     found = {name.split(".")[0]: hashlib.sha256(data).hexdigest() for name, data in arrays.items()}
@@ -264,11 +273,11 @@ def check_digests(rows: Iterable[Row], arrays: dict[str, bytes]) -> None:
 
 
 def rows_table(rows: Iterable[Row]) -> pa.Table:
-    """Index rows as an Arrow table."""
+    """Convert index rows to an Arrow table."""
     typed = [row | {"acquired": datetime.fromisoformat(row["acquired"])} for row in rows]
     return pa.Table.from_pylist(typed, schema=INDEX_SCHEMA)
 
 
 def table_rows(table: pa.Table) -> list[Row]:
-    """Index rows of an Arrow table, as `record_json` writes them."""
+    """Convert an Arrow table to index rows, as in the `.json` members."""
     return [row | {"acquired": row["acquired"].isoformat()} for row in table.to_pylist()]

@@ -1,4 +1,4 @@
-"""What a data set holds, in a few lines or as JSON."""
+"""Summary of a data set, as JSON or as text."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any
 import pyarrow.compute as pc
 
 from caco_data.dataset.reader import Dataset
+from caco_data.types import PERIODS
 
 
 def summarise(dataset: Dataset) -> dict[str, Any]:
-    """Summarise a data set.
+    """Summarise a data set's settings, counts, dates and sizes.
 
     Returns
     -------
     dict
         JSON-ready: format, source, bands, counts, dates, clear fractions, bytes. Fractions are
-        0..1, `first` and `last` ISO 8601 UTC, None where there is no tile.
+        0..1; `first` and `last` are ISO 8601 UTC, None without tiles.
     """
     meta, index = dataset.meta, dataset.index
     periods: dict[str, Any] = {}
-    for period in ("early", "late"):
+    for period in PERIODS:
         rows = index.filter(pc.equal(index["period"], period))
         span = pc.min_max(rows["acquired"]).as_py()
         periods[period] = {

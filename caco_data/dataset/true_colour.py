@@ -1,4 +1,4 @@
-"""Tiles in true colour."""
+"""True-colour rendering of tiles."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: DN that is drawn white in true colour: bright ground, not yet cloud.
+from caco_data.sentinel2 import RGB_BANDS
+
+#: DN rendered as white: bright ground, darker than cloud.
 WHITE_DN = 3000
 _GAMMA = 1 / 1.4
 
 
 def true_colour(stack: NDArray[Any], bands: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Draw tiles in true colour (B4, B3, B2), or in grey where those are not there.
+    """Render tiles in true colour (B4, B3, B2), or the first band in grey without these bands.
 
     Parameters
     ----------
@@ -26,8 +28,8 @@ def true_colour(stack: NDArray[Any], bands: tuple[str, ...]) -> NDArray[np.uint8
     -------
     ndarray of uint8, shape (T, H, W, 3)
     """
-    wanted = ("B4", "B3", "B2") if {"B4", "B3", "B2"} <= set(bands) else (bands[0],) * 3
+    shown = RGB_BANDS if set(RGB_BANDS) <= set(bands) else (bands[0],) * 3
     white = WHITE_DN / 10000 * 255 if stack.dtype == np.uint8 else WHITE_DN
-    pixels = stack[:, [bands.index(band) for band in wanted]].transpose(0, 2, 3, 1)
-    drawn: NDArray[np.uint8] = (255 * np.clip(pixels / white, 0, 1) ** _GAMMA).astype(np.uint8)
-    return drawn
+    pixels = stack[:, [bands.index(band) for band in shown]].transpose(0, 2, 3, 1)
+    rgb: NDArray[np.uint8] = (255 * np.clip(pixels / white, 0, 1) ** _GAMMA).astype(np.uint8)
+    return rgb

@@ -1,8 +1,7 @@
-"""Whether a data set is what it says: every digest, shape, place and count."""
+"""Verification of a data set: digests, shapes, positions and counts."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tarfile
 from collections.abc import Callable, Iterator
@@ -14,19 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caco_data.dataset.hashing import _HashingReader
+from caco_data.dataset.description import read_description
+from caco_data.dataset.hashing import HashingReader, file_fault
 from caco_data.dataset.layout import (
+    COLUMN_PREFIX,
     DESCRIPTION,
-    EXTRA_MEMBERS,
     INDEX,
     INDEX_SCHEMA,
     LOCATIONS,
     REJECTED,
     SHARDS,
     TRUTH,
-    bands_by_pixel,
+    member_shapes,
 )
-from caco_data.dataset.reader import read_description, read_table
 from caco_data.dataset.shards import (
     Entry,
     Row,
@@ -36,21 +35,22 @@ from caco_data.dataset.shards import (
     scan_shard,
     table_rows,
 )
-from caco_data.errors import DatasetError
+from caco_data.dataset.tables import read_table
+from caco_data.errors import FINISH_REMEDY, DatasetError
 from caco_data.grid import SNAP_M, false_northing_m
-from caco_data.sentinel2 import PIXEL_M, SCL_PIXEL_M
-from caco_data.storage import Storage, read_bytes
-from caco_data.types import PATCH_PX, PERIODS, TILES
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.storage import Storage
+from caco_data.types import PERIODS, TILES
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One broken thing."""
+    """One problem found in a data set."""
 
     where: str
-    """File, relative to the data set, and location where it is about one."""
+    """File, relative to the data set, and the location if only one is affected."""
     what: str
-    """What is wrong with it."""
+    """What is wrong."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
@@ -58,50 +58,39 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What `verify` found."""
+    """Result of `verify`."""
 
     damages: tuple[Damage, ...]
     broken_shards: frozenset[str]
-    """Names of the described shards with any damage."""
+    """Names of the data set's shards with any damage."""
     good_locations: frozenset[int]
-    """Locations whose members are all as written, wherever they lie."""
+    """Locations with all members as written."""
     checked: int
-    """Locations looked at."""
-
-
-def expected_shapes(bands: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a period's arrays by member suffix."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for side, group in bands_by_pixel(bands).items():
-        size = PATCH_PX * PIXEL_M // side
-        shapes["" if side == PIXEL_M else str(side)] = (TILES, len(group), size, size)
-    size = PATCH_PX * PIXEL_M // SCL_PIXEL_M
-    shapes["_scl"] = (TILES, size, size)
-    return shapes
+    """Number of locations checked."""
 
 
 def check_entry(entry: Entry, rows: list[Row], settings: dict[str, Any]) -> None:
-    """Hold a location's members against its index rows; ValueError says what differs."""
+    """Compare a location's members with its index rows; ValueError states the difference."""
     if record_json(rows) != entry.json:
         raise ValueError("the json member and index.parquet differ")
     check_digests(rows, entry.arrays)
     expected = {
         f"{period}{suffix}": shape
         for period in PERIODS
-        for suffix, shape in expected_shapes(tuple(settings["bands"])).items()
+        for suffix, shape in member_shapes(settings["bands"]).items()
     }
     arrays = {name.split(".")[0]: decode(data, name) for name, data in entry.arrays.items()}
     if {name: array.shape for name, array in arrays.items()} != expected:
-        raise ValueError("an array has another shape than the format's")
+        raise ValueError("the array shapes are not those of the format")
     for name, array in arrays.items():
         dtype = "uint8" if name.endswith("_scl") else settings["dtype"]
         if array.dtype != np.dtype(dtype):
             raise ValueError(f"member '{name}' is {array.dtype}, not {dtype}")
     offsets = {name.split(".")[0]: offset for name, offset in entry.offsets.items()}
     for row in rows:
-        for suffix, prefix in {"": "", **EXTRA_MEMBERS}.items():
+        for suffix, prefix in COLUMN_PREFIX.items():
             if row[prefix + "offset"] != offsets.get(f"{row['period']}{suffix}"):
-                raise ValueError("an offset in index.parquet is not that of the member")
+                raise ValueError("an offset in index.parquet does not match the member")
         code = row["crs"].removeprefix("EPSG:")
         if not (code.isdigit() and int(code) // 100 in (326, 327) and 1 <= int(code) % 100 <= 60):
             raise ValueError(f"{row['crs']} is not a UTM zone")
@@ -119,7 +108,7 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
     storage : Storage
         The data set.
     on_shard : callable
-        Called with the number of shards checked and of all, after each.
+        Called after each shard with the number of checked shards and of all shards.
 
     Returns
     -------
@@ -130,17 +119,13 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
     InputError
         When there is no data set.
     DatasetError
-        When its description is damaged or it is unfinished: nothing can be held against it.
+        When its description is damaged, or it is unfinished and cannot be checked.
     """
     meta = read_description(storage)
     if not meta.get("complete"):
-        raise DatasetError(
-            "Unfinished data set",
-            str(storage.root),
-            "Run the same 'caco-data download' again to finish it",
-        )
+        raise DatasetError("Unfinished data set", str(storage.root), FINISH_REMEDY)
     damages = [*_check_files(storage, meta), *_check_tables(storage, meta)]
-    # Without a readable index the json members are held against the arrays alone.
+    # Without a readable index the arrays are compared with the json members.
     broken_index = any(damage.where == INDEX for damage in damages)
     index = None if broken_index else read_table(storage, INDEX, INDEX_SCHEMA)
     broken: set[str] = set()
@@ -159,7 +144,7 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
 
 
 def _check_files(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
-    """Files that do not belong here."""
+    """Files that do not belong to the data set."""
     known = {DESCRIPTION, *meta["tables"]}
     known |= {f"{SHARDS}/{shard['name']}" for shard in meta["shards"]}
     for name in [*storage.names(), *storage.names(SHARDS)]:
@@ -168,7 +153,7 @@ def _check_files(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
 
 
 def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
-    """Digests, columns and counts of the tables."""
+    """Damages of the tables: digests and row counts."""
     counts = meta["counts"]
     expected = {
         INDEX: counts["complete"] * len(PERIODS) * TILES,
@@ -177,15 +162,13 @@ def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
         TRUTH: counts["complete"],
     }
     for name, digest in meta["tables"].items():
-        if not storage.exists(name):
-            yield Damage(name, "missing")
-        elif hashlib.sha256(read_bytes(storage, name)).hexdigest() != digest:
-            yield Damage(name, "its digest does not match dataset.json")
-        else:
-            with storage.open(name) as file:
-                n = pq.read_metadata(file).num_rows
-            if n != expected[name]:
-                yield Damage(name, f"{n} rows where dataset.json counts {expected[name]}")
+        if fault := file_fault(storage, name, digest):
+            yield Damage(name, fault)
+            continue
+        with storage.open(name) as file:
+            n = pq.read_metadata(file).num_rows
+        if n != expected[name]:
+            yield Damage(name, f"{n} rows where dataset.json counts {expected[name]}")
 
 
 def _rows_of(index: pa.Table, shard: str) -> dict[int, list[Row]]:
@@ -199,10 +182,10 @@ def _rows_of(index: pa.Table, shard: str) -> dict[int, list[Row]]:
 def _check_shard(
     storage: Storage,
     shard: dict[str, Any],
-    rows_of: dict[int, list[Row]] | None,
+    rows: dict[int, list[Row]] | None,
     settings: dict[str, Any],
 ) -> tuple[list[Damage], set[int]]:
-    """Damages of a shard, and its locations that are as written."""
+    """Damages of a shard, and its undamaged locations."""
     name = f"{SHARDS}/{shard['name']}"
     if not storage.exists(name):
         return [Damage(name, "missing shard")], set()
@@ -210,27 +193,36 @@ def _check_shard(
     seen: set[int] = set()
     good: set[int] = set()
     with storage.open(name) as file:
-        reader = _HashingReader(file)
+        reader = HashingReader(file)
         try:
             for entry in scan_shard(reader):  # type: ignore[arg-type]
-                here = entry.location_id
-                seen.add(here)
-                try:
-                    if rows_of is not None and here not in rows_of:
-                        raise ValueError("not in index.parquet")
-                    rows = rows_of[here] if rows_of is not None else json.loads(entry.json)
-                    check_entry(entry, rows, settings)
-                    good.add(here)
-                except (ValueError, KeyError, TypeError) as error:
-                    damages.append(Damage(f"{name}, location {here}", str(error)))
+                seen.add(entry.location_id)
+                if fault := _entry_fault(entry, rows, settings):
+                    damages.append(Damage(f"{name}, location {entry.location_id}", fault))
+                else:
+                    good.add(entry.location_id)
         except (tarfile.TarError, ValueError, EOFError) as error:
             damages.append(Damage(name, f"broken tar: {error}"))
-        digest = reader.drained_sha256()
+        reader.read_to_end()
     if reader.nbytes != shard["nbytes"]:
-        what = "truncated" if reader.nbytes < shard["nbytes"] else "longer than it was"
+        what = "truncated" if reader.nbytes < shard["nbytes"] else "longer than written"
         damages.append(Damage(name, f"{what}: {reader.nbytes} of {shard['nbytes']} bytes"))
-    missing = sorted((rows_of or {}).keys() - seen)
+    missing = sorted((rows or {}).keys() - seen)
     damages += [Damage(f"{name}, location {i}", "missing from the shard") for i in missing]
-    if digest != shard["sha256"] and not damages:
-        damages.append(Damage(name, "bytes between its members are changed (digest)"))
+    if reader.sha256 != shard["sha256"] and not damages:
+        damages.append(Damage(name, "bytes between its members have changed (SHA-256)"))
     return damages, good
+
+
+def _entry_fault(
+    entry: Entry, rows: dict[int, list[Row]] | None, settings: dict[str, Any]
+) -> str | None:
+    """Fault of a location in a shard, None if there is none."""
+    if rows is not None and entry.location_id not in rows:
+        return "not in index.parquet"
+    try:
+        here = json.loads(entry.json) if rows is None else rows[entry.location_id]
+        check_entry(entry, here, settings)
+    except (ValueError, KeyError, TypeError) as error:
+        return str(error) or type(error).__name__
+    return None

@@ -1,4 +1,4 @@
-"""Plans to stacks to shards: a download, and how far it is."""
+"""A download: from locations to a finished data set."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from queue import Full, Queue
 from typing import Any
 from uuid import uuid4
 
-from caco_data.dataset.reader import read_description
-from caco_data.dataset.writer import Workspace
+from caco_data.dataset.description import read_description
+from caco_data.dataset.ledger import Ledger
+from caco_data.dataset.writer import DatasetWriter
 from caco_data.download.cluster import connect, outcomes
 from caco_data.download.fetch import scored
 from caco_data.download.progress import DownloadProgress
@@ -28,12 +29,12 @@ from caco_data.sources.tally import Pulse
 from caco_data.storage import open_storage
 from caco_data.types import Location, Outcome
 
-#: Longest an interrupt waits for what is finished to be kept, seconds.
+#: Maximum time after an interrupt to store finished locations, seconds.
 STOP_S = 2.0
 
 
 def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
-    """Fixed part of dataset.json: all that decides the data set's bytes."""
+    """Constant part of dataset.json: all settings that affect the data set's bytes."""
     points = hashlib.sha256()
     for array in (locations.location_id, locations.longitude, locations.latitude):
         points.update(array.tobytes())
@@ -56,24 +57,24 @@ def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str,
     }
 
 
-class _Keeper:
-    """Keeps outcomes in a thread, so that new work is handed out while a shard is written.
+class _BackgroundWriter:
+    """Stores outcomes in a thread, so that new tasks are submitted while a shard is written.
 
     Parameters
     ----------
-    workspace : Workspace
-    most : int
-        Outcomes that may wait; with more, `keep` waits too.
+    writer : DatasetWriter
+    max_waiting : int
+        Maximum number of outcomes in the queue; `add` blocks while it is full.
     """
 
-    def __init__(self, workspace: Workspace, most: int) -> None:
-        self._workspace = workspace
-        self._waiting: Queue[Outcome | None] = Queue(most)
+    def __init__(self, writer: DatasetWriter, max_waiting: int) -> None:
+        self._writer = writer
+        self._waiting: Queue[Outcome | None] = Queue(max_waiting)
         self._failure: BaseException | None = None
-        # A daemon: an interrupt waits for no shard, and what is half written has no name yet.
+        # A daemon thread: an interrupt does not wait for a shard. A half-written file has no name.
         self._thread = threading.Thread(target=self._work, daemon=True)
 
-    def __enter__(self) -> _Keeper:
+    def __enter__(self) -> _BackgroundWriter:
         self._thread.start()
         return self
 
@@ -84,8 +85,8 @@ class _Keeper:
         if kind is None and self._failure:
             raise self._failure
 
-    def keep(self, outcome: Outcome) -> None:
-        """Keep an outcome soon; raises what went wrong with an earlier one."""
+    def add(self, outcome: Outcome) -> None:
+        """Queue an outcome; raises the error of an earlier one, if it could not be stored."""
         if self._failure:
             raise self._failure
         self._waiting.put(outcome)
@@ -94,13 +95,13 @@ class _Keeper:
         while (outcome := self._waiting.get()) is not None:
             try:
                 if not self._failure:
-                    self._workspace.keep(outcome)
+                    self._writer.add(outcome)
             except BaseException as error:
                 self._failure = error
 
 
 def _try_to_open(settings: DownloadSettings, cluster: ClusterSettings) -> None:
-    """Refuse within seconds, and before anything is written, what cannot be opened."""
+    """Open the source once with few retries, to fail early and before anything is written."""
     limiter = Limiter(Share(1, cluster.requests_per_second))
     retry = replace(cluster.retry, max_retries=min(3, cluster.retry.max_retries))
     scored(call_with_retries(lambda: settings.source.open(limiter), retry, limiter), settings.fetch)
@@ -113,20 +114,20 @@ def download(
     cluster: ClusterSettings,
     on_progress: Callable[[DownloadProgress], None],
 ) -> DownloadProgress:
-    """Download the stacks of locations into a data set, or resume doing so.
+    """Download the stacks of locations into a data set, or resume an earlier run.
 
     Parameters
     ----------
     settings : DownloadSettings
-        What to download.
+        Source, scenes, bands and format.
     locations : LocationTable
-        Where.
+        Locations to download.
     out : str
         Folder or fsspec URL of the data set.
     cluster : ClusterSettings
-        How the work is spread.
+        Dask cluster and request limits.
     on_progress : callable
-        Called with the current progress after every location, and once a second meanwhile.
+        Called with the current progress after every location, and otherwise once per second.
 
     Returns
     -------
@@ -136,61 +137,55 @@ def download(
     Raises
     ------
     InputError
-        When `out` holds something else or the scheduler does not answer.
+        When `out` contains other files or the scheduler does not answer.
     RefusedError
-        When the service refuses the user; everything finished is kept.
+        When the service refuses the user; finished locations are kept.
     """
     if settings.fill and not locations.metadata:
         raise InputError(
-            "Only locations of 'caco-data sample' can be drawn further", "--fill", "Leave it out"
+            "Only locations of 'caco-data sample' can be extended", "--fill", "Omit this option"
         )
-    if not cluster.scheduler:  # else its workers have the credentials
+    if not cluster.scheduler:  # otherwise its workers have the credentials
         _try_to_open(settings, cluster)
     storage = open_storage(out)
     wanted = len(locations.location_id)
-    workspace = Workspace(
-        storage,
-        _describe(settings, locations),
-        locations.location_id.tolist(),
-        settings.locations_per_shard,
-    )
-    if workspace.finished:
+    ledger = Ledger(storage, _describe(settings, locations), locations.location_id.tolist())
+    if ledger.finished:
         counts = read_description(storage)["counts"]
         return DownloadProgress(wanted, counts["complete"], Counter(counts["rejected"]))
-    progress = DownloadProgress(
-        wanted, len(workspace.complete), Counter(workspace.rejected.values())
-    )
+    writer = DatasetWriter(storage, ledger)
+    progress = DownloadProgress(wanted, len(ledger.complete), Counter(ledger.rejected.values()))
     began = time.monotonic()
     run, pulses = f"caco-data-{uuid4().hex}", dict[str, Pulse]()
     with ExitStack() as stack:
         client = None
         while True:
-            remaining = _pending(locations, workspace)
+            remaining = _pending(locations, ledger)
             progress.pending = len(remaining)
             on_progress(progress)
             if remaining:
                 client = client or stack.enter_context(connect(cluster, settings.source.computes))
-                with _Keeper(workspace, cluster.concurrency) as keeper:
+                with _BackgroundWriter(writer, cluster.concurrency) as background:
                     for outcome in outcomes(
                         client, remaining, settings.source, settings.fetch, cluster, run, pulses
                     ):
                         if outcome is not None:
-                            keeper.keep(outcome)
+                            background.add(outcome)
                             progress.settle(outcome)
                         progress.heard(pulses.values())
                         progress.elapsed_s = time.monotonic() - began
                         on_progress(progress)
-            missing = wanted - len(workspace.complete)
-            if not settings.fill or missing <= 0 or not workspace.complete:
+            missing = wanted - len(ledger.complete)
+            if not settings.fill or missing <= 0 or not ledger.complete:
                 break
             locations = extend(locations.metadata, len(locations.location_id) + missing)
-            workspace.extend(locations.location_id.tolist())
-    workspace.finish(geoparquet_table(locations))
+            ledger.extend(locations.location_id.tolist())
+    writer.finish(geoparquet_table(locations))
     return progress
 
 
-def _pending(locations: LocationTable, workspace: Workspace) -> list[Location]:
-    pending = set(workspace.pending)
+def _pending(locations: LocationTable, ledger: Ledger) -> list[Location]:
+    pending = set(ledger.pending)
     rows = zip(
         locations.location_id.tolist(),
         locations.longitude.tolist(),

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caco_data.dataset.reader import Members, StackTable
 from caco_data.dataset.shards import NPY_HEADER_BYTES, decode
-from caco_data.errors import DatasetError, InputError
+from caco_data.dataset.stack_table import Members, StackTable
+from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.types import TILES
 
 #: Batches read ahead of the one in use.
@@ -245,7 +245,7 @@ class _Readers:
                 raise DatasetError(
                     f"Cannot read location {self._stacks.location_ids[location]}: {error}",
                     path,
-                    "Run 'caco-data verify --repair', then 'caco-data download'",
+                    REPAIR_REMEDY,
                 ) from error
 
     def _read_tiles(

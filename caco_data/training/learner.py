@@ -11,7 +11,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from caco_data.dataset.reader import StackTable
+from caco_data.dataset.stack_table import StackTable
 from caco_data.training.augment import Augmenter, draw
 from caco_data.training.batches import Batch
 from caco_data.training.change import ChangeEstimator

@@ -11,7 +11,8 @@ import numpy as np
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
-from caco_data.dataset.reader import Dataset, StackTable, open_dataset
+from caco_data.dataset.reader import Dataset, open_dataset
+from caco_data.dataset.stack_table import StackTable
 from caco_data.training.batches import BatchReader, check_batches
 from caco_data.training.checkpoint import Retention, State, load_checkpoint
 from caco_data.training.device import open_device

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.dataset.layout import TRUTH, TRUTH_SCHEMA
-from caco_data.dataset.reader import Dataset, read_table
+from caco_data.dataset.reader import Dataset
+from caco_data.dataset.tables import read_table
 
 #: A location counts as changed when more than this fraction of its pixels has changed.
 CHANGED_FRACTION = 0.02

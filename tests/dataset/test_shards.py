@@ -47,7 +47,7 @@ def test_members_are_plain_npy_in_the_webdataset_order() -> None:
     assert {info.mtime for info in infos} == {0}
 
 
-def test_all_bands_come_at_their_native_pixel_and_their_offset() -> None:
+def test_all_bands_have_their_native_pixel_size_and_their_offset() -> None:
     data = shard_bytes(2, FetchSettings(SceneSettings(), ALL_BANDS))
     (first, second) = read_shard(io.BytesIO(data), "x")
     shapes = {name: decode(array, name).shape for name, array in first.arrays.items()}
@@ -62,7 +62,7 @@ def test_all_bands_come_at_their_native_pixel_and_their_offset() -> None:
             assert member == record.arrays[f"{row['period']}.npy"]
             scl = data[row["scl_offset"] :][: row["scl_nbytes"]]
             assert scl == record.arrays[f"{row['period']}_scl.npy"]
-    # The plain world's DN tells the place: decimation must pick the pixel at the block's corner.
+    # The DN encodes the position: decimation must pick the upper left pixel of each block.
     from caco_data.grid import patch_grid
 
     grid = patch_grid(locations(1)[0])
@@ -117,7 +117,7 @@ def test_any_damage_to_a_member_is_found(data: st.DataObject) -> None:
     except DatasetError:
         return
     whole = list(read_shard(io.BytesIO(good), "x"))
-    # What goes unnoticed here is padding, metadata of the tar, or an early end: never an array.
+    # Undetected here: changes of padding or tar metadata, and an early end; never of an array.
     assert read == whole[: len(read)] or all(
         a.arrays == b.arrays for a, b in zip(read, whole, strict=False)
     )
@@ -138,7 +138,7 @@ def test_a_truncated_tar_is_an_error_that_names_the_shard(tmp_path: Path) -> Non
 
 
 def test_webdataset_convention_holds_for_a_foreign_reader() -> None:
-    # Keys end at the first dot: the rule by which webdataset and Hugging Face group members.
+    # webdataset and Hugging Face group members by the part of the name before the first dot.
     with tarfile.open(fileobj=io.BytesIO(shard_bytes(2))) as tar:
         keys = [name.split(".", 1)[0] for name in tar.getnames()]
     assert keys == ["000000000"] * 5 + ["000000001"] * 5

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from caco_data.dataset.reader import description_digest
+from caco_data.dataset.description import description_digest
+from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.repair import repair
 from caco_data.dataset.verify import verify
-from caco_data.dataset.writer import Workspace
+from caco_data.dataset.writer import DatasetWriter
 from caco_data.storage import LocalStorage
 from caco_data.types import Outcome
 from tests.conftest import Run
@@ -118,7 +119,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "flipped byte in the index": (
         lambda root: flip(root / "index.parquet", 700),
-        "index.parquet: its digest",
+        "index.parquet: not as it was written",
     ),
     "missing rejected.parquet": (
         lambda root: (root / "rejected.parquet").unlink(),
@@ -145,18 +146,18 @@ def test_each_damage_is_named_with_exit_code_1(root: Path, run: Run, damage: str
     assert result.stderr.startswith("error: ")
 
 
-def test_wrong_shapes_and_places_are_found_even_when_digests_agree(
+def test_wrong_shapes_are_found_even_when_digests_agree(
     results: list[Outcome], tmp_path: Path
 ) -> None:
-    # A writer with other ideas of the format: bands that dataset.json does not announce.
+    # The shard contains bands that dataset.json does not list.
     storage = LocalStorage(tmp_path)
     other = description()
     other["settings"] = {**other["settings"], "bands": ["B4", "B3"]}  # type: ignore[dict-item]
-    workspace = Workspace(storage, other, [0], 2)
-    workspace.keep(results[0])
-    workspace.finish(locations_table(1))
+    writer = DatasetWriter(storage, Ledger(storage, other, [0]))
+    writer.add(results[0])
+    writer.finish(locations_table(1))
     (damage,) = verify(storage).damages
-    assert "another shape" in damage.what
+    assert "array shapes" in damage.what
 
 
 def test_damaged_or_missing_description(root: Path, run: Run, tmp_path: Path) -> None:
@@ -183,17 +184,18 @@ def test_damaged_or_missing_description(root: Path, run: Run, tmp_path: Path) ->
         ("flipped byte in the padding", 0),
     ],
 )
-def test_repair_keeps_the_sound_and_the_rest_is_fetched_to_the_same_bytes(
+def test_a_repaired_data_set_is_finished_to_the_same_bytes(
     root: Path, whole: Path, results: list[Outcome], damage: str, dropped: int
 ) -> None:
     DAMAGES[damage][0](root)
     storage = LocalStorage(root)
     assert repair(storage, verify(storage)) == dropped
-    workspace = Workspace(storage, description(), list(range(N)), 2)
-    assert len(workspace.pending) == dropped
-    for i in workspace.pending:
-        workspace.keep(results[i])
-    workspace.finish(locations_table(N))
+    ledger = Ledger(storage, description(), list(range(N)))
+    writer = DatasetWriter(storage, ledger)
+    assert len(ledger.pending) == dropped
+    for i in ledger.pending:
+        writer.add(results[i])
+    writer.finish(locations_table(N))
     assert contents(root) == contents(whole)
 
 

@@ -1,7 +1,7 @@
-"""The fake beside the ImageSource protocol: a small world whose every answer is known.
+"""A small image source with known answers, for tests.
 
-A scene every five days; a pixel's DN encodes its band and place, so that grids, decimation and band
-order can be checked; faults by the day of the scene.
+One scene every five days. The DN of a pixel encodes its band and position, so that tests can check
+grids, decimation and band order. Settings plan the failures.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from caco_data.dataset.writer import Workspace
+from caco_data.dataset.ledger import Ledger
+from caco_data.dataset.writer import DatasetWriter
 from caco_data.download.fetch import fetch_location
 from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import PermanentError, RefusedError, TransientError
@@ -46,38 +47,38 @@ def make_scene(
 
 @dataclass(frozen=True)
 class PlainSettings:
-    """What goes wrong in the plain world."""
+    """Planned failures of the plain source."""
 
     cloudy_locations: tuple[int, ...] = ()
-    """UTM lefts (metres) of grids whose every tile is cloudy."""
+    """Left edges (UTM metres) of the grids with cloudy tiles only."""
     transient: int = 0
-    """Failures before each answer."""
+    """Transient failures before each answer."""
     scored: bool = True
-    """Whether its scenes have a cloud score."""
+    """Whether its scenes have a Cloud Score+."""
     vanished: bool = False
-    """Every tile read is a permanent error."""
+    """Whether every read of a tile is a permanent error."""
     refused_after: int | None = None
-    """Refuse the user after so many requests."""
+    """Number of requests after which the user is refused."""
     name: str = "plain"
     collection: str = "PLAIN"
 
     @property
     def computes(self) -> bool:
-        """Say so."""
+        """The source does not compute pixels."""
         return False
 
     def record(self) -> dict[str, Any]:
-        """Record all of it."""
+        """All settings."""
         return asdict(self)
 
     def open(self, limiter: Limiter | None = None) -> PlainSource:
-        """Open."""
+        """Open the source."""
         return PlainSource(self, limiter or Limiter())
 
 
 @dataclass
 class PlainSource:
-    """See the module."""
+    """The opened source."""
 
     settings: PlainSettings
     limiter: Limiter
@@ -112,7 +113,7 @@ class PlainSource:
         ]
 
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
-        """Read pixels that say where they are."""
+        """Read pixels that encode their band and position."""
         self._request((scene, grid))
         if self.settings.vanished:
             raise PermanentError("Image not found", scene.image_id)
@@ -128,7 +129,7 @@ class PlainSource:
         return np.stack(layers).astype(np.uint16)
 
     def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
-        """Read a score that is low where it is cloudy."""
+        """Read a score that is low for cloudy grids."""
         self._request((scene, grid, "score"))
         if not self.settings.scored:
             raise PermanentError("No score", scene.image_id)
@@ -136,12 +137,12 @@ class PlainSource:
         return np.full((grid.height_px, grid.width_px), 0.2 if cloudy else 0.9, np.float32)
 
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
-        """Know an arbitrary truth."""
+        """Return an arbitrary ground truth."""
         return Truth((grid.left_m // 60 % 10) / 10, "plain")
 
 
 def _fits() -> tuple[ImageSource, TruthSource, CloudScoreSource, SourceSettings]:
-    """Let mypy hold the fake against the protocols."""
+    """Let mypy compare the source with the protocols."""
     plain = PlainSettings().open()
     return plain, plain, plain, PlainSettings()
 
@@ -161,14 +162,14 @@ def outcomes(
     fetch: FetchSettings = FETCH,
     limiter: Limiter | None = None,
 ) -> list[Outcome]:
-    """Fetch n locations from the plain world."""
+    """Fetch n locations from the plain source."""
     limiter = limiter or Limiter()
     source = (settings or PlainSettings()).open(limiter)
     return [fetch_location(x, source, fetch, POLICY, limiter) for x in locations(n)]
 
 
 def description(fetch: FetchSettings = FETCH, per_shard: int = 2) -> dict[str, object]:
-    """Describe a data set as `download` does, in short."""
+    """Describe a data set like `download`, with fewer settings."""
     return {
         "source": {"name": "plain", "collection": "PLAIN"},
         "settings": {
@@ -198,8 +199,8 @@ def make_dataset(
     """Make a finished data set from outcomes."""
     storage = LocalStorage(root)
     ids = [result.location_id for result in results]
-    workspace = Workspace(storage, description(fetch, per_shard), ids, per_shard)
+    writer = DatasetWriter(storage, Ledger(storage, description(fetch, per_shard), ids))
     for result in results:
-        workspace.keep(result)
-    workspace.finish(locations_table(len(results)))
+        writer.add(result)
+    writer.finish(locations_table(len(results)))
     return storage

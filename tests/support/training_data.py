@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from caco_data.dataset.description import description_digest
 from caco_data.dataset.layout import DESCRIPTION, FORMAT, INDEX, SHARDS, TRUTH, TRUTH_SCHEMA
-from caco_data.dataset.reader import description_digest
 from caco_data.dataset.shards import Record, encode, rows_table, write_shard
 from caco_data.sentinel2 import RGB_BANDS
 from caco_data.types import (

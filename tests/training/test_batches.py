@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.dataset.reader import Dataset, StackTable, open_dataset
+from caco_data.dataset.reader import Dataset, open_dataset
+from caco_data.dataset.stack_table import StackTable
 from caco_data.errors import DatasetError, InputError
 from caco_data.training.batches import BatchReader, choose_tiles
 from caco_data.types import PERIODS
