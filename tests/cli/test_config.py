@@ -18,7 +18,7 @@ def test_settings_file(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[smaple]\nn = 1", "smaple"),
+        ("[sampler]\nn = 1", "sampler"),
         ("[info]\nno-such = 1", "no-such"),
         ("n = 1", "'n'"),
         ("[info", "TOML"),

@@ -21,7 +21,7 @@ def test_version_and_help(run: Run) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        ["smaple"],
+        ["sampler"],
         ["--no-such-option"],
         ["download", "--source", "moon"],
         ["download", "--source", "simulated", "--bands", "B10"],
@@ -48,9 +48,9 @@ def test_python_m_caco_data_is_the_command_line() -> None:
     command = [sys.executable, "-m", "caco_data"]
     done = subprocess.run([*command, "--version"], capture_output=True, text=True)
     assert done.stdout == f"caco-data, version {__version__}\n"
-    wrong = subprocess.run([*command, "smaple"], capture_output=True, text=True)
+    wrong = subprocess.run([*command, "sampler"], capture_output=True, text=True)
     assert wrong.returncode == 2
-    assert re.fullmatch(r"error: No such command 'smaple'.*\n", wrong.stderr)
+    assert re.fullmatch(r"error: No such command 'sampler'.*\n", wrong.stderr)
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
