@@ -25,7 +25,6 @@ from urllib.request import Request, urlopen
 import ee
 from google.auth.credentials import AnonymousCredentials
 
-from caco_data.download.estimate import size
 from caco_data.download.progress import DownloadProgress
 from caco_data.download.run import download
 from caco_data.download.settings import (
@@ -121,7 +120,9 @@ def whole(url: str, workers: int, n: int) -> None:
 
 def costs(url: str) -> None:
     """Count requests and bytes of a location."""
-    print(f"  {'predecessor, 12 bands':<28}{PREDECESSOR[0]:3} requests, {size(PREDECESSOR[1])}")
+    print(
+        f"  {'predecessor, 12 bands':<28}{PREDECESSOR[0]:3} requests, {PREDECESSOR[1] / 1e6:.1f} MB"
+    )
     for name, bands in (("RGB", RGB_BANDS), ("12 bands", ALL_BANDS)):
         counters(url, "DELETE")
         settings = DownloadSettings(
@@ -134,7 +135,7 @@ def costs(url: str) -> None:
             )
         seen = counters(url)
         asked = seen["requests"]["listAssets"] + seen["requests"]["getPixels"]
-        print(f"  {name:<28}{asked / 4:3.0f} requests, {size(seen['bytes_sent'] / 4)}")
+        print(f"  {name:<28}{asked / 4:3.0f} requests, {seen['bytes_sent'] / 4e6:.1f} MB")
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def command(folder: Path, n: str, *options: str) -> Callable[[], object]:
 def draw_s(n: int) -> float:
     """Seconds of `sample` in a fresh process: reading cities and land, drawing, making the table.
 
-    What the command prints as "drawn in".
+    What the command prints as "sampled in".
     """
     code = (
         "import time; from caco_data.sampling.sampler import SampleSettings as S\n"

@@ -1,4 +1,4 @@
-"""`python -m caco_data.cli`."""
+"""`python -m caco_data.cli` runs the command line."""
 
 from .main import main
 

@@ -1,4 +1,7 @@
-"""`--config FILE.toml`: a section a command, a key an option; the command line wins."""
+"""`--config FILE.toml`: one section per command, one key per option.
+
+Options on the command line take precedence.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,24 @@ from caco_data.errors import InputError
 
 
 def load(path: str, commands: Iterable[click.Command]) -> dict[str, dict[str, Any]]:
-    """Read a settings file as click's default map.
+    """Read a settings file as the `default_map` of click.
 
     Raises
     ------
     InputError
-        When it cannot be read, or names a command or an option that does not exist.
+        When the file cannot be read, or contains an unknown command or option.
     """
     try:
         content = tomllib.loads(Path(path).read_text())
     except OSError as error:
-        raise InputError(f"Cannot read the settings: {error.strerror}", path) from error
+        raise InputError(f"Cannot read the settings file: {error.strerror}", path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"Not a TOML file: {error}", path) from error
     known = {command.name: _options(command) for command in commands}
     defaults: dict[str, dict[str, Any]] = {}
     for section, values in content.items():
         if section not in known or not isinstance(values, dict):
-            raise InputError(f"No command '{section}'", path, "A section is named as its command")
+            raise InputError(f"No command '{section}'", path, "Name each section after a command")
         defaults[section] = {}
         for key, value in values.items():
             name = known[section].get(key)
@@ -43,7 +46,7 @@ def load(path: str, commands: Iterable[click.Command]) -> dict[str, dict[str, An
 
 
 def _options(command: click.Command) -> dict[str, str]:
-    """Names of a command's parameters by what a user calls them."""
+    """Parameter names of a command by option or argument name."""
     names = {}
     for parameter in command.params:
         for option in parameter.opts:

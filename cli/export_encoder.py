@@ -1,4 +1,4 @@
-"""`caco-data export-encoder`."""
+"""`caco-data export-encoder`: weights of an encoder for other software."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="ENCODER", type=click.Path(path_type=Path))
 @click.option(
     "--format", "kind", type=click.Choice(["torchvision", "timm", "caco"]), default="torchvision",
-    show_default=True, help="Whose names the weights get; caco is the paper's authors'.",
+    show_default=True, help="Parameter names; caco: those of the paper's authors.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
-    help="File to write: .pth (torch.save) or .safetensors.",
+    help="Output file: .pth (torch.save) or .safetensors.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace --out.")
 def command(source: Path, kind: Format, out: Path, overwrite: bool) -> None:
-    """Write the weights of a trained encoder for others to load.
+    """Export the weights of an encoder.
 
-    ENCODER is a run's folder, its encoder.safetensors, or a .pth that the authors of the paper
-    released.
+    ENCODER is the folder of a run, its encoder.safetensors, or a .pth file released by the authors
+    of the paper.
 
     \b
     caco-data export-encoder run --format timm --out resnet18.pth
@@ -40,10 +40,10 @@ def command(source: Path, kind: Format, out: Path, overwrite: bool) -> None:
 
     if out.suffix not in (".pth", ".safetensors"):
         raise InputError(
-            f"Unknown kind of file '{out.suffix}'", str(out), "Give .pth or .safetensors"
+            f"Unknown file format '{out.suffix}'", str(out), "Use .pth or .safetensors"
         )
     if out.exists() and not overwrite:
-        raise InputError("The file exists", str(out), "Add --overwrite, or choose another --out")
+        raise InputError("The file exists", str(out), "Use --overwrite, or another --out")
     encoder = load_encoder(source / "encoder.safetensors" if source.is_dir() else source)
     weights = export_encoder(encoder, kind, out)
     click.echo(

@@ -1,4 +1,4 @@
-"""`caco-data info`: what a data set holds."""
+"""`caco-data info`: summary of a data set."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import json
 import click
 
 from .options import dataset_argument
+from .render import dataset_summary
 
 
 @click.command("info")
 @dataset_argument
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(dataset: str, as_json: bool) -> None:
-    """Say what a data set holds.
+    """Summarise a data set.
 
     \b
     caco-data info dataset
     caco-data info --json dataset | jq .counts
     """
     from caco_data.dataset.reader import open_dataset
-    from caco_data.dataset.summary import as_text, summarise
+    from caco_data.dataset.summary import summarise
 
     summary = summarise(open_dataset(dataset))
-    click.echo(json.dumps(summary, indent=1) if as_json else as_text(summary))
+    click.echo(json.dumps(summary, indent=1) if as_json else dataset_summary(summary))

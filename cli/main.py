@@ -1,6 +1,6 @@
-"""The command group: logging, and errors into exit codes (DESIGN 12).
+"""The command group: sets up logging and turns errors into exit codes.
 
-Data goes to stdout; messages, logs and progress go to stderr.
+Results are written to stdout; messages, logs and progress to stderr.
 """
 
 from __future__ import annotations
@@ -24,14 +24,22 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 class CommandGroup(click.Group):
-    """A group that ends every foreseeable failure in one line and a documented exit code."""
+    """A group that reports every expected error in one line, with a documented exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order of their use."""
+        return list(self.commands)
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
-        """Run a command and exit: 0 done, 1 broken, 2 input, 3 incomplete, 4 refused, 130 ^C."""
+        """Run a command and exit.
+
+        Exit codes: 0 success, 1 problems found, 2 invalid input, 3 incomplete, 4 refused by the
+        service, 130 interrupted.
+        """
         argv = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in argv
         if threading.current_thread() is threading.main_thread():
-            # A scheduler's or an operator's "please stop" ends as ^C does: nothing is lost.
+            # Job schedulers stop a run with SIGTERM: treated as ^C, so that finished work is kept.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             result = super().main(argv, standalone_mode=False, **extra)
@@ -50,7 +58,7 @@ class CommandGroup(click.Group):
                 raise
             if isinstance(error, CacoDataError):
                 _fail(str(error), error.exit_code)
-            if isinstance(error, BrokenPipeError):  # the reader of our stdout left: not our error
+            if isinstance(error, BrokenPipeError):  # the reader of stdout has exited
                 sys.stderr.close()
                 sys.exit(0)
             if isinstance(error, OSError):
@@ -58,7 +66,7 @@ class CommandGroup(click.Group):
                 where = f" ({error.filename})" if error.filename else ""
                 _fail(f"{what}{where}. Check the path, its permissions and the disk space.", 2)
             _fail(
-                f"{type(error).__name__}: {error} (an error inside caco-data). "
+                f"{type(error).__name__}: {error} (a bug in caco-data). "
                 "Run again with 'caco-data --debug ...' and report the traceback.",
                 1,
             )
@@ -69,22 +77,24 @@ class CommandGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="caco-data")
-@click.option("--config", metavar="FILE.toml", help="Settings by command; see samples/demo.toml.")
-@click.option("--debug", is_flag=True, help="Show tracebacks and debug logs.")
-@click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
+@click.option("--config", metavar="FILE.toml", help="File of options, one section per command.")
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors to stderr.")
 @click.pass_context
 def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> None:
-    """Change-aware Sentinel-2 pretraining sets and encoders.
+    """Sentinel-2 data sets and encoders for change-aware contrastive pretraining.
 
     \b
-    caco-data sample --n 100k      draw locations near cities
-    caco-data download             fetch multi-year, cloud-filtered stacks into shards
-    caco-data train                change-aware contrastive pretraining on them
+    caco-data sample --n 100k      sample locations around cities
+    caco-data download             download multi-year, cloud-filtered image stacks
+    caco-data train                pretrain an encoder on them
     """
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", force=True)
     logging.getLogger("caco_data").setLevel(level)
-    logging.getLogger("google").setLevel(logging.ERROR)  # it looks for clouds we may not be in
+    logging.getLogger("google").setLevel(
+        logging.ERROR
+    )  # its warnings concern Google Cloud machines
     if config is not None:
         from .config import load
 
@@ -92,7 +102,7 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
 
 
 def _add_commands() -> None:
-    """Attach the commands; each module imports what is heavy inside its command's body."""
+    """Add the commands; heavy packages are imported inside the body of each command."""
     from . import doctor, download, export_encoder, info, report, sample, train, verify
 
     for module in (sample, download, train, export_encoder, verify, info, report, doctor):

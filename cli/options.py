@@ -1,101 +1,146 @@
-"""Options and parameter types that several commands share."""
+"""Options derived from settings dataclasses, and what several commands share."""
 
 from __future__ import annotations
 
 import importlib.util
-import math
-import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
+from click.core import ParameterSource
 
-_SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000}
+from caco_data.errors import InputError
+from caco_data.settings_fields import SettingField, check_limits, setting_fields
 
+from .types import BANDS, COUNT
 
-class Count(click.ParamType):  # type: ignore[type-arg]
-    """A positive whole number that may end in k or m: `100000`, `100k`, `2.5k`, `1m`."""
+S = TypeVar("S")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-    name = "count"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Parse, or fail naming the accepted forms."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([km]?)\s*", str(value).lower())
-        number = float(match[1]) * _SUFFIX[match[2]] if match else math.nan
-        if not (number >= 1 and number == round(number)):
-            self.fail(f"{value!r} is not a positive whole number (100000, 100k, 2.5k, 1m)",
-                      param, ctx)  # fmt: skip
-        return round(number)
-
-
-COUNT = Count()
-
-
-class Bands(click.ParamType):  # type: ignore[type-arg]
-    """`rgb`, `all`, or a list of L2A band names, in the wanted order."""
-
-    name = "bands"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Parse, or fail naming the bands there are."""
-        from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
-
-        if isinstance(value, tuple):
-            return value
-        text = str(value)
-        if text.lower() in ("rgb", "all"):
-            return RGB_BANDS if text.lower() == "rgb" else ALL_BANDS
-        bands = tuple(part.strip().upper() for part in text.split(","))
-        bad = [band for band in bands if band not in ALL_BANDS]
-        if bad:
-            self.fail(f"no band {bad[0]!r}; there are {', '.join(ALL_BANDS)}", param, ctx)
-        if len(set(bands)) < len(bands):
-            self.fail(f"{text!r} names a band twice", param, ctx)
-        return bands
-
+#: Placeholders of numbers; click's own, "INTEGER RANGE", reads like a range to be given.
+_METAVARS: dict[Any, str] = {int: "INTEGER", float: "FLOAT"}
 
 dataset_argument = click.argument("dataset", default="dataset", metavar="[DATASET]")
 
 
-def earthengine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how to reach Earth Engine: `project`, `ee_url`, `key_file`."""
-    for option in (
-        click.option(
-            "--service-account",
-            "key_file",
-            metavar="KEY.json",
-            help="Service-account key for Earth Engine.  [default: the credentials of "
-            "'earthengine authenticate', or Google's application default]",
-        ),
-        click.option(
-            "--ee-url",
-            metavar="URL",
-            help="Another Earth Engine endpoint; one that is not Google's gets no credentials.",
-        ),
-        click.option(
-            "--project",
-            envvar="EARTHENGINE_PROJECT",
-            show_envvar=True,
-            help="Cloud project whose Earth Engine quota is used.",
-        ),
-    ):
-        command = option(command)
-    return command
+def options_of(*settings: type) -> Callable[[Command], Command]:
+    """Add one option for each field that was made by `setting`, in the order of the fields."""
+
+    def decorate(command: Command) -> Command:
+        for one in reversed([field for kind in settings for field in setting_fields(kind)]):
+            command = _option(one)(command)
+        return command
+
+    return decorate
+
+
+def settings_from(kind: type[S], values: Mapping[str, Any], **others: Any) -> S:
+    """Build a settings object from the values of its options.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass given to `options_of`.
+    values : mapping
+        Values by parameter name; may include those of other options.
+    **others
+        Fields without an option, and values that replace those of the options.
+
+    Raises
+    ------
+    InputError
+        For a value outside its limits, such as NaN.
+    """
+    chosen = {field.name: values[parameter(field)] for field in setting_fields(kind)
+              if field.name not in others}  # fmt: skip
+    settings = kind(**chosen, **others)
+    check_limits(settings)
+    return settings
+
+
+def parameter(field: SettingField) -> str:
+    """Name of a field's option among the parameters of a command."""
+    return field.option.replace("-", "_")
+
+
+def _option(field: SettingField) -> Callable[[Command], Command]:
+    name, about = f"--{field.option}", field.about
+    if field.kind is bool:
+        return click.option(name, is_flag=True, default=field.default, help=about.help)
+    return click.option(
+        name,
+        type=_type(field),
+        default=field.default,
+        help=about.help,
+        metavar=about.metavar or (None if about.count else _METAVARS.get(field.kind)),
+        show_default=about.shown_default or True,
+        envvar=about.envvar,
+        show_envvar=about.envvar is not None,
+    )
+
+
+def _type(field: SettingField) -> click.ParamType:  # type: ignore[type-arg]
+    about = field.about
+    if get_origin(field.kind) is Literal:
+        return click.Choice(get_args(field.kind))
+    if field.kind == tuple[str, ...]:
+        return BANDS
+    if field.kind is int and about.count:
+        return COUNT
+    if field.kind is int:
+        return click.IntRange(about.minimum, about.maximum, about.above_minimum)  # type: ignore[arg-type]
+    if field.kind is float:
+        return click.FloatRange(about.minimum, about.maximum, about.above_minimum)
+    if field.kind is str:
+        return click.STRING
+    raise TypeError(f"no option type for {field.name}: {field.kind}")
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists the options under headings.
+
+    Parameters
+    ----------
+    headings : mapping
+        Heading by the name of the first parameter below it, in the order of the help; "Options" is
+        always the first.
+    """
+
+    def __init__(self, *args: Any, headings: Mapping[str, str], **extra: Any) -> None:
+        super().__init__(*args, **extra)
+        self.headings = headings
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, one section per heading."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        sections |= {heading: [] for heading in self.headings.values()}
+        heading = "Options"
+        for param in self.get_params(ctx):
+            heading = self.headings.get(param.name or "", heading)
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections[heading].append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def is_default(ctx: click.Context, name: str) -> bool:
+    """Whether neither the command line, the environment nor `--config` sets a parameter."""
+    return ctx.get_parameter_source(name) is ParameterSource.DEFAULT
+
+
+def is_quiet(ctx: click.Context) -> bool:
+    """Whether `caco-data --quiet` was given."""
+    return bool(ctx.find_root().params.get("quiet"))
 
 
 _EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")
 
 
 def require_extra() -> None:
-    """Say how to install what only training needs, before anything is begun."""
-    from caco_data.errors import InputError
-
+    """Raise InputError when packages that only training needs are not installed."""
     missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(

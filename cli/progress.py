@@ -1,39 +1,26 @@
-"""How long work shows itself: a bar on a terminal, plain or JSON lines elsewhere, on stderr."""
+"""Progress on stderr: a bar on a terminal, plain or JSON lines elsewhere."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .render import duration, retries
 
 if TYPE_CHECKING:
     from caco_data.download.progress import DownloadProgress
     from caco_data.training.metrics import TrainProgress
 
+#: Seconds between two lines where there is no bar.
 LINE_EVERY_S = 60.0
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as `1:02:03`, or `?`."""
-    if seconds is None:
-        return "?"
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
-
-
-def retries(by_cause: Counter[str]) -> str:
-    """Retries as `12 retries (429 x10, timeout x2)`."""
-    causes = ", ".join(f"{cause} x{n}" for cause, n in by_cause.most_common())
-    return f"{by_cause.total()} retries" + (f" ({causes})" if causes else "")
-
-
 class DownloadDisplay:
-    """Callback of `caco_data.download.run.download`."""
+    """Progress display of a download: the callback of `caco_data.download.run.download`."""
 
     def __init__(self, json_log: bool, quiet: bool) -> None:
         self._json = json_log
@@ -46,11 +33,11 @@ class DownloadDisplay:
         self._last = time.monotonic()
 
     def __call__(self, now: DownloadProgress) -> None:
-        """Show the state, at most once a minute where lines are kept."""
+        """Update the bar, or print a line if the last one is `LINE_EVERY_S` old."""
         settled = now.done + now.rejected.total()
         if self._bar is not None:
             if self._bar.total is None:
-                self._bar.initial = settled  # of earlier runs: no part of this run's rate
+                self._bar.initial = settled  # by earlier runs: excluded from the rate
             self._bar.total = settled + now.pending
             self._bar.n = settled
             self._bar.set_postfix_str(self._rates(now))
@@ -93,7 +80,7 @@ class DownloadDisplay:
         )
 
     def close(self, now: DownloadProgress | None) -> None:
-        """Take the bar away, and leave the last state as a JSON line where those are asked for."""
+        """Close the bar; with `--json-log`, print the last state."""
         if self._bar is not None:
             self._bar.close()
         if now is not None and self._json:
@@ -101,7 +88,7 @@ class DownloadDisplay:
 
 
 class TrainDisplay:
-    """A bar on a terminal, a line a report elsewhere, on stderr."""
+    """Progress display of a training run: a bar on a terminal, one line per report elsewhere."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
@@ -109,13 +96,13 @@ class TrainDisplay:
         self._bar: Any = None
 
     def __call__(self, now: TrainProgress) -> None:
-        """Show a report."""
+        """Update the bar, or print a line."""
         if self._bar is None and sys.stderr.isatty() and not self._quiet:
             from tqdm import tqdm
 
             self._bar = tqdm(unit="step", initial=now.step - 1, dynamic_ncols=True)
         accuracy = "/".join(f"{x:.0%}" for x in now.accuracy)
-        parts = [f"loss {now.loss:.3f}", f"found {accuracy}"]
+        parts = [f"loss {now.loss:.3f}", f"accuracy {accuracy}"]
         if now.changed_share is not None:
             parts.append(f"changed {now.changed_share:.0%}")
         if now.auroc is not None:
@@ -135,7 +122,7 @@ class TrainDisplay:
             )
 
     def _left_s(self, now: TrainProgress) -> float | None:
-        """Seconds left, by the pace since the first report, whose start-up is not typical."""
+        """Seconds left at the pace since the first report, which excludes the start-up."""
         if self._began is None:
             self._began = time.monotonic(), now.step
             return None
@@ -143,6 +130,6 @@ class TrainDisplay:
         return (time.monotonic() - begun) / (now.step - first) * (now.steps - now.step)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Close the bar; its last state stays visible."""
         if self._bar is not None:
             self._bar.close()

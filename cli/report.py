@@ -1,4 +1,4 @@
-"""`caco-data report`: pictures of a data set."""
+"""`caco-data report`: contact sheet of a data set."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from .options import dataset_argument
 
 @click.command("report")
 @dataset_argument
-@click.option("--out", default="stacks.png", show_default=True, help="PNG to write.")
 @click.option(
-    "--rows", type=click.IntRange(1, 100), default=8, show_default=True, help="Locations to show."
+    "--out", default="stacks.png", show_default=True, metavar="FILE.png", help="PNG to write."
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(1, 100),
+    default=8,
+    show_default=True,
+    metavar="INTEGER",
+    help="Number of locations to show, one per row.",
 )
 def command(dataset: str, out: str, rows: int) -> None:
-    """Draw the stacks of some locations as a contact sheet.
+    """Plot image stacks of a data set as a contact sheet.
 
     \b
     caco-data report dataset --out stacks.png
@@ -24,6 +31,6 @@ def command(dataset: str, out: str, rows: int) -> None:
     from caco_data.errors import InputError
 
     if not out.endswith(".png"):
-        raise InputError("Not the name of a PNG", out, "End --out in .png")
+        raise InputError("The file name does not end in .png", out, "Use another --out")
     plot_stacks(open_dataset(dataset), out, rows)
     click.echo(out)

@@ -1,111 +1,56 @@
-"""`caco-data sample`: draw locations."""
+"""`caco-data sample`: sample locations."""
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+from typing import Any
+
 import click
 
-from .options import COUNT
+from caco_data.sampling.settings import SampleSettings
+
+from .options import is_quiet, options_of, settings_from
+from .types import COUNT
 
 
 @click.command("sample")
-@click.option("--n", type=COUNT, required=True, help="Locations: 100000, 100k, 2.5k, 1m.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**64 - 1),
-    default=0,
-    show_default=True,
-    help="Same seed and settings: same locations.",
-)
-@click.option(
-    "--strategy",
-    type=click.Choice(["caco", "seco", "uniform"]),
-    default="caco",
-    show_default=True,
-    help="caco: Gaussian around cities, 5 km; seco: 50 km; uniform: equal area on land.",
-)
-@click.option(
-    "--sigma-km",
-    type=float,
-    show_default="5, with seco 50",
-    help="Standard deviation of the Gaussian on each axis.",
-)
-@click.option(
-    "--top-cities",
-    type=COUNT,
-    default=10_000,
-    show_default=True,
-    help="Choose among this many of the most populous cities.",
-)
-@click.option(
-    "--cities",
-    type=click.Path(),
-    metavar="FILE",
-    help="Your own cities: points with name and population.  [default: GeoNames]",
-)
-@click.option(
-    "--land",
-    type=click.Path(),
-    metavar="FILE",
-    help="Your own land polygons.  [default: Natural Earth 1:10m]",
-)
-@click.option(
-    "--within",
-    metavar="FILE|BOX",
-    help="Only in these polygons, or in minlon,minlat,maxlon,maxlat.",
-)
-@click.option("--no-overlap", is_flag=True, help="Refuse patches that intersect an earlier one.")
+@click.option("--n", type=COUNT, required=True, help="Number of locations: 100000, 100k, 2.5k, 1m.")
+@options_of(SampleSettings)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False),
     default="locations.parquet",
     show_default=True,
-    help="File to write: .parquet, .geojson, .gpkg or .csv.",
+    help="Output file: .parquet, .geojson, .gpkg or .csv.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that holds other locations.")
-@click.option("--map", "map_path", type=click.Path(dir_okay=False), metavar="FILE.png",
-              help="Draw a map of the locations.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace --out if it contains other locations.")
+@click.option(
+    "--map",
+    "map_path",
+    type=click.Path(dir_okay=False),
+    metavar="FILE.png",
+    help="Plot the locations on a map.",
+)
+@click.pass_context
 def command(
-    n: int,
-    seed: int,
-    strategy: str,
-    sigma_km: float | None,
-    top_cities: int,
-    cities: str | None,
-    land: str | None,
-    within: str | None,
-    no_overlap: bool,
-    out: str,
-    overwrite: bool,
-    map_path: str | None,
+    ctx: click.Context, /, n: int, out: str, overwrite: bool, map_path: str | None, **values: Any
 ) -> None:
-    """Draw locations near cities, the same for the same seed.
+    """Sample locations around cities, reproducibly.
 
-    A longer table begins with the rows of a shorter one. A point whose whole patch (2,640 m
-    square) lies in the ocean is drawn again.
+    The rows of a smaller --n are the first rows of a larger one. A point whose whole patch
+    (2,640 m square) is in the ocean is drawn again.
 
     \b
     caco-data sample --n 100k
     caco-data sample --n 10k --no-overlap --map map.png
     caco-data sample --n 500 --within 3.3,50.7,7.3,53.6 --out netherlands.geojson
     """
-    import time
-    from pathlib import Path
-
     from caco_data.sampling.location_files import write_locations, writer_of
     from caco_data.sampling.locations import sample
-    from caco_data.sampling.settings import SampleSettings
 
-    settings = SampleSettings(
-        seed=seed,
-        strategy=strategy,  # type: ignore[arg-type]
-        sigma_km=sigma_km,
-        top_cities=top_cities,
-        cities=cities,
-        land=land,
-        within=within,
-        no_overlap=no_overlap,
-    )
-    writer_of(Path(out))  # a wrong suffix shows before the draw
+    settings = settings_from(SampleSettings, values)
+    writer_of(Path(out))  # reports a wrong suffix before the sampling
     if map_path is not None and Path(map_path).suffix.lower() != ".png":
         raise click.BadParameter(f"{map_path!r} does not end in .png", param_hint="--map")
     if map_path is not None and not Path(map_path).parent.is_dir():
@@ -118,7 +63,9 @@ def command(
         from caco_data.sampling.location_map import draw_map
 
         draw_map(locations, map_path)
-    quiet = click.get_current_context().find_root().params.get("quiet", False)
-    if not quiet:
-        click.echo(f"{n:,} locations drawn in {took:.2f} s ({strategy}, seed {seed})", err=True)
+    if not is_quiet(ctx):
+        click.echo(
+            f"{n:,} locations sampled in {took:.2f} s ({settings.strategy}, seed {settings.seed})",
+            err=True,
+        )
     click.echo(out)

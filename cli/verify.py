@@ -1,10 +1,10 @@
-"""`caco-data verify`: whether a data set is what it says."""
+"""`caco-data verify`: verification of a data set."""
 
 from __future__ import annotations
 
-import sys
-
 import click
+
+from caco_data.errors import DatasetError
 
 from .options import dataset_argument
 
@@ -14,12 +14,12 @@ from .options import dataset_argument
 @click.option(
     "--repair",
     is_flag=True,
-    help="Drop the broken locations, so that 'download' fetches them again.",
+    help="Remove damaged locations, so that 'caco-data download' fetches them again.",
 )
 def command(dataset: str, repair: bool) -> None:
-    """Check a data set and name what is broken.
+    """Verify a data set and list its problems.
 
-    Holds every digest, array shape, CRS, offset and count against dataset.json and the index.
+    Compares every digest, array shape, CRS, offset and count with dataset.json and the index.
 
     \b
     caco-data verify dataset
@@ -40,21 +40,21 @@ def command(dataset: str, repair: bool) -> None:
 
         verdict = verify(storage, show)
     if not verdict.damages:
-        click.echo(f"{dataset}: {verdict.checked} locations, all as written")
+        click.echo(f"{dataset}: {verdict.checked} locations verified, no problems found")
         return
     for damage in verdict.damages:
         click.echo(str(damage))
     if repair:
         dropped = repair_dataset(storage, verdict)
         click.echo(
-            f"{dataset}: {dropped} locations dropped; run the same 'caco-data download' again "
+            f"{dataset}: {dropped} locations removed; run the same 'caco-data download' again "
             "to fetch them",
             err=True,
         )
         return
-    click.echo(
-        f"error: {len(verdict.damages)} things are broken ({dataset}). Run 'caco-data verify "
-        "--repair', then the same 'caco-data download' again.",
-        err=True,
+    n = len(verdict.damages)
+    raise DatasetError(
+        f"{n} problem{'s' if n > 1 else ''} found",
+        dataset,
+        "Run 'caco-data verify --repair', then the same 'caco-data download' again",
     )
-    sys.exit(1)

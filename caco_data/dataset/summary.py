@@ -1,4 +1,4 @@
-"""Summary of a data set, as JSON or as text."""
+"""Summary of a data set."""
 
 from __future__ import annotations
 
@@ -47,31 +47,3 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "periods": periods,
         "digest": dataset.digest,
     }
-
-
-def as_text(summary: dict[str, Any]) -> str:
-    """Lay a summary out for reading."""
-    counts = summary["counts"]
-    rejected = counts["rejected"]
-    lines = [
-        ("data set", summary["dataset"]),
-        ("format", f"{summary['format']}, written by {summary['software']}"),
-        ("source", f"{summary['source']} ({summary['collection']})"),
-        ("bands", f"{', '.join(summary['bands'])} as {summary['dtype']}"
-                  f"{'' if summary['compress'] == 'none' else ', ' + summary['compress']}"),
-        ("locations", f"{counts['complete']} complete of {counts['locations']}"),
-        ("rejected", ", ".join(f"{n} {reason}" for reason, n in rejected.items()) or "none"),
-        ("shards", f"{summary['shards']}, {counts['nbytes'] / 1e6:.1f} MB"),
-        ("UTM zones", str(summary["utm_zones"])),
-    ]  # fmt: skip
-    for name, period in summary["periods"].items():
-        if period["tiles"]:
-            lines.append(
-                (
-                    name,
-                    f"{period['tiles']} tiles, {period['first'][:10]} to {period['last'][:10]}, "
-                    f"{period['mean_clear_fraction']:.1%} clear",
-                )
-            )
-    width = max(len(label) for label, _ in lines)
-    return "\n".join(f"{label:<{width}}  {text}" for label, text in lines)

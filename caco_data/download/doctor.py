@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
-from caco_data.download.estimate import size, tile_nbytes
+from caco_data.download.estimate import tile_nbytes
 from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import CacoDataError
 from caco_data.sentinel2 import RGB_BANDS
@@ -153,7 +153,7 @@ def _disk(out: str) -> Check:
         return Check("disk space", "ok", f"{out} is not on this machine")
     free = shutil.disk_usage(_existing(out)).free
     fit = free // (10 * tile_nbytes(FetchSettings(SceneSettings(), RGB_BANDS)))
-    found = f"{size(free)} free, room for {fit:,} RGB locations"
+    found = f"{free / 1e9:,.1f} GB free, room for {fit:,} RGB locations"
     if fit < FEW_LOCATIONS:
         return Check("disk space", "warn", found, "Free some, or choose another --out")
     return Check("disk space", "ok", found)

@@ -1,111 +1,81 @@
-"""What a download will take: requests, bytes and hours, known before the first request."""
+"""Estimate of a download before its first request: requests, bytes, hours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from caco_data.dataset.layout import bands_by_pixel
-from caco_data.download.settings import FetchSettings
+from caco_data.download.settings import ClusterSettings, DownloadSettings, FetchSettings
 from caco_data.sentinel2 import PIXEL_M, SCL_PIXEL_M
 from caco_data.types import PATCH_PX, PERIODS, TILES
 
-#: Candidates read for an accepted tile, clouds included: 300 locations of the simulated archive
-#: took 1.05 with the default settings. Cloudier regions take more.
+#: Candidates read per accepted tile, rejected ones included: mean of 300 locations of the simulated
+#: archive with the default settings. Cloudier regions require more.
 CANDIDATES = 1.05
-#: Seconds Earth Engine takes for such a request; its guide promises none, users report 0.5 to 2.
+#: Seconds per request to Earth Engine: its guide states none, users report 0.5 to 2.
 LATENCY_S = 1.0
-#: Bytes of a listing, compressed on its way.
+#: Compressed bytes of a listing.
 _LISTING_NBYTES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a download will take."""
+    """Requests, bytes and hours of a download."""
 
     locations: int
     """Locations to fetch."""
     least_requests: int
-    """When every first candidate is clear."""
+    """Requests if every first candidate is clear."""
     requests: int
-    """As clouds usually have it."""
+    """Requests with usual cloud cover, `CANDIDATES` per tile."""
     received_nbytes: int
-    """Bytes of answers, before their compression."""
+    """Bytes of the responses before compression."""
     disk_nbytes: int
-    """Bytes of the shards; at most, with `--compress zstd`."""
+    """Bytes of the shards; an upper limit with `--compress zstd`."""
     shards: int
     least_hours: float
-    """At the cap on requests a second, 0 without one."""
+    """Hours at the maximum request rate; 0 without one."""
     hours: float
-    """At both caps, when answers take `LATENCY_S`."""
+    """Hours at the maximum rate and concurrency if each request takes `LATENCY_S`."""
 
 
-def estimate(
-    locations: int,
-    settings: FetchSettings,
-    locations_per_shard: int,
-    concurrency: int,
-    requests_per_second: float | None,
-) -> Estimate:
+def estimate(locations: int, settings: DownloadSettings, cluster: ClusterSettings) -> Estimate:
     """Estimate a download from its settings.
 
     Parameters
     ----------
     locations : int
         Locations to fetch.
-    settings : FetchSettings
-        What is fetched of each.
-    locations_per_shard, concurrency, requests_per_second
-        As `caco_data.download.run` takes them.
+    settings : DownloadSettings
+        Settings of the data set.
+    cluster : ClusterSettings
+        Maximum concurrency and request rate.
     """
     tiles = TILES * len(PERIODS)
-    of_tile = 2 if settings.scenes.cloud_mask == "cs+" else 1
+    fetch = settings.fetch
+    of_tile = 2 if fetch.scenes.cloud_mask == "cs+" else 1
     listings = len(PERIODS)
     requests = round(locations * (listings + tiles * of_tile * CANDIDATES))
-    pixel_nbytes = 2 * len(settings.bands) + 1 + (4 if of_tile == 2 else 0)
+    pixel_nbytes = 2 * len(fetch.bands) + 1 + (4 if of_tile == 2 else 0)
     received = tiles * CANDIDATES * PATCH_PX**2 * pixel_nbytes + listings * _LISTING_NBYTES
-    quota = requests_per_second or float("inf")
+    quota = cluster.requests_per_second or float("inf")
     return Estimate(
         locations,
         locations * (listings + tiles * of_tile),
         requests,
         round(locations * received),
-        locations * tiles * tile_nbytes(settings),
-        -(-locations // locations_per_shard),
+        locations * tiles * tile_nbytes(fetch),
+        -(-locations // settings.locations_per_shard),
         requests / quota / 3600,
-        requests / min(concurrency / LATENCY_S, quota) / 3600,
+        requests / min(cluster.concurrency / LATENCY_S, quota) / 3600,
     )
 
 
 def tile_nbytes(settings: FetchSettings) -> int:
-    """Bytes of a tile's arrays in a shard: each band at its native pixel, and the classes."""
+    """Bytes of a tile's arrays in a shard: bands at their native pixel size, scene classes."""
     item = 1 if settings.dtype == "uint8" else 2
     native = sum(
         len(bands) * (PATCH_PX * PIXEL_M // side) ** 2
         for side, bands in bands_by_pixel(settings.bands).items()
     )
     return item * native + (PATCH_PX * PIXEL_M // SCL_PIXEL_M) ** 2
-
-
-def describe(plan: Estimate) -> str:
-    """Render an estimate as aligned lines."""
-    rows = (
-        ("locations", f"{plan.locations:,}"),
-        ("requests", f"about {plan.requests:,}, at least {plan.least_requests:,}"),
-        ("received", f"about {size(plan.received_nbytes)} before compression"),
-        ("on disk", f"at most {size(plan.disk_nbytes)} in {plan.shards:,} shards"),
-        (
-            "time",
-            f"at least {plan.least_hours:,.1f} hours at the quota, "
-            f"about {plan.hours:,.1f} when answers take {LATENCY_S:g} s",
-        ),
-    )
-    return "\n".join(f"{name:<10}{value}" for name, value in rows)
-
-
-def size(nbytes: float) -> str:
-    """Bytes as `4.7 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000:
-            return f"{nbytes:.3g} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:,.1f} TB"

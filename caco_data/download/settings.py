@@ -6,77 +6,112 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from caco_data.sentinel2 import RGB_BANDS
+from caco_data.settings_fields import setting
 from caco_data.sources.base import SourceSettings
 from caco_data.sources.retry import RetryPolicy
-from caco_data.types import (
-    Compress,
-    Dtype,
-)
+from caco_data.types import Compress, Dtype
 
 #: Surface reflectance is global only from December 2018 (Earth Engine catalogue, S2_SR_HARMONIZED).
 FIRST_START, LAST_START = date(2019, 1, 1), date(2020, 12, 31)
+#: Requests per second that a project may start (Earth Engine guide, "Quotas").
+QUOTA_PER_SECOND = 100.0
+#: Maximum default number of worker processes of a local cluster.
+MAX_WORKERS = 8
 CloudMask = Literal["scl", "cs+"]
 
 
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
-    """What decides the scenes of a location."""
+    """Settings that determine the scenes of a location."""
 
-    seed: int = 0
-    """Draws t1, together with the location's id."""
+    seed: int = setting(
+        0,
+        "Seed of the random start dates of the early periods.",
+        minimum=0,
+        maximum=2**63 - 1,
+        shown_default="seed of the locations table, or 0",
+    )
     first_start: date = FIRST_START
-    """Earliest t1."""
+    """Earliest start of an early period."""
     last_start: date = LAST_START
-    """Latest t1."""
-    gap_years: int = 4
-    """t2 - t1, calendar years."""
-    max_cloud_pct: float = 20.0
-    """Scenes with more clouds over all are not tried, 0..100."""
-    cloud_mask: CloudMask = "scl"
-    """What tells clear pixels inside the patch: `scl`, the scene classification; `cs+`, Cloud
-    Score+, and where a scene has none its classification."""
-    min_clear: float = 0.9
-    """Least clear fraction of an accepted tile, 0..1."""
-    min_spacing_days: float = 10.0
-    """Least distance in days of a borrowed scene from every accepted one of its period."""
+    """Latest start of an early period."""
+    gap_years: int = setting(
+        4, "Calendar years from the early to the late period.", minimum=1, maximum=10
+    )
+    max_cloud_pct: float = setting(
+        20.0, "Maximum scene cloud cover in percent.", option="max-cloud", minimum=0, maximum=100
+    )
+    cloud_mask: CloudMask = setting(
+        "scl",
+        "Cloud mask of the patch: the scene classification (scl), or Cloud Score+ (cs+), which "
+        "takes one more request per tile and uses scl for scenes without a score.",
+    )
+    min_clear: float = setting(
+        0.9, "Minimum clear fraction within the patch.", minimum=0, maximum=1
+    )
+    min_spacing_days: float = setting(
+        10.0,
+        "Minimum number of days between a scene that fills a neighbouring slot and the other "
+        "scenes of its period.",
+        option="min-spacing",
+        minimum=0,
+        maximum=73,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class FetchSettings:
-    """What decides the bytes of a location, beside its source."""
+    """Settings that determine the bytes of a location, apart from its source."""
 
     scenes: SceneSettings
-    bands: tuple[str, ...]
-    """L2A bands in the wanted order."""
-    dtype: Dtype = "uint16"
-    compress: Compress = "none"
-
-
-#: Worker processes of a local cluster, when nothing else is said: one a core, but no more.
-MAX_WORKERS = 8
+    bands: tuple[str, ...] = setting(
+        RGB_BANDS,
+        "rgb (B4,B3,B2), all, or a list such as B2,B3,B4,B8, stored in this order.",
+        shown_default="rgb",
+    )
+    dtype: Dtype = setting("uint16", "uint16: DN (reflectance x 10,000); uint8: DN / 10000 * 255.")
+    compress: Compress = setting("none", "zstd: smaller shards, slower to read.")
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """How the work is spread; none of it changes the data set's bytes."""
+    """Distribution of the work; has no effect on the bytes of the data set."""
 
-    concurrency: int = 40
-    """Most requests in flight over all workers (Earth Engine's quota a project)."""
-    requests_per_second: float | None = None
-    """Most requests started a second over all workers; None for no cap."""
-    workers: int | None = None
-    """Worker processes of the local cluster; None for one a core, at most `MAX_WORKERS`."""
-    scheduler: str | None = None
-    """Address of an existing Dask scheduler, used instead of a local cluster."""
+    concurrency: int = setting(
+        40, "Maximum number of requests in flight over all workers.", count=True
+    )
+    requests_per_second: float | None = setting(
+        None,
+        "Maximum number of requests started per second over all workers.",
+        minimum=0,
+        above_minimum=True,
+        shown_default=f"{QUOTA_PER_SECOND:g}, the quota, for earthengine; no limit for simulated",
+    )
+    workers: int | None = setting(
+        None,
+        "Worker processes of the local cluster.",
+        minimum=1,
+        maximum=256,
+        shown_default=f"one per core, at most {MAX_WORKERS}",
+    )
+    scheduler: str | None = setting(
+        None,
+        "Address of an existing Dask scheduler (tcp://host:8786), instead of a local cluster.",
+        metavar="ADDRESS",
+    )
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True)
 class DownloadSettings:
-    """What decides the data set's bytes, beside its locations."""
+    """Settings that determine the bytes of the data set, apart from its locations."""
 
     source: SourceSettings
     fetch: FetchSettings
-    locations_per_shard: int = 128
-    fill: bool = False
-    """Draw replacements for rejected locations, by the sampler's next rows."""
+    locations_per_shard: int = setting(
+        128, "Rows of the locations table per shard.", minimum=1, maximum=100_000
+    )
+    fill: bool = setting(
+        False, "Replace rejected locations with further rows of the sampler until all are complete."
+    )

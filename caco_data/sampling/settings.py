@@ -3,60 +3,63 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from caco_data.errors import InputError
+from caco_data.settings_fields import check_limits, setting
 
 Strategy = Literal["caco", "seco", "uniform"]
 
-
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 #: Standard deviation in km: of the paper (section 3.5), and of SeCo's own sampler.
 SIGMA_KM: dict[Strategy, float] = {"caco": 5.0, "seco": 50.0}
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """What decides the locations, beside how many of them."""
+    """Settings that determine the locations, apart from their number."""
 
-    seed: int = 0
-    """0..2**64-1."""
-    strategy: Strategy = "caco"
-    """`caco` and `seco`: a 2-D Gaussian around a random city; `uniform`: equal area on land."""
-    sigma_km: float | None = None
-    """Standard deviation of the Gaussian on each axis, km; None: the strategy's own."""
-    top_cities: int = 10_000
-    """How many of the most populous cities."""
-    cities: str | None = None
-    """The user's city table; None: the bundled one."""
-    land: str | None = None
-    """The user's land polygons; None: the bundled ones."""
-    within: str | None = None
-    """Region: `minlon,minlat,maxlon,maxlat` in degrees, or a file of polygons; None: the globe."""
-    no_overlap: bool = False
-    """Refuse a patch that intersects one of an earlier row."""
+    seed: int = setting(
+        0,
+        "Random seed; the same seed and settings give the same locations.",
+        minimum=0,
+        maximum=2**64 - 1,
+    )
+    strategy: Strategy = setting(
+        "caco",
+        "caco and seco: 2-D Gaussian around a random city; uniform: equal area on land.",
+    )
+    sigma_km: float | None = setting(
+        None,
+        "Standard deviation of the Gaussian on each axis, km.",
+        minimum=0,
+        maximum=1000,
+        above_minimum=True,
+        shown_default=", ".join(f"{km:g} for {strategy}" for strategy, km in SIGMA_KM.items()),
+    )
+    top_cities: int = setting(10_000, "Number of most populous cities to choose from.", count=True)
+    cities: str | None = setting(
+        None,
+        "Table of cities: points with name and population.",
+        metavar="FILE",
+        shown_default="GeoNames",
+    )
+    land: str | None = setting(
+        None, "Land polygons.", metavar="FILE", shown_default="Natural Earth 1:10m"
+    )
+    within: str | None = setting(
+        None,
+        "Region: a file of polygons, or minlon,minlat,maxlon,maxlat in degrees.",
+        metavar="FILE|BOX",
+        shown_default="the globe",
+    )
+    no_overlap: bool = setting(False, "Reject patches that intersect one of an earlier row.")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**64:
-            raise InputError("The seed is not in 0..2**64-1", f"--seed {self.seed}")
-        if self.strategy not in STRATEGIES:
-            raise InputError(
-                "No such strategy", f"--strategy {self.strategy}",
-                f"Give one of {', '.join(STRATEGIES)}",
-            )  # fmt: skip
-        if self.top_cities < 1:
-            raise InputError("No cities to choose from", f"--top-cities {self.top_cities}")
-        if self.sigma_km is None:
-            return
-        if self.strategy == "uniform":
+        check_limits(self)
+        if self.strategy == "uniform" and self.sigma_km is not None:
             raise InputError(
                 "Uniform locations have no sigma", f"--sigma-km {self.sigma_km:g}",
-                "Leave it out, or use --strategy caco",
-            )  # fmt: skip
-        if not 0 < self.sigma_km <= 1_000:
-            raise InputError(
-                "Sigma is not above 0 and at most 1,000 km", f"--sigma-km {self.sigma_km:g}",
-                "The paper has 5",
+                "Omit it, or use --strategy caco",
             )  # fmt: skip
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from caco_data.errors import RefusedError, TransientError
+from caco_data.settings_fields import setting
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.tally import Counts
 
@@ -19,8 +20,9 @@ T = TypeVar("T")
 class RetryPolicy:
     """Exponential backoff with full jitter; a service's Retry-After is honoured."""
 
-    max_retries: int = 8
-    """Tries after the first."""
+    max_retries: int = setting(
+        8, "Retries of a request after transient failures.", minimum=0, maximum=100
+    )
     base_s: float = 0.5
     """Upper bound of the first sleep, seconds; it doubles with every retry."""
     longest_s: float = 60.0

@@ -1,12 +1,12 @@
-"""Settings of a training run; the defaults are those of the paper (section 4) and its code."""
+"""Settings of a training run. Defaults: the paper, section 4, and the authors' code."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from caco_data.errors import InputError
+from caco_data.settings_fields import check_limits, setting
 
 MixtureKind = Literal["log", "raw"]
 #: The paper's Table 8: distance between the periods; its ratio to the distance within a period;
@@ -18,91 +18,119 @@ Device = Literal["cuda", "cpu"]
 Precision = Literal["auto", "bf16", "32"]
 PresetName = Literal["paper-100k", "paper-1m"]
 
-#: Settings that the paper changes for a framework (Table 7) and for the data set size. Presets are
-#: named by the number of images: 100k for 10k locations, 1m for 100k locations.
+#: Defaults that the paper changes with the framework (Table 7) and with the size of the data set
+#: (preset names count images: 10k and 100k locations).
 FRAMEWORKS: dict[Framework, dict[str, Any]] = {"moco": {}, "simclr": {"batch_size": 512}}
 PRESETS: dict[PresetName, dict[str, Any]] = {
     "paper-100k": {"epochs": 1000},
     "paper-1m": {"epochs": 200},
 }
 
-#: Settings that may differ when a run is resumed: paths, hardware, reports and checkpoints.
+#: May differ when a run is resumed: paths, hardware, speed and reports.
 _FREE = {
     "data", "out", "resume", "device", "devices", "precision", "compile", "workers", "log_every",
     "checkpoint_minutes", "keep_best", "checksum",
 }  # fmt: skip
 
-#: Minimum side of a view in pixels: the total stride of a ResNet.
+#: Minimum side of a view, pixels: below it, the last stage of a ResNet has a single pixel.
 MIN_CROP = 32
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """What to train, on what, and how."""
+    """Settings of a training run: data, method, optimisation, hardware and reports."""
 
-    data: str = "dataset"
-    """Folder of the data set."""
-    out: str = "run"
-    """Folder of the run."""
-    bands: tuple[str, ...] | None = None
-    """Which of the data set's bands; None for all."""
-    method: MethodName = "caco"
-    """Which views are made and which negatives count; see `methods.METHODS`."""
-    framework: Framework = "moco"
-    """How queries and keys are contrasted."""
-    encoder: str = "resnet18"
-    """What is trained: resnet18, resnet50, or `timm:` and a name of timm's."""
-    epochs: int = 200
-    """Times each location is seen."""
-    max_steps: int | None = None
-    """Steps after which the run ends early."""
-    batch_size: int = 256
-    """Rows over all devices: two a location."""
-    queue_size: int = 16384
-    """Keys kept by each head (moco)."""
+    data: str = setting("dataset", "Folder of the data set.", metavar="FOLDER")
+    out: str = setting("run", "Folder of the run.", metavar="FOLDER")
+    bands: tuple[str, ...] | None = setting(
+        None, "Bands to train on.", shown_default="all bands of the data set"
+    )
+    method: MethodName = setting(
+        "caco",
+        "Pretraining method: moco (two views of one image), moco-tp (views of two dates), seco "
+        "(three subspaces), teco (long-term negatives always), caco (long-term negatives where "
+        "change is detected).",
+    )
+    framework: Framework = setting("moco", "Contrastive framework: MoCo v2 or SimCLR.")
+    encoder: str = setting(
+        "resnet18",
+        "Encoder architecture: resnet18, resnet50, or timm:NAME if timm is installed.",
+        metavar="NAME",
+    )
+    epochs: int = setting(200, "Number of passes over the locations.", count=True)
+    max_steps: int | None = setting(None, "Stop after this many steps.", count=True)
+    batch_size: int = setting(
+        256,
+        "Rows per step over all devices; each location gives two.",
+        count=True,
+        shown_default=f"256; {FRAMEWORKS['simclr']['batch_size']} for simclr",
+    )
+    queue_size: int = setting(
+        16384,
+        "Number of keys kept as negatives (moco); a multiple of the batch size.",
+        count=True,
+    )
     embedding: int = 128
     """Width of an embedding."""
-    lr: float = 0.03
-    """Learning rate of SGD; a tenth of it from 60 % of the steps on, a hundredth from 80 %."""
+    lr: float = setting(
+        0.03,
+        "Learning rate of SGD; divided by 10 after 60 % of the steps and by 100 after 80 %.",
+        minimum=0,
+        maximum=100,
+        above_minimum=True,
+    )
     momentum: float = 0.9
-    """Of SGD."""
+    """Momentum of SGD."""
     weight_decay: float = 1e-4
-    """Of SGD."""
-    key_momentum: float = 0.999
-    """Share of the key network that stays at each step (moco)."""
-    change_estimate: EstimateName = "smoothed"
-    """What is taken for change (paper, Table 8)."""
-    mixture: MixtureKind = "log"
-    """What the change labels are fitted to."""
-    crop_size: int = 224
-    """Side of a view, pixels."""
-    seed: int = 0
-    """Of everything random."""
-    precision: Precision = "auto"
-    """bf16 autocast or 32 bits; auto takes bf16 where the device has it: CUDA, and some CPUs."""
-    compile: bool = False
-    """Whether torch.compile works on the encoder."""
-    device: Device = "cuda"
-    """Where to train."""
-    devices: int = 1
-    """Processes on this machine, each with a GPU of its own; torchrun overrules it."""
-    workers: int = 4
-    """Reader threads of a process."""
-    log_every: int = 10
-    """Steps between two rows of metrics: the only times that the host waits for the device."""
-    checkpoint_minutes: float = 30
-    """Longest time between two checkpoints; one is written after every epoch anyway."""
-    keep_best: int = 1
-    """Checkpoints of the epochs with the smallest losses that stay, besides the last two."""
-    checksum: bool = False
-    """Whether to hash every shard first; their sizes are compared anyway."""
-    resume: bool = False
-    """Whether to go on with the run in `out`."""
+    """Weight decay of SGD."""
+    key_momentum: float = setting(
+        0.999, "Momentum of the key network (moco); lower it for short runs.", minimum=0, maximum=1
+    )
+    change_estimate: EstimateName = setting(
+        "smoothed",
+        "Change estimate (paper, Table 8): distance between the periods; ratio to the distance "
+        "within a period; aligned: ratio over the same seasons; smoothed: moving average of "
+        "aligned over the epochs.",
+    )
+    mixture: MixtureKind = setting(
+        "log",
+        "Fit the mixture that labels change to log ratios, or to raw ratios as in the paper.",
+    )
+    crop_size: int = setting(
+        224, f"Side length of a view in pixels, at least {MIN_CROP}.", count=True, minimum=MIN_CROP
+    )
+    seed: int = setting(0, "Random seed.", minimum=0)
+    precision: Precision = setting(
+        "auto", "bf16 autocast or 32 bits; auto: bf16 where supported (CUDA, some CPUs)."
+    )
+    compile: bool = setting(False, "Compile the encoder with torch.compile.")
+    device: Device = setting("cuda", "Device to train on.")
+    devices: int = setting(
+        1, "Number of GPUs, with one process each; torchrun overrides it.", count=True
+    )
+    workers: int = setting(4, "Reader threads per process.", count=True)
+    log_every: int = setting(
+        10, "Steps between two reports, each a row of metrics.csv.", count=True
+    )
+    checkpoint_minutes: float = setting(
+        30,
+        "Maximum minutes between two checkpoints, in addition to one after each epoch.",
+        minimum=0,
+        above_minimum=True,
+    )
+    keep_best: int = setting(
+        1,
+        "Number of checkpoints with the lowest epoch loss to keep, in addition to the last two.",
+        minimum=0,
+    )
+    checksum: bool = setting(
+        False, "Verify the digest of every shard first; sizes are always checked."
+    )
+    resume: bool = setting(False, "Resume the run in --out, or start it.")
 
     def check(self) -> None:
-        """Raise InputError for values that are invalid or do not fit together."""
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"Invalid learning rate {self.lr}", "--lr", "Use a positive number")
+        """Raise InputError for values outside their limits and for invalid combinations."""
+        check_limits(self)
         if self.framework == "moco" and self.queue_size % self.batch_size:
             fitting = max(1, round(self.queue_size / self.batch_size)) * self.batch_size
             raise InputError(
@@ -110,12 +138,6 @@ class TrainSettings:
                 f"{self.batch_size} rows",
                 "--queue-size",
                 f"Use {fitting}, for example",
-            )
-        if self.crop_size < MIN_CROP:
-            raise InputError(
-                f"Views of {self.crop_size} pixels are too small",
-                "--crop-size",
-                f"Use at least {MIN_CROP}",
             )
 
     @property
@@ -127,4 +149,4 @@ class TrainSettings:
     def fixed(self) -> dict[str, Any]:
         """The settings that must be the same when a run is resumed."""
         fixed = {name: value for name, value in asdict(self).items() if name not in _FREE}
-        return {**fixed, "bands": self.bands and list(self.bands)}  # a list, as JSON returns it
+        return {**fixed, "bands": self.bands and list(self.bands)}  # as read from JSON

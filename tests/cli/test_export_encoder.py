@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder with an encoder of fresh weights."""
+    """Folder of a run with a randomly initialised encoder."""
     root = tmp_path_factory.mktemp("trained")
     data = make_training_set(root / "set", 1)
     settings = TrainSettings(data=str(data), out=str(root / "run"), crop_size=96)
@@ -40,7 +40,7 @@ def as_the_authors_build_it(name: str) -> nn.Sequential:
     return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
 
 
-def test_what_the_authors_load_gives_the_same_features(
+def test_the_authors_architecture_loads_the_caco_format(
     run: Run, trained: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "encoder.pth"
@@ -56,7 +56,7 @@ def test_what_the_authors_load_gives_the_same_features(
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_released_weights_are_loaded(tmp_path: Path, name: str) -> None:
+def test_weights_released_by_the_authors_are_loaded(tmp_path: Path, name: str) -> None:
     theirs = as_the_authors_build_it(name)
     torch.save(theirs.state_dict(), tmp_path / f"{name}_caco_geo_100k_1000.pth")
     ours = load_encoder(tmp_path / f"{name}_caco_geo_100k_1000.pth")
@@ -67,7 +67,7 @@ def test_released_weights_are_loaded(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["torchvision", "timm"])
-def test_torchvision_and_timm_have_the_names_of_a_run(
+def test_torchvision_and_timm_formats_have_the_parameter_names_of_a_run(
     run: Run, trained: Path, tmp_path: Path, kind: str
 ) -> None:
     wanted = load_file(trained / "encoder.safetensors")
@@ -106,7 +106,7 @@ def test_bad_input_is_one_line(run: Run, trained: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_timms_encoders_have_timms_names_only(tmp_path: Path) -> None:
+def test_encoders_of_timm_are_exported_in_the_timm_format_only(tmp_path: Path) -> None:
     encoder = TrainedEncoder("timm:vit", nn.Linear(2, 3), 3, ("B4",), 224)
     with pytest.raises(InputError, match="--format timm"):
         export_encoder(encoder, "torchvision", tmp_path / "x.pth")

@@ -21,7 +21,7 @@ def test_version_and_help(run: Run) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        ["smaple"],
+        ["sampler"],
         ["--no-such-option"],
         ["download", "--source", "moon"],
         ["download", "--source", "simulated", "--bands", "B10"],
@@ -44,6 +44,15 @@ def test_bad_input_is_one_line_and_exit_code_2(run: Run, args: list[str]) -> Non
     assert re.fullmatch(r"error: .*\.\n", result.stderr), result.stderr
 
 
+def test_python_m_caco_data_is_the_command_line() -> None:
+    command = [sys.executable, "-m", "caco_data"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True)
+    assert done.stdout == f"caco-data, version {__version__}\n"
+    wrong = subprocess.run([*command, "sampler"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert re.fullmatch(r"error: No such command 'sampler'.*\n", wrong.stderr)
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     base = [sys.executable, "-m", "caco_data.cli"]
     quiet = subprocess.run([*base, "info", str(tmp_path)], capture_output=True, text=True)
@@ -51,32 +60,3 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in quiet.stderr
     loud = subprocess.run([*base, "--debug", "info", str(tmp_path)], capture_output=True, text=True)
     assert "Traceback" in loud.stderr
-
-
-def test_settings_file(run: Run, tmp_path: Path) -> None:
-    settings = tmp_path / "mine.toml"
-    settings.write_text('[info]\ndataset = "/from-the-file"\n')
-    assert "/from-the-file" in run("--config", settings, "info").stderr
-    assert "/from-the-line" in run("--config", settings, "info", "/from-the-line").stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("[smaple]\nn = 1", "smaple"),
-        ("[info]\nno-such = 1", "no-such"),
-        ("n = 1", "'n'"),
-        ("[info", "TOML"),
-    ],
-)
-def test_bad_settings_files_are_named(run: Run, tmp_path: Path, text: str, named: str) -> None:
-    settings = tmp_path / "bad.toml"
-    settings.write_text(text)
-    result = run("--config", settings, "info")
-    assert result.exit_code == 2
-    assert named in result.stderr
-    assert "bad.toml" in result.stderr
-
-
-def test_missing_settings_file(run: Run) -> None:
-    assert run("--config", "/nowhere.toml", "info").exit_code == 2

@@ -1,4 +1,4 @@
-"""`caco-data sample` as its users meet it."""
+"""The command `caco-data sample`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_defaults(run: Run) -> None:
     assert (chosen["strategy"], chosen["top_cities"]) == ("caco", 10_000)
 
 
-def test_twice_as_many_begin_with_the_same(run: Run) -> None:
+def test_a_larger_table_begins_with_the_rows_of_a_smaller_one(run: Run) -> None:
     for n in ("200", "400"):
         assert run("sample", "--n", n, "--out", f"{n}.parquet").exit_code == 0
     few, many = read_locations("200.parquet"), read_locations("400.parquet")
     assert many.table.slice(0, 200).equals(few.table)
 
 
-def test_every_option_reaches_the_draw(run: Run) -> None:
+def test_every_option_reaches_the_sampler(run: Run) -> None:
     gpd.GeoDataFrame(
         {"name": ["A", "B"], "population": [20, 10]},
         geometry=gpd.points_from_xy([5.0, 8.0], [45.0, 45.0]), crs=4326,
@@ -85,7 +85,7 @@ def test_an_existing_file_is_kept_unless_it_is_the_same(run: Run) -> None:
         (["--n", "1.5"], "'1.5'"),
         ([], "--n"),
         (["--n", "9", "--seed", "-1"], "--seed"),
-        (["--n", "9", "--sigma-km", "0"], "--sigma-km 0"),
+        (["--n", "9", "--sigma-km", "0"], "--sigma-km"),
         (["--n", "9", "--sigma-km", "nan"], "--sigma-km nan"),
         (["--n", "9", "--strategy", "uniform", "--sigma-km", "4"], "no sigma"),
         (["--n", "9", "--strategy", "best"], "best"),

@@ -7,13 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.download.estimate import describe, estimate, size
-from caco_data.download.settings import FetchSettings, SceneSettings
+from caco_data.download.estimate import estimate
+from caco_data.download.settings import (
+    ClusterSettings,
+    DownloadSettings,
+    FetchSettings,
+    SceneSettings,
+)
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
+from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Dtype
 from tests.support.plain_source import make_dataset, outcomes
 
-RGB = FetchSettings(SceneSettings(), RGB_BANDS)
+RGB = DownloadSettings(SimulatedSettings(), FetchSettings(SceneSettings()))
 
 
 @pytest.mark.parametrize("bands", [RGB_BANDS, ALL_BANDS])
@@ -21,31 +27,28 @@ RGB = FetchSettings(SceneSettings(), RGB_BANDS)
 def test_bytes_on_disk_are_those_of_a_data_set(
     tmp_path: Path, bands: tuple[str, ...], dtype: Dtype
 ) -> None:
-    settings = replace(RGB, bands=bands, dtype=dtype)
-    make_dataset(str(tmp_path), outcomes(4, fetch=settings), settings)
+    fetch = replace(RGB.fetch, bands=bands, dtype=dtype)
+    make_dataset(str(tmp_path), outcomes(4, fetch=fetch), fetch)
     real = sum(path.stat().st_size for path in (tmp_path / "shards").iterdir())
-    plan = estimate(4, settings, 2, 40, 100)
+    settings = replace(RGB, fetch=fetch, locations_per_shard=2)
+    plan = estimate(4, settings, ClusterSettings())
     assert plan.shards == len(list((tmp_path / "shards").iterdir()))
     assert plan.disk_nbytes == pytest.approx(real, rel=0.04)  # tar and .npy headers, JSON
 
 
 def test_requests_of_a_location() -> None:
-    assert estimate(1, RGB, 128, 40, 100).least_requests == 12
-    scored = replace(RGB, scenes=replace(RGB.scenes, cloud_mask="cs+"))
-    assert estimate(1, scored, 128, 40, 100).least_requests == 22
+    assert estimate(1, RGB, ClusterSettings()).least_requests == 12
+    scored = replace(RGB, fetch=FetchSettings(SceneSettings(cloud_mask="cs+")))
+    assert estimate(1, scored, ClusterSettings()).least_requests == 22
 
 
 @given(st.integers(1, 10**7), st.integers(1, 100), st.none() | st.floats(1, 1000))
-def test_more_takes_more(n: int, concurrency: int, rate: float | None) -> None:
-    less, more = (estimate(k, RGB, 128, concurrency, rate) for k in (n, 2 * n))
+def test_twice_the_locations_take_twice_as_much(
+    n: int, concurrency: int, rate: float | None
+) -> None:
+    cluster = ClusterSettings(concurrency, rate)
+    less, more = (estimate(k, RGB, cluster) for k in (n, 2 * n))
     assert less.least_requests <= less.requests
     for name in ("requests", "received_nbytes", "disk_nbytes", "hours"):
         assert getattr(more, name) == pytest.approx(2 * getattr(less, name), rel=0.1)
     assert less.hours * 3600 * min(concurrency, rate or 1e9) == pytest.approx(less.requests)
-
-
-def test_words() -> None:
-    text = describe(estimate(100_000, RGB, 128, 40, 100))
-    assert "at least 1,200,000" in text
-    assert "782 shards" in text
-    assert [size(n) for n in (0, 999, 4_720_000, 3e12)] == ["0 B", "999 B", "4.72 MB", "3.0 TB"]

@@ -1,4 +1,4 @@
-"""How to reach Earth Engine."""
+"""Settings of the connection to Earth Engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from caco_data.settings_fields import setting
 from caco_data.sources.earthengine.endpoint import COLLECTION, HIGH_VOLUME, is_google
 from caco_data.sources.limiter import Limiter
 
@@ -16,16 +17,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EarthEngineSettings:
-    """How to reach Earth Engine. Nothing secret: this travels to the workers."""
+    """Connection to Earth Engine. Contains no secret, because it is sent to the workers."""
 
-    project: str | None = None
-    """Cloud project whose quota is used; None for that of the credentials."""
-    url: str = HIGH_VOLUME
-    """Endpoint."""
-    key_file: str | None = None
-    """Service-account key, a JSON file that every worker can read; None for the user's own."""
-    deadline_s: float = 60.0
-    """Longest a request may take, seconds."""
+    project: str | None = setting(
+        None,
+        "Google Cloud project whose Earth Engine quota is used.",
+        metavar="ID",
+        shown_default="that of the credentials",
+        envvar="EARTHENGINE_PROJECT",
+    )
+    url: str = setting(
+        HIGH_VOLUME,
+        "Earth Engine endpoint; credentials found on this machine are sent to Google only.",
+        option="ee-url",
+        metavar="URL",
+    )
+    key_file: str | None = setting(
+        None,
+        "Service-account key, a JSON file that every worker can read.",
+        option="service-account",
+        metavar="KEY.json",
+        shown_default="credentials of 'earthengine authenticate', or Google's application default",
+    )
+    deadline_s: float = setting(
+        60.0,
+        "Timeout per request to Earth Engine, seconds.",
+        option="deadline",
+        minimum=0.1,
+        maximum=3600,
+    )
     name: str = "earthengine"
     collection: str = COLLECTION
 

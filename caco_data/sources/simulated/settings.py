@@ -1,10 +1,11 @@
-"""Which simulated archive."""
+"""Settings of the simulated archive."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from caco_data.settings_fields import setting
 from caco_data.sources.limiter import Limiter
 
 if TYPE_CHECKING:
@@ -13,10 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimulatedSettings:
-    """Which simulated world."""
+    """Settings of the simulated archive."""
 
-    seed: int = 0
-    """Of everything: where villages lie, what changes, which days are cloudy."""
+    seed: int = setting(
+        0,
+        "Seed of the simulated land, changes and weather.",
+        option="archive-seed",
+        minimum=0,
+        maximum=2**32 - 1,
+    )
     name: str = "simulated"
     collection: str = "simulated Sentinel-2 L2A (caco-data)"
 

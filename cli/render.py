@@ -1,0 +1,120 @@
+"""Text for the terminal: sizes, durations, estimates, summaries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from caco_data.download.estimate import Estimate
+    from caco_data.download.progress import DownloadProgress
+    from caco_data.training.metrics import TrainProgress
+
+
+def size(nbytes: float) -> str:
+    """Bytes as `4.72 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 1000:
+            return f"{nbytes:.3g} {unit}"
+        nbytes /= 1000
+    return f"{nbytes:,.1f} TB"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `1:02:03` or `2:03`; None as `?`."""
+    if seconds is None:
+        return "?"
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
+
+
+def retries(by_cause: Counter[str]) -> str:
+    """Retries as `12 retries (429 x10, timeout x2)`."""
+    causes = ", ".join(f"{cause} x{n}" for cause, n in by_cause.most_common())
+    return f"{by_cause.total()} retries" + (f" ({causes})" if causes else "")
+
+
+def rejections(by_reason: dict[str, int]) -> str:
+    """Rejected locations as `2 no scenes, 5 too cloudy`."""
+    return ", ".join(f"{n} {reason}" for reason, n in by_reason.items())
+
+
+def columns(rows: list[tuple[str, str]], width: int) -> str:
+    """Labels and texts as lines, the texts starting at column `width`."""
+    return "\n".join(f"{label:<{width}}{text}" for label, text in rows)
+
+
+def estimate_table(plan: Estimate) -> str:
+    """Requests, bytes and hours of a download, one line each."""
+    from caco_data.download.estimate import LATENCY_S
+
+    return columns(
+        [
+            ("locations", f"{plan.locations:,}"),
+            ("requests", f"about {plan.requests:,}, at least {plan.least_requests:,}"),
+            ("received", f"about {size(plan.received_nbytes)} before compression"),
+            ("on disk", f"at most {size(plan.disk_nbytes)} in {plan.shards:,} shards"),
+            (
+                "time",
+                f"at least {plan.least_hours:,.1f} hours at the quota, "
+                f"about {plan.hours:,.1f} hours if each request takes {LATENCY_S:g} s",
+            ),
+        ],
+        10,
+    )
+
+
+def estimate_line(plan: Estimate) -> str:
+    """Requests, bytes and hours of a download in one line."""
+    return (
+        f"about {plan.requests:,} requests, {size(plan.disk_nbytes)} on disk, "
+        f"{plan.hours:,.1f} hours; see --dry-run for details"
+    )
+
+
+def download_result(result: DownloadProgress) -> str:
+    """Result of a download in one line."""
+    reasons = rejections(dict(sorted(result.rejected.items())))
+    line = f"{result.done} locations complete, {result.rejected.total()} rejected" + (
+        f" ({reasons})" if reasons else ""
+    )
+    if not result.settled:
+        return f"{line}; nothing was left to do"
+    return (
+        f"{line}; {result.tiles} tiles, {result.requests} requests, "
+        f"{retries(result.retries)}, {result.nbytes / 1e6:.1f} MB of pixels "
+        f"in {duration(result.elapsed_s)}"
+    )
+
+
+def train_result(out: str, last: TrainProgress | None) -> str:
+    """Result of a training run in one line; None for a run that was already finished."""
+    if last is None:
+        return f"{out}: the run was already finished"
+    line = f"{out}: {last.step} steps, loss {last.loss:.3f}"
+    if last.auroc is None:
+        return line
+    return f"{line}, AUROC of the change estimate against the true changes {last.auroc:.3f}"
+
+
+def dataset_summary(summary: dict[str, Any]) -> str:
+    """Summary of a data set (`caco_data.dataset.summary.summarise`), one line per subject."""
+    counts = summary["counts"]
+    compress = "" if summary["compress"] == "none" else f", {summary['compress']}"
+    rows = [
+        ("data set", summary["dataset"]),
+        ("format", f"{summary['format']}, written by {summary['software']}"),
+        ("source", f"{summary['source']} ({summary['collection']})"),
+        ("bands", f"{', '.join(summary['bands'])} as {summary['dtype']}{compress}"),
+        ("locations", f"{counts['complete']} complete of {counts['locations']}"),
+        ("rejected", rejections(counts["rejected"]) or "none"),
+        ("shards", f"{summary['shards']}, {counts['nbytes'] / 1e6:.1f} MB"),
+        ("UTM zones", str(summary["utm_zones"])),
+    ]
+    for name, period in summary["periods"].items():
+        if period["tiles"]:
+            dates = f"{period['first'][:10]} to {period['last'][:10]}"
+            clear = f"{period['mean_clear_fraction']:.1%} clear"
+            rows.append((name, f"{period['tiles']} tiles, {dates}, {clear}"))
+    return columns(rows, 11)

@@ -1,0 +1,81 @@
+"""Parameter types: counts, band lists, date ranges."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+
+import click
+
+_SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+class Count(click.ParamType):  # type: ignore[type-arg]
+    """A positive whole number that may end in k or m: `100000`, `100k`, `2.5k`, `1m`."""
+
+    name = "count"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Parse a count; the error lists the accepted forms."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([km]?)\s*", str(value).lower())
+        number = float(match[1]) * _SUFFIX[match[2]] if match else math.nan
+        if not (number >= 1 and number == round(number)):
+            self.fail(f"{value!r} is not a positive whole number (100000, 100k, 2.5k, 1m)",
+                      param, ctx)  # fmt: skip
+        return round(number)
+
+
+class Bands(click.ParamType):  # type: ignore[type-arg]
+    """`rgb`, `all`, or a list of L2A band names, in storage order."""
+
+    name = "bands"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Parse a list of bands; the error lists the existing bands."""
+        from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
+
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        if text.lower() in ("rgb", "all"):
+            return RGB_BANDS if text.lower() == "rgb" else ALL_BANDS
+        bands = tuple(part.strip().upper() for part in text.split(","))
+        bad = [band for band in bands if band not in ALL_BANDS]
+        if bad:
+            self.fail(f"no band {bad[0]!r}; the bands are {', '.join(ALL_BANDS)}", param, ctx)
+        if len(set(bands)) < len(bands):
+            self.fail(f"{text!r} contains a band twice", param, ctx)
+        return bands
+
+
+class DateRange(click.ParamType):  # type: ignore[type-arg]
+    """`2019-01-01..2020-12-31`, or one date."""
+
+    name = "date..date"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[date, date]:
+        """Parse a range; the error states the form."""
+        match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", str(value).strip())
+        try:
+            if match is None:
+                raise ValueError
+            first = date.fromisoformat(match[1])
+            last = date.fromisoformat(match[2] or match[1])
+        except ValueError:
+            self.fail(f"{value!r} is not of the form 2019-01-01..2020-12-31", param, ctx)
+        if last < first:
+            self.fail(f"{value!r} ends before it starts", param, ctx)
+        return first, last
+
+
+COUNT = Count()
+BANDS = Bands()

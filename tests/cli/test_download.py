@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+
+@pytest.fixture(scope="module")
+def table(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "locations.parquet"
+    assert (
+        run("sample", "--n", 2, "--seed", 5, "--within", "2,41,3,42", "--out", path).exit_code == 0
+    )
+    return path
+
+
+def test_a_dry_run_prints_an_estimate_and_writes_nothing(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    result = run("download", "--locations", table, "--out", tmp_path / "out", "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert "requests  about 25, at least 24\n" in result.stdout
+    assert not (tmp_path / "out").exists()
+    scored = run("download", "--locations", table, "--dry-run", "--cloud-mask", "cs+")
+    assert "at least 44\n" in scored.stdout
+
+
+def test_every_option_is_recorded(run: Run, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(
+        "download", "--locations", table, "--out", out, "--source", "simulated",
+        "--archive-seed", 3, "--start", "2020-01-01..2020-06-30", "--gap-years", 2,
+        "--max-cloud", 60, "--min-clear", 0.5, "--min-spacing", 5, "--bands", "B8,B4",
+        "--dtype", "uint8", "--compress", "zstd", "--locations-per-shard", 1, "--workers", 1,
+        "--concurrency", 2, "--min-complete", 0, "--json-log",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{out}\n"
+    assert "locations complete" in result.stderr
+    meta = json.loads((out / "dataset.json").read_text())
+    assert meta["source"]["seed"] == 3
+    settings = meta["settings"]
+    assert settings["scenes"] == {
+        "seed": 5, "first_start": "2020-01-01", "last_start": "2020-06-30", "gap_years": 2,
+        "max_cloud_pct": 60.0, "cloud_mask": "scl", "min_clear": 0.5, "min_spacing_days": 5.0,
+    }  # fmt: skip
+    assert (settings["bands"], settings["dtype"]) == (["B8", "B4"], "uint8")
+    assert (settings["compress"], settings["locations_per_shard"]) == ("zstd", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--max-cloud", "nan"), "--max-cloud nan"),
+        (("--gap-years", 11), "--gap-years"),
+        (("--start", "2020"), "2019-01-01..2020-12-31"),
+        (("--bands", "B4,B99"), "B99"),
+        (("--locations", "nowhere.parquet"), "nowhere.parquet"),
+        (("--service-account", "nowhere.json"), "nowhere.json"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    run: Run, table: Path, tmp_path: Path, arguments: tuple[object, ...], words: str
+) -> None:
+    result = run("download", "--locations", table, "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()

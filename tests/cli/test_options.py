@@ -1,0 +1,187 @@
+"""Options of the commands and the settings fields from which they are derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from caco_data.download.settings import (
+    ClusterSettings,
+    DownloadSettings,
+    FetchSettings,
+    SceneSettings,
+)
+from caco_data.errors import InputError
+from caco_data.sampling.settings import SampleSettings
+from caco_data.settings_fields import check_limits, setting, setting_fields
+from caco_data.sources.earthengine.settings import EarthEngineSettings
+from caco_data.sources.retry import RetryPolicy
+from caco_data.sources.simulated.settings import SimulatedSettings
+from caco_data.training.settings import TrainSettings
+from cli.options import GroupedCommand, options_of, parameter, settings_from
+from tests.conftest import Run
+
+#: Settings classes of each command, and its options that no settings field describes.
+COMMANDS: dict[str, tuple[tuple[type, ...], set[str]]] = {
+    "sample": ((SampleSettings,), {"n", "out", "overwrite", "map_path"}),
+    "download": (
+        (
+            EarthEngineSettings, SimulatedSettings, SceneSettings, FetchSettings, DownloadSettings,
+            ClusterSettings, RetryPolicy,
+        ),
+        {"locations", "out", "source", "start", "min_complete", "dry_run", "json_log"},
+    ),
+    "train": ((TrainSettings,), {"preset"}),
+    "doctor": ((EarthEngineSettings,), {"out", "as_json"}),
+}  # fmt: skip
+#: Fields without a default, and a value for each.
+OTHERS: dict[type, dict[str, Any]] = {
+    FetchSettings: {"scenes": SceneSettings()},
+    DownloadSettings: {"source": SimulatedSettings(), "fetch": FetchSettings(SceneSettings())},
+}
+
+
+def commands() -> dict[str, click.Command]:
+    (script,) = entry_points(group="console_scripts", name="caco-data")
+    found: dict[str, click.Command] = script.load().commands
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_a_settings_field_or_listed_here(name: str) -> None:
+    kinds, others = COMMANDS[name]
+    fields = [parameter(field) for kind in kinds for field in setting_fields(kind)]
+    assert len(set(fields)) == len(fields)
+    assert {param.name for param in commands()[name].params} == set(fields) | others
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_defaults_and_help_are_those_of_the_fields(name: str) -> None:
+    command = commands()[name]
+    arguments = ["--n", "1"] if name == "sample" else []
+    values = command.make_context(name, arguments).params
+    by_name = {param.name: param for param in command.params}
+    for kind in COMMANDS[name][0]:
+        others = OTHERS.get(kind, {})
+        assert settings_from(kind, values, **others) == kind(**others)
+        for field in setting_fields(kind):
+            option = by_name[parameter(field)]
+            assert isinstance(option, click.Option)
+            assert option.help == field.about.help
+
+
+def test_every_help_text_is_a_sentence() -> None:
+    for command in commands().values():
+        for param in command.params:
+            if isinstance(param, click.Option):
+                assert param.help, param
+                assert param.help.endswith("."), param
+
+
+@dataclass(frozen=True)
+class Flight:
+    """Settings of every supported type."""
+
+    camera: str = setting("rgb", "Camera.", metavar="NAME")
+    pilot: str | None = setting(None, "Pilot.", envvar="PILOT", shown_default="autopilot")
+    images: int = setting(10_000, "Number of images.", count=True)
+    lines: int | None = setting(None, "Number of lines.", option="flight-lines", minimum=2)
+    height_m: float = setting(
+        120.0, "Height, metres.", option="height", minimum=0, maximum=150, above_minimum=True
+    )
+    sensor: Literal["optical", "radar"] = setting("optical", "Sensor.")
+    bands: tuple[str, ...] | None = setting(None, "Bands.")
+    night: bool = setting(False, "Fly at night.")
+    operator: str = "nobody"
+    """Has no option."""
+
+
+def fly(*arguments: object) -> tuple[Flight | None, Result]:
+    """Run a command whose options are those of `Flight`."""
+    seen: list[Flight] = []
+
+    @click.command(cls=GroupedCommand, headings={"height": "Limits"})
+    @click.option("--where", default="here", help="Place.")
+    @options_of(Flight)
+    def command(where: str, **values: Any) -> None:
+        seen.append(settings_from(Flight, values, operator=where))
+
+    result = CliRunner().invoke(command, [str(one) for one in arguments])
+    return (seen[0] if seen else None), result
+
+
+def test_a_dataclass_becomes_options_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fly()[0] == Flight(operator="here")
+    monkeypatch.setenv("PILOT", "Ada")
+    made, result = fly(
+        "--camera", "nir", "--images", "2.5k", "--flight-lines", 3, "--height", 80,
+        "--sensor", "radar", "--bands", "b8,B4", "--night", "--where", "there",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert made == Flight("nir", "Ada", 2_500, 3, 80.0, "radar", ("B8", "B4"), True, "there")
+
+
+def test_help_shows_defaults_limits_and_headings() -> None:
+    text = fly("--help")[1].output
+    for words in (
+        "--camera NAME", "(autopilot)", "env var: PILOT", "--images COUNT", "[default: 10000]",
+        "--flight-lines INTEGER", "[x>=2]", "--height FLOAT", "0<x<=150", "[optical|radar]",
+        "\nOptions:\n", "\nLimits:\n",
+    ):  # fmt: skip
+        assert words in text
+    assert "--operator" not in text
+    assert text.index("--camera") < text.index("Limits:") < text.index("--height")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--images", 0), "--images"),
+        (("--flight-lines", 1), "--flight-lines"),
+        (("--height", 0), "--height"),
+        (("--height", 151), "--height"),
+        (("--sensor", "sonar"), "--sensor"),
+        (("--bands", "B10"), "B10"),
+    ],
+)
+def test_wrong_values_are_refused(arguments: tuple[object, ...], words: str) -> None:
+    made, result = fly(*arguments)
+    assert made is None
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"images": 0}, "The value must be at least 1 (--images 0)."),
+        ({"lines": 1}, "The value must be at least 2 (--flight-lines 1)."),
+        ({"height_m": 0.0}, "The value must be above 0 and at most 150 (--height 0)."),
+        ({"height_m": float("nan")}, "The value must be above 0 and at most 150 (--height nan)."),
+        ({"sensor": "sonar"}, "Unknown choice (--sensor sonar). Use one of optical, radar."),
+    ],
+)
+def test_the_library_checks_the_same_limits(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_limits(Flight(**values))
+    assert str(error.value) == message
+
+
+def test_nan_is_refused_by_every_command(run: Run) -> None:
+    result = run("doctor", "--deadline", "nan")
+    assert result.exit_code == 2
+    assert "--deadline nan" in result.stderr
+
+
+def test_an_unsupported_type_is_an_error() -> None:
+    @dataclass(frozen=True)
+    class Odd:
+        value: complex = setting(1j, "Complex.")
+
+    with pytest.raises(TypeError, match="value"):
+        options_of(Odd)(lambda: None)
