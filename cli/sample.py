@@ -92,7 +92,7 @@ def command(
     from pathlib import Path
 
     from caco_data.sampling.location_files import write_locations, writer_of
-    from caco_data.sampling.locations import sample
+    from caco_data.sampling.locations import sample_locations
     from caco_data.sampling.settings import SampleSettings
 
     settings = SampleSettings(
@@ -111,13 +111,13 @@ def command(
     if map_path is not None and not Path(map_path).parent.is_dir():
         raise click.BadParameter(f"no such folder: {Path(map_path).parent}", param_hint="--map")
     began = time.perf_counter()
-    locations = sample(settings, n)
+    locations = sample_locations(settings, n)
     took = time.perf_counter() - began
     write_locations(locations, out, overwrite)
     if map_path is not None:
-        from caco_data.sampling.location_map import draw_map
+        from caco_data.sampling.location_map import plot_map
 
-        draw_map(locations, map_path)
+        plot_map(locations, map_path)
     quiet = click.get_current_context().find_root().params.get("quiet", False)
     if not quiet:
         click.echo(f"{n:,} locations drawn in {took:.2f} s ({strategy}, seed {seed})", err=True)

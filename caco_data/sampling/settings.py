@@ -42,21 +42,23 @@ class SampleSettings:
         if self.strategy not in STRATEGIES:
             raise InputError(
                 "No such strategy", f"--strategy {self.strategy}",
-                f"Give one of {', '.join(STRATEGIES)}",
+                f"Use one of {', '.join(STRATEGIES)}",
             )  # fmt: skip
         if self.top_cities < 1:
-            raise InputError("No cities to choose from", f"--top-cities {self.top_cities}")
+            raise InputError(
+                "The number of cities is not positive", f"--top-cities {self.top_cities}"
+            )
         if self.sigma_km is None:
             return
         if self.strategy == "uniform":
             raise InputError(
-                "Uniform locations have no sigma", f"--sigma-km {self.sigma_km:g}",
+                "The strategy uniform has no sigma", f"--sigma-km {self.sigma_km:g}",
                 "Leave it out, or use --strategy caco",
             )  # fmt: skip
         if not 0 < self.sigma_km <= 1_000:
             raise InputError(
                 "Sigma is not above 0 and at most 1,000 km", f"--sigma-km {self.sigma_km:g}",
-                "The paper has 5",
+                "The paper uses 5",
             )  # fmt: skip
 
     @property
