@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -30,7 +29,6 @@ from caco_data.world.land_mask import LandMask
 from caco_data.world.region import Region, parse_region
 from caco_data.world.subdivide import subdivide
 
-ORIGINAL = Path("/work/shared/data/land_10m.parquet")
 GEOD = Geod(ellps="WGS84")
 
 
@@ -115,8 +113,7 @@ def test_every_patch_touches_land(strategy: str) -> None:
     points = sample_points(SampleSettings(strategy=strategy), world(), 4_000)  # type: ignore[arg-type]
     lon, lat = points["longitude"], points["latitude"]
     lons, lats = patch_corners(lon, lat, utm_epsg(lon, lat))
-    path = ORIGINAL if ORIGINAL.exists() else land.BUNDLED
-    shapes = gpd.read_parquet(path).geometry.values
+    shapes = gpd.read_parquet(land.BUNDLED).geometry.values
     touching: set[int] = set()
     for turn in (-360.0, 0.0, 360.0):
         moved = shapely.STRtree(shapely.polygons(np.stack([lons + turn, lats], axis=-1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from caco_data.world.land import load_land, mask_of, rings_near
 from caco_data.world.land_mask import LandMask
 from caco_data.world.subdivide import subdivide
 
-ORIGINAL = Path("/work/shared/data/land_10m.parquet")
+#: Natural Earth polygons; set LAND_10M to the uncut file to test the bundled pieces against it.
+NATURAL_EARTH = Path(os.environ.get("LAND_10M", land.BUNDLED))
 
 #: A continent with a lake and an island in the lake, a triangle at the antimeridian, and one that
 #: overlaps the continent.
@@ -43,10 +45,8 @@ def small_mask(cell_deg: float) -> LandMask:
 
 
 @cache
-def original() -> NDArray[Any]:
-    """Polygons of Natural Earth: uncut where that file exists, else the bundled pieces."""
-    path = ORIGINAL if ORIGINAL.exists() else land.BUNDLED
-    return np.asarray(gpd.read_parquet(path).geometry.values)
+def natural_earth() -> NDArray[Any]:
+    return np.asarray(gpd.read_parquet(NATURAL_EARTH).geometry.values)
 
 
 def quads(longitude: NDArray[Any], latitude: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -105,13 +105,13 @@ def test_bundled_land_agrees_with_shapely() -> None:
     )
     mask = load_land()
     points = shapely.STRtree(shapely.points(longitude, latitude))
-    found = points.query(original(), predicate="intersects")[1]
+    found = points.query(natural_earth(), predicate="intersects")[1]
     expected = np.isin(np.arange(7000), found)
     np.testing.assert_array_equal(mask.contains(longitude, latitude), expected)
 
     lons, lats = quads(longitude, latitude)
     patches = shapely.STRtree(shapely.polygons(np.stack([lons, lats], axis=-1)))
-    found = patches.query(original(), predicate="intersects")[1]
+    found = patches.query(natural_earth(), predicate="intersects")[1]
     meets = mask.touches(lons, lats) | mask.contains(longitude, latitude)
     np.testing.assert_array_equal(meets, np.isin(np.arange(7000), found))
     assert (meets & ~expected).sum() > 20  # some patches have their centre at sea
