@@ -19,7 +19,7 @@ from caco_data.download.settings import (
     FetchSettings,
     SceneSettings,
 )
-from caco_data.sampling.locations import sample
+from caco_data.sampling.locations import sample_locations
 from caco_data.sampling.settings import SampleSettings
 from caco_data.sentinel2 import RGB_BANDS
 from caco_data.sources.limiter import Limiter
@@ -40,7 +40,7 @@ STAGES = {
 
 def main() -> None:
     """Print the figures."""
-    table = sample(SampleSettings(), N)
+    table = sample_locations(SampleSettings(), N)
     fetch = FetchSettings(SceneSettings(), RGB_BANDS)
     settings = DownloadSettings(SimulatedSettings(), fetch, locations_per_shard=16)
     rates = {}

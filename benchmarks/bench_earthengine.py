@@ -34,7 +34,7 @@ from caco_data.download.settings import (
     SceneSettings,
 )
 from caco_data.grid import grid_footprint, patch_grid
-from caco_data.sampling.locations import sample
+from caco_data.sampling.locations import sample_locations
 from caco_data.sampling.settings import SampleSettings
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 from caco_data.sources.earthengine.endpoint import COLLECTION
@@ -90,7 +90,7 @@ def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
 
 def whole(url: str, workers: int, n: int) -> None:
     """Run a download; its rate is taken from the first tenth of the locations to the last."""
-    table = sample(SampleSettings(), n)
+    table = sample_locations(SampleSettings(), n)
     fetch = FetchSettings(SceneSettings(), RGB_BANDS)
     settings = DownloadSettings(EarthEngineSettings(url=url), fetch)
     counters(url, "DELETE")
@@ -129,7 +129,7 @@ def costs(url: str) -> None:
             EarthEngineSettings(url=url), FetchSettings(SceneSettings(), bands)
         )
         with tempfile.TemporaryDirectory() as folder:
-            table = sample(SampleSettings(), 4)
+            table = sample_locations(SampleSettings(), 4)
             download(
                 settings, table, str(Path(folder) / "set"), ClusterSettings(), lambda now: None
             )

@@ -1,7 +1,8 @@
-"""How fast locations are drawn: `python benchmarks/bench_sample.py`.
+"""Speed of the sampler: `python -m benchmarks.bench_sample`.
 
-Prints the whole process of `caco-data sample --n 100k` and `--n 1m` with its peak memory, the time
-of the draw in it, and beside them a loop in the predecessors' manner, measured in the same run.
+Prints time and peak memory of whole processes (`caco-data sample --n 100k` and others), the time of
+sampling in them, and, from the same run, the speed of a loop that samples one location at a time as
+SeCo and SSL4EO-S12 do.
 """
 
 from __future__ import annotations
@@ -10,57 +11,41 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 
-from caco_data.sampling.locations import sample
+from caco_data.sampling.locations import sample_locations
 from caco_data.sampling.settings import SampleSettings
 from caco_data.world.cities import BUNDLED
 
-#: The predecessors' loop on the machine that the targets were set on (DESIGN 13), locations/s.
+#: Locations per second of that loop on the machine on which the target was set.
 PREDECESSOR_PER_S = 1_956
 REPEATS = 5
 
 
 def best(function: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Shortest of some runs, seconds: the others measure the rest of the machine."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - began)
-    return min(times)
+    """Shortest of several times, seconds: the least disturbed by other processes."""
+    return min(timeit.repeat(function, number=1, repeat=repeats))
 
 
 def command(folder: Path, n: str, *options: str) -> Callable[[], object]:
     """Whole process of the installed command."""
     script = Path(sys.executable).with_name("caco-data")
-    arguments = [
-        str(script),
-        "-q",
-        "sample",
-        "--n",
-        n,
-        "--out",
-        str(folder / "l.parquet"),
-        "--overwrite",
-    ]
-    return lambda: subprocess.run([*arguments, *options], check=True, stdout=subprocess.DEVNULL)
+    out = str(folder / "l.parquet")
+    arguments = [str(script), "-q", "sample", "--n", n, "--out", out, "--overwrite", *options]
+    return lambda: subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
 
 
-def draw_s(n: int) -> float:
-    """Seconds of `sample` in a fresh process: reading cities and land, drawing, making the table.
-
-    What the command prints as "sampled in".
-    """
+def sampling_s(n: int) -> float:
+    """Seconds of `sample_locations` in a new process, with loading of cities and land."""
     code = (
-        "import time; from caco_data.sampling.sampler import SampleSettings as S\n"
-        "from caco_data.sampling.locations import sample; began = time.perf_counter()\n"
-        f"sample(S(), {n}); print(time.perf_counter() - began)"
+        "import time; from caco_data.sampling.settings import SampleSettings as S\n"
+        "from caco_data.sampling.locations import sample_locations; began = time.perf_counter()\n"
+        f"sample_locations(S(), {n}); print(time.perf_counter() - began)"
     )
     runs = [
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -70,7 +55,7 @@ def draw_s(n: int) -> float:
 
 
 def predecessor(n: int) -> None:
-    """One location at a time, degrees for kilometres, no land test, as SeCo and SSL4EO-S12 do."""
+    """One location at a time, offsets in degrees, no land test, as SeCo and SSL4EO-S12 do."""
     frame = gpd.read_parquet(BUNDLED)
     cities = frame.nlargest(10_000, "population")
     generator = np.random.default_rng(0)
@@ -98,20 +83,20 @@ def main() -> None:
               f"  peak {peak_mb:.0f} MiB")  # fmt: skip
         apart = best(command(folder, "10k", "--no-overlap"), 2)
         print(f"--n 10k --no-overlap   process  {apart:6.2f} s  {10_000 / apart:12,.0f}/s")
-    hundred, drawn = draw_s(100_000), draw_s(1_000_000)
-    print(f"its draw of 100k                {hundred:6.2f} s  {100_000 / hundred:12,.0f}/s")
-    print(f"its draw of 1m                  {drawn:6.2f} s  {1_000_000 / drawn:12,.0f}/s"
-          f"  {drawn / hundred:.1f} x 100k's")  # fmt: skip
-    sample(SampleSettings(), 1)
-    warm = best(lambda: sample(SampleSettings(), 100_000), 3)
-    warm_drawn = best(lambda: sample(SampleSettings(), 1_000_000), 3)
-    print(f"the same, tables in memory      {warm:6.2f} s and {warm_drawn:.2f} s"
-          f"  {warm_drawn / warm:.1f} x")  # fmt: skip
+    hundred, thousand = sampling_s(100_000), sampling_s(1_000_000)
+    print(f"sampling 100k, new process      {hundred:6.2f} s  {100_000 / hundred:12,.0f}/s")
+    print(f"sampling 1m, new process        {thousand:6.2f} s  {1_000_000 / thousand:12,.0f}/s"
+          f"  {thousand / hundred:.1f} x the time of 100k")  # fmt: skip
+    sample_locations(SampleSettings(), 1)
+    warm = best(lambda: sample_locations(SampleSettings(), 100_000), 3)
+    warm_million = best(lambda: sample_locations(SampleSettings(), 1_000_000), 3)
+    print(f"sampling, land in memory        {warm:6.2f} s and {warm_million:.2f} s"
+          f"  {warm_million / warm:.1f} x")  # fmt: skip
     loop = 5_000 / best(lambda: predecessor(5_000), 2)
-    print(f"a predecessor's loop            {'':8}  {loop:12,.0f}/s  (no land test)")
+    print(f"loop over single locations      {'':8}  {loop:12,.0f}/s  (no land test)")
     per_s = 100_000 / whole
-    print(f"whole process over that loop: {per_s / loop:.0f} x; over {PREDECESSOR_PER_S:,}/s: "
-          f"{per_s / PREDECESSOR_PER_S:.0f} x")  # fmt: skip
+    print(f"sample --n 100k relative to that loop: {per_s / loop:.0f} x; "
+          f"to {PREDECESSOR_PER_S:,}/s: {per_s / PREDECESSOR_PER_S:.0f} x")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The patch's pixel grid: which UTM zone, and where exactly its pixels lie.
+"""The pixel grid of a patch: UTM zone and position of its pixels.
 
-The origin is snapped to multiples of 60 m, so that the 20 m and 60 m pixels of Sentinel-2 fall
-exactly on the grid: one nearest-neighbour request at 10 m carries every band, and `[::2]`,
-`[::6]` recover the native values. Northings count from the equator for this: MGRS tiles start at
-multiples of 60 m from it, which south of it, with the false northing of 10,000 km, are numbers like
-9,500,020 (seen in every southern product; 10,000,000 is no multiple of 60).
+The origin is snapped to multiples of 60 m, so that the 20 m and 60 m pixels of Sentinel-2 coincide
+with the grid: one nearest-neighbour request at 10 m returns every band, and `[::2]`, `[::6]`
+recover the native values. Multiples are counted from the equator, as for MGRS tiles; in the south,
+with the false northing of 10,000 km, this gives northings such as 9,500,020, because 10,000,000 is
+not a multiple of 60.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from pyproj import Transformer
 
 from caco_data.types import PATCH_M, Footprint, Grid, Location
 
+#: Patch origins are multiples of this, metres: the largest native pixel of Sentinel-2.
 SNAP_M = 60
+
+#: Latitudes between which UTM is defined; Sentinel-2 acquires no land beyond them.
+LATITUDE_MIN, LATITUDE_MAX = -80.0, 84.0
 
 #: EPSG 326zz is WGS 84 / UTM zone zz north, 327zz south.
 UTM_NORTH, UTM_SOUTH = 32600, 32700
@@ -52,10 +56,10 @@ def _zone_31() -> Transformer:
 
 
 def _from_zone_31(epsg: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How far zones lie east of zone 31, degrees, and their false northings, metres.
+    """Longitude of zones relative to zone 31, degrees, and their false northings, metres.
 
-    All UTM zones are one projection turned about the axis of the earth, so that one transformer
-    serves points of any mixture of zones at once.
+    All UTM zones are the same projection rotated about the earth's axis, so that one transformer
+    converts points of different zones in one call.
     """
     code = np.asarray(epsg)
     south = code > UTM_SOUTH
@@ -66,7 +70,7 @@ def _from_zone_31(epsg: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.floa
 def to_utm(
     longitude: ArrayLike, latitude: ArrayLike, epsg: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Easting and northing in metres of points in a UTM zone, one for all or one each."""
+    """Easting and northing in metres of points in UTM zones: one for all, or one per point."""
     turn, false_northing = _from_zone_31(epsg)
     shifted, lat = np.broadcast_arrays(unwrap(np.asarray(longitude) - turn, 3.0), latitude)
     easting, northing = _zone_31().transform(shifted, lat)
@@ -76,7 +80,7 @@ def to_utm(
 def to_lonlat(
     easting: ArrayLike, northing: ArrayLike, epsg: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Longitude and latitude in degrees of points in a UTM zone, one for all or one each."""
+    """Longitude and latitude in degrees of points in UTM zones: one for all, or one per point."""
     turn, false_northing = _from_zone_31(epsg)
     east, north = np.broadcast_arrays(easting, np.asarray(northing) - false_northing)
     longitude, latitude = _zone_31().transform(east, north, direction="INVERSE")
@@ -93,7 +97,7 @@ def patch_origin(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Left and top edge, in whole metres, of the patches around UTM points.
 
-    The patch's centre is within 30 m of the point on each axis, because of the snapping.
+    Because of the snapping, the centre of a patch is within 30 m of its point on each axis.
     """
     half = PATCH_M / 2
     equator = false_northing_m(epsg)
@@ -119,13 +123,13 @@ def patch_corners(
     longitude, latitude : array_like, shape (N,)
         Degrees.
     epsg : array_like
-        The points' UTM zone: one for all, or shape (N,).
+        UTM zone: one for all points, or shape (N,).
 
     Returns
     -------
     longitudes, latitudes : ndarray of float64, shape (N, 4)
-        Degrees, from the upper left clockwise; longitudes lie within 180 degrees of the point's
-        and may so pass the antimeridian.
+        Degrees, clockwise from the upper left. Longitudes are within 180 degrees of the point's,
+        so that they can be above 180 or below -180.
     """
     lon = np.atleast_1d(np.asarray(longitude, dtype=np.float64))
     left, top = patch_origin(*to_utm(lon, np.atleast_1d(latitude), epsg), epsg)
@@ -136,7 +140,7 @@ def patch_corners(
 
 
 def unwrap(longitude: ArrayLike, near: ArrayLike) -> NDArray[np.float64]:
-    """Longitudes shifted by whole turns to within 180 degrees of `near`."""
+    """Longitudes shifted by multiples of 360 to within 180 degrees of `near`."""
     lon = np.asarray(longitude, dtype=np.float64)
     return np.asarray(lon - 360.0 * np.round((lon - np.asarray(near)) / 360.0))
 

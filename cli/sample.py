@@ -47,7 +47,6 @@ def command(
     caco-data sample --n 500 --within 3.3,50.7,7.3,53.6 --out netherlands.geojson
     """
     from caco_data.sampling.location_files import write_locations, writer_of
-    from caco_data.sampling.locations import sample
 
     settings = settings_from(SampleSettings, values)
     writer_of(Path(out))  # reports a wrong suffix before the sampling
@@ -56,13 +55,13 @@ def command(
     if map_path is not None and not Path(map_path).parent.is_dir():
         raise click.BadParameter(f"no such folder: {Path(map_path).parent}", param_hint="--map")
     began = time.perf_counter()
-    locations = sample(settings, n)
+    locations = sample_locations(settings, n)
     took = time.perf_counter() - began
     write_locations(locations, out, overwrite)
     if map_path is not None:
-        from caco_data.sampling.location_map import draw_map
+        from caco_data.sampling.location_map import plot_map
 
-        draw_map(locations, map_path)
+        plot_map(locations, map_path)
     if not is_quiet(ctx):
         click.echo(
             f"{n:,} locations sampled in {took:.2f} s ({settings.strategy}, seed {settings.seed})",

@@ -1,4 +1,4 @@
-"""The patch grid against PROJ's own UTM zones, and the rules that the tiles rely on."""
+"""The patch grid compared with PROJ's UTM zones, and the properties that tiles rely on."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LATITUDES = st.floats(-80, 84)
         (42.1, 78.0, 32638),
     ],
 )
-def test_zone_is_that_of_mgrs(longitude: float, latitude: float, epsg: int) -> None:
+def test_utm_zone_follows_mgrs(longitude: float, latitude: float, epsg: int) -> None:
     assert utm_epsg(longitude, latitude) == epsg
 
 
@@ -83,7 +83,7 @@ def test_patch_is_snapped_and_around_its_point(longitude: float, latitude: float
 
 
 @given(LONGITUDES, LATITUDES)
-def test_corners_run_clockwise_and_stay_together(longitude: float, latitude: float) -> None:
+def test_corners_are_clockwise_and_continuous(longitude: float, latitude: float) -> None:
     zone = int(utm_epsg(longitude, latitude))
     lons, lats = patch_corners(longitude, latitude, zone)
     footprint = grid_footprint(patch_grid(Location(0, longitude, latitude, zone)))
@@ -94,12 +94,12 @@ def test_corners_run_clockwise_and_stay_together(longitude: float, latitude: flo
     _, _, sides = Geod(ellps="WGS84").inv(
         lons[0], lats[0], np.roll(lons[0], 1), np.roll(lats[0], 1)
     )
-    # The scale of UTM on the ground is 0.9996 in the middle and 1.0010 at the zone's edge; the
-    # exceptions of Norway and Svalbard are wider.
+    # The scale of UTM is 0.9996 on the central meridian and 1.0010 at the edge of a zone; the
+    # zones of Norway and Svalbard are wider.
     np.testing.assert_allclose(sides, PATCH_M, rtol=3e-3)
 
 
-def test_corners_of_many_zones_at_once_are_those_of_each() -> None:
+def test_corners_in_several_zones_equal_those_of_each_zone() -> None:
     longitude, latitude = np.array([2.2, 179.999, -58.4]), np.array([41.4, -16.5, -34.6])
     zones = utm_epsg(longitude, latitude)
     lons, lats = patch_corners(longitude, latitude, zones)
@@ -107,7 +107,7 @@ def test_corners_of_many_zones_at_once_are_those_of_each() -> None:
         one = patch_corners(longitude[i], latitude[i], int(zones[i]))
         np.testing.assert_array_equal(lons[i], one[0][0])
         np.testing.assert_array_equal(lats[i], one[1][0])
-    assert lons[1].max() > 180  # passes the antimeridian in one piece
+    assert lons[1].max() > 180  # continuous across the antimeridian
 
 
 @given(st.floats(-1000, 1000), st.floats(-1000, 1000))

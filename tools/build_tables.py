@@ -1,6 +1,6 @@
-"""Makes the bundled tables from their sources: `python -m tools.build_tables FOLDER`.
+"""Build the bundled tables from their sources: `python -m tools.build_tables FOLDER`.
 
-FOLDER holds `cities15000.parquet` and `land_10m.parquet`; NOTICE.md says what they are.
+FOLDER contains `cities15000.parquet` and `land_10m.parquet`, described in NOTICE.md.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from caco_data.world.vector_files import read_polygons
 
 
 def build(source: Path) -> None:
-    """Copy the cities and cut the land.
+    """Copy the cities and cut the land polygons.
 
     Parameters
     ----------
     source : Path
-        Folder of the two tables.
+        Folder with the two tables.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def build(source: Path) -> None:
     shutil.copyfile(source / "cities15000.parquet", cities.BUNDLED)
     table = subdivide(read_polygons(source / "land_10m.parquet", "land"), land.CELL_DEG)
     header = geo_header("polygon", "Polygon", (-180.0, -90.0, 180.0, 90.0))
-    # Dictionaries and byte splitting both make these coordinates larger: most recur nearby.
+    # Dictionaries and byte splitting make the file larger: most coordinates recur nearby.
     pq.write_table(
         table.replace_schema_metadata({"geo": header}),
         land.BUNDLED,

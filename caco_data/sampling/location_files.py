@@ -1,8 +1,8 @@
-"""The locations table as a file: GeoParquet, GeoJSON, GeoPackage or CSV, by the name's suffix.
+"""The locations table as a file: GeoParquet, GeoJSON, GeoPackage or CSV, by the file's suffix.
 
-The metadata travel in the file (Parquet schema, GeoJSON member, GeoPackage layer metadata), for CSV
-in a file of the same name with `.json` behind it. Tables of other hands are read as well, down to
-bare points.
+The metadata are stored in the file (Parquet schema, GeoJSON member, GeoPackage layer metadata); for
+CSV, in a second file with `.json` appended to the name. Files of points from other tools are read
+too.
 """
 
 from __future__ import annotations
@@ -17,49 +17,54 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from caco_data.errors import InputError
-from caco_data.grid import UTM_NORTH, UTM_SOUTH, utm_epsg
+from caco_data.grid import LATITUDE_MAX, LATITUDE_MIN, UTM_NORTH, UTM_SOUTH, utm_epsg
 from caco_data.sampling.locations import LocationTable
-from caco_data.sampling.sampler import LATITUDE_MAX, LATITUDE_MIN
-from caco_data.world.geoparquet import array_of, decode_points, encode_points, geo_header, is_plain
+from caco_data.world.geoparquet import (
+    array_of,
+    decode_points,
+    encode_points,
+    geo_header,
+    integers_of,
+)
+from caco_data.world.vector_files import read_table
 
-#: Name of our metadata in every format.
+#: Key of the metadata in every format.
 KEY = "caco_data"
 
-_REMEDY = "Give points, and if there is a location_id, a different one each"
+_REMEDY = "Use points, with unique location_id values if there is such a column"
 
 
 def write_locations(
     locations: LocationTable, path: str | os.PathLike[str], overwrite: bool = False
 ) -> None:
-    """Write a table under its name all at once.
+    """Write a table atomically: the file appears when it is complete.
 
     Parameters
     ----------
     locations : LocationTable
-        What to write.
+        Table to write.
     path : path
         `.parquet`, `.geojson`, `.gpkg` or `.csv`.
     overwrite : bool
-        Replace a file that holds something else; one that holds the same is always replaced.
+        Replace a file with other content; a file with the same locations is always replaced.
 
     Raises
     ------
     InputError
-        When the suffix is another, the folder is missing, or the file holds something else.
+        When the suffix is not supported, the folder is missing, or the file has other content.
     """
     where = Path(path)
     write = writer_of(where)
     if not where.parent.is_dir():
-        raise InputError("No such folder", str(where.parent), "Make it first")
-    if where.exists() and not overwrite and not _holds(where, locations):
+        raise InputError("No such folder", str(where.parent), "Create it first")
+    if where.exists() and not overwrite and not _contains_same(where, locations):
         raise InputError(
-            "The file exists and holds other locations", str(path),
+            "The file exists and contains other locations", str(path),
             "Add --overwrite to replace it, or choose another name",
         )  # fmt: skip
-    # The suffix stays: GDAL looks at it.
+    # GDAL needs the suffix.
     temporary = where.with_name(f".{where.stem}.{os.getpid()}.tmp{where.suffix}")
     try:
         write(locations, temporary)
@@ -72,34 +77,34 @@ def write_locations(
 
 
 def writer_of(path: Path) -> Callable[[LocationTable, Path], None]:
-    """Function that writes the format of a name's suffix; InputError for other suffixes."""
+    """Writer for the suffix of a path; InputError when the suffix is not supported."""
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise InputError(
-            f"No format for locations has the suffix {path.suffix!r}", str(path),
+            f"Locations cannot be written with the suffix {path.suffix!r}", str(path),
             f"Use {', '.join(_WRITERS)}",
         )  # fmt: skip
     return writer
 
 
 def sidecar(path: Path) -> Path:
-    """Where the metadata of a CSV file lie."""
+    """Path of the metadata of a CSV file."""
     return path.with_name(path.name + ".json")
 
 
-def _holds(path: Path, locations: LocationTable) -> bool:
+def _contains_same(path: Path, locations: LocationTable) -> bool:
     try:
-        there = read_locations(path)
+        existing = read_locations(path)
     except InputError:
         return False
     columns = ("location_id", "longitude", "latitude")
-    return there.metadata == locations.metadata and all(
-        np.array_equal(getattr(there, name), getattr(locations, name)) for name in columns
+    return existing.metadata == locations.metadata and all(
+        np.array_equal(getattr(existing, name), getattr(locations, name)) for name in columns
     )
 
 
 def geoparquet_table(locations: LocationTable) -> pa.Table:
-    """Table whose schema metadata make a Parquet file of it GeoParquet, our own metadata in it."""
+    """Table with the schema metadata of GeoParquet and those of the locations."""
     longitude, latitude = locations.longitude, locations.latitude
     box = (
         float(longitude.min()), float(latitude.min()),
@@ -117,7 +122,7 @@ def _write_parquet(locations: LocationTable, path: Path) -> None:
 
 
 def _write_geojson(locations: LocationTable, path: Path) -> None:
-    """A feature a line; our metadata are a foreign member of the collection (RFC 7946, 6.1)."""
+    """One feature per line; the metadata are a foreign member of the collection (RFC 7946, 6.1)."""
     rows = locations.table.drop_columns(["geometry"]).to_pylist()
     points = zip(locations.longitude.tolist(), locations.latitude.tolist(), strict=True)
     with path.open("w", encoding="utf-8") as file:
@@ -166,7 +171,7 @@ _WRITERS: dict[str, Callable[[LocationTable, Path], None]] = {
 
 
 def read_locations(path: str | os.PathLike[str]) -> LocationTable:
-    """Read a locations table: one that we wrote, or anyone's file of points.
+    """Read a locations table: one of `write_locations`, or a file of points from another tool.
 
     Parameters
     ----------
@@ -177,41 +182,24 @@ def read_locations(path: str | os.PathLike[str]) -> LocationTable:
     Returns
     -------
     LocationTable
-        Ordered by `location_id`. Other columns are kept as they are.
+        Ordered by `location_id`. Other columns are unchanged.
 
     Raises
     ------
     InputError
-        When the file is missing or unreadable, holds anything but points, repeats a location_id,
-        or has a point where there is no UTM zone.
+        When the file is missing or unreadable, contains other geometries than points, repeats a
+        location_id, or has a point outside the UTM zones.
     """
     where = Path(path)
-    table = _read_table(where)
+    table = read_table(where, "locations")
     try:
         return _normalised(table, _read_metadata(where))
-    except (ValueError, KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = error.what if isinstance(error, InputError) else str(error)
-        raise InputError(f"These locations cannot be used: {reason}", str(path), _REMEDY) from error
-
-
-def _read_table(path: Path) -> pa.Table:
-    if path.suffix.lower() == ".parquet" and path.exists():
-        try:
-            file = pq.ParquetFile(path)
-            if is_plain(file.schema_arrow):
-                return file.read()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"Cannot read the locations: {error}", str(path), _REMEDY) from error
-    from caco_data.world.vector_files import read_vectors
-
-    frame = read_vectors(path, "locations")
-    if frame.geometry.name != "geometry":
-        frame = frame.rename_geometry("geometry")
-    return pa.table(frame.to_arrow(index=False, geometry_encoding="WKB"))
+    except (ValueError, KeyError) as error:
+        raise InputError(f"Cannot use the locations: {error}", str(path), _REMEDY) from error
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
-    """Our metadata in a file; empty when there are none."""
+    """Metadata that `write_locations` stored in a file; empty when there are none."""
     suffix = path.suffix.lower()
     found: Any = None
     if suffix == ".parquet":
@@ -231,18 +219,22 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 def _normalised(table: pa.Table, metadata: dict[str, Any]) -> LocationTable:
     longitude, latitude = decode_points(table["geometry"])
     if not longitude.size:
-        raise ValueError("there is none")
+        raise ValueError("the file is empty")
     inside = (np.abs(longitude) <= 180) & (latitude >= LATITUDE_MIN) & (latitude <= LATITUDE_MAX)
     if not inside.all():
         row = int(np.argmin(inside))
         raise ValueError(
-            f"row {row} lies at longitude {longitude[row]:g}, latitude {latitude[row]:g}, where "
-            "there is no UTM zone"
+            f"row {row} is at longitude {longitude[row]:g}, latitude {latitude[row]:g}, outside "
+            "the UTM zones"
         )
-    number = _integers(table, "location_id", np.arange(longitude.size)).astype(np.int64)
+    number = np.arange(longitude.size, dtype=np.int64)
+    if "location_id" in table.column_names:
+        number = integers_of(table, "location_id")
     if number.min() < 0 or np.unique(number).size != number.size:
-        raise ValueError("a location_id is negative or comes twice")
-    zone = _integers(table, "utm_epsg", utm_epsg(longitude, latitude)).astype(np.int32)
+        raise ValueError("a location_id is negative or repeated")
+    zone = utm_epsg(longitude, latitude)
+    if "utm_epsg" in table.column_names:
+        zone = integers_of(table, "utm_epsg").astype(np.int32)
     valid = (zone % 100 >= 1) & (zone % 100 <= 60)
     if not (valid & np.isin(zone - zone % 100, (UTM_NORTH, UTM_SOUTH))).all():
         raise ValueError("a utm_epsg is not in 32601..32660 or 32701..32760")
@@ -259,15 +251,3 @@ def _normalised(table: pa.Table, metadata: dict[str, Any]) -> LocationTable:
     return LocationTable(
         number[order], longitude[order], latitude[order], zone[order], metadata, merged
     )
-
-
-def _integers(table: pa.Table, name: str, default: NDArray[Any]) -> NDArray[Any]:
-    """A column of whole numbers, or the default where there is none."""
-    if name not in table.column_names:
-        return default
-    if table[name].null_count:
-        raise ValueError(f"a {name} is missing")
-    values = np.array(table[name].to_pylist())
-    if values.dtype.kind not in "iu":
-        raise ValueError(f"the column {name} does not hold whole numbers")
-    return values

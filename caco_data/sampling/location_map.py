@@ -1,4 +1,4 @@
-"""The map of a locations table: for eyes, not for parsing."""
+"""Map of a locations table, meant for viewing."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from numpy.typing import NDArray
 
 from caco_data.sampling.locations import LocationTable
 from caco_data.sampling.settings import SampleSettings
+from caco_data.world.geodesy import LATITUDE_DEGREE_MIN_M
 from caco_data.world.land import load_land
-from caco_data.world.region import DEGREE_M
 
-#: Longer side of a map in pixels, and the side of the squares in which locations are counted.
+#: Longer side of a map, and side of the squares in which locations are counted, pixels.
 _MAP_PX, _SQUARE_PX, _DPI = 2400, 6, 200
-#: From so many locations in a square on, squares are coloured by their number.
+#: Locations per square from which on squares are coloured by their count.
 _CROWDED = 10
 _SEA, _LAND, _DOT = "#f3f7fa", "#dcdcd4", "#6a1b7a"
 
 
-def draw_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
-    """Draw where locations lie, over land: the world, or the part of it that they cover.
+def plot_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
+    """Plot locations over land: the world, or the part of it that they cover.
 
     Parameters
     ----------
     locations : LocationTable
-        One row at least.
+        At least one row.
     path : path
         PNG to write.
 
     Raises
     ------
     InputError
-        When the land file that the locations were drawn with cannot be read.
+        When the land file named in the metadata cannot be read.
     """
     from matplotlib.colors import ListedColormap, LogNorm
     from matplotlib.figure import Figure
@@ -42,10 +42,10 @@ def draw_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
     if np.ptp(longitude % 360.0) < np.ptp(longitude):  # across the antimeridian
         longitude = longitude % 360.0
     west, east, south, north = _map_box(longitude, locations.latitude)
-    # A degree of longitude is shorter than one of latitude: true in the middle of the map.
+    # Ratio of a degree of latitude to one of longitude, in the middle of the map.
     aspect = 1.0 if east - west > 180 else 1 / np.cos(np.radians((south + north) / 2))
     height_deg = (north - south) * aspect
-    scale = _MAP_PX / max(east - west, 1.4 * height_deg)  # pixels a degree
+    scale = _MAP_PX / max(east - west, 1.4 * height_deg)  # pixels per degree
     width_px, height_px = round((east - west) * scale), round(height_deg * scale)
 
     figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
@@ -82,7 +82,7 @@ def draw_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
             linewidths=0,
         )  # fmt: skip
         bar = figure.colorbar(dots, ax=axes, fraction=0.02, pad=0.01, format="{x:g}")
-        side_km = float(y_edges[1] - y_edges[0]) * DEGREE_M / 1000
+        side_km = float(y_edges[1] - y_edges[0]) * LATITUDE_DEGREE_MIN_M / 1000
         bar.set_label(f"locations per dot ({side_km:.0f} km high)", fontsize=8)
         bar.ax.tick_params(labelsize=7)
     axes.set_aspect(aspect)
@@ -110,7 +110,7 @@ def _map_box(
     margin = 0.05 * max(np.ptp(longitude), np.ptp(latitude), 0.5)
     south, north = latitude.min() - margin, latitude.max() + margin
     west, east = longitude.min() - margin, longitude.max() + margin
-    # Neither a tower nor a ribbon.
+    # Limit the aspect ratio: at most 1.2 times as high as wide, 2.5 times as wide as high.
     shrink = np.cos(np.radians((south + north) / 2))
     wider = max(0.0, (north - south) / shrink / 1.2 - (east - west)) / 2
     higher = max(0.0, (east - west) * shrink / 2.5 - (north - south)) / 2

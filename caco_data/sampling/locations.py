@@ -1,8 +1,7 @@
-"""The locations table: drawn, written, read back, and drawn further.
+"""The locations table: sampling it, and extending it later with more rows.
 
-One row a location. The columns `city`, `country`, `city_population` and `city_distance_m` are
-about the city that the point was drawn around, and empty with the strategy `uniform`, which draws
-around none.
+One row per location. The columns `city`, `country`, `city_population` and `city_distance_m`
+describe the city around which the point was sampled; they are empty with the strategy `uniform`.
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from numpy.typing import NDArray
 from caco_data import __version__
 from caco_data.errors import InputError
 from caco_data.grid import utm_epsg
-from caco_data.sampling.sampler import REACH_SIGMA, World, draw
+from caco_data.sampling.candidates import World
+from caco_data.sampling.sampler import REACH_SIGMA, sample_points
 from caco_data.sampling.settings import SampleSettings
 from caco_data.world import cities, land
 from caco_data.world.cities import Cities, load_cities
-from caco_data.world.geoparquet import array_of, encode_points, words_of
+from caco_data.world.geoparquet import array_of, encode_points, strings_of
 from caco_data.world.land import load_land
 from caco_data.world.region import Region, parse_region
 
@@ -47,23 +47,23 @@ class LocationTable:
     utm_epsg: NDArray[np.int32]
     """(N,), EPSG code of the UTM zone."""
     metadata: dict[str, Any]
-    """Software, seed, settings, inputs and notices; empty for a table that we did not draw."""
+    """Software, seed, settings, inputs and notices; empty for a table from another tool."""
     table: pa.Table
-    """All columns as sampled, `geometry` as WKB points, without schema metadata."""
+    """All columns, `geometry` as WKB points, without schema metadata."""
 
     def __len__(self) -> int:
         return self.location_id.size
 
 
-def sample(settings: SampleSettings, n: int) -> LocationTable:
-    """Draw locations.
+def sample_locations(settings: SampleSettings, n: int) -> LocationTable:
+    """Sample locations.
 
     Parameters
     ----------
     settings : SampleSettings
-        What to draw.
+        Options of the sampler.
     n : int
-        How many, at least 1. A longer table begins with the rows of a shorter one.
+        Number of locations, at least 1. A longer table begins with the rows of a shorter one.
 
     Returns
     -------
@@ -72,21 +72,21 @@ def sample(settings: SampleSettings, n: int) -> LocationTable:
     Raises
     ------
     InputError
-        When a file cannot be used, or the settings leave no room for n locations.
+        When a file cannot be used, or too few points satisfy the settings.
     """
     if n < 1:
         raise InputError("The number of locations is not positive", f"--n {n}")
     region = Region() if settings.within is None else parse_region(settings.within)
     world = World(_reachable_cities(settings, region), load_land(settings.land), region)
-    draws = draw(settings, world, n)
-    longitude, latitude = draws["longitude"].copy(), draws["latitude"].copy()
+    points = sample_points(settings, world, n)
+    longitude, latitude = points["longitude"].copy(), points["latitude"].copy()
     zone = utm_epsg(longitude, latitude)
     number = np.arange(n, dtype=np.int64)
     columns = {
         "location_id": array_of(number),
-        **_city_columns(world.cities, draws["city"], draws["city_distance_m"]),
+        **_city_columns(world.cities, points["city"], points["city_distance_m"]),
         "utm_epsg": array_of(zone),
-        "redraws": array_of(draws["redraws"].astype(np.int32)),
+        "redraws": array_of(points["redraws"].astype(np.int32)),
         "geometry": encode_points(longitude, latitude),
     }
     return LocationTable(
@@ -95,43 +95,43 @@ def sample(settings: SampleSettings, n: int) -> LocationTable:
 
 
 def extend(metadata: dict[str, Any], n: int) -> LocationTable:
-    """Draw a table again with more rows.
+    """Sample a table again with more rows.
 
     Parameters
     ----------
     metadata : dict
-        `LocationTable.metadata` of the first draw.
+        `LocationTable.metadata` of the existing table.
     n : int
-        Rows wanted altogether.
+        Number of rows of the new table.
 
     Returns
     -------
     LocationTable
-        Its first rows are those of the first draw.
+        Begins with the rows of the existing table.
 
     Raises
     ------
     InputError
-        When the table was not drawn by us, or its city, land or region file has changed.
+        When the table has no sampler settings, or its city, land or region file has changed.
     """
     try:
         settings = SampleSettings(seed=metadata["seed"], **metadata["settings"])
         inputs = metadata["inputs"]
     except (KeyError, TypeError) as error:
         raise InputError(
-            "These locations do not say how they were drawn",
-            "their metadata",
-            "Only a table made by 'caco-data sample' can be drawn further",
+            "The locations carry no sampler settings",
+            "metadata",
+            "Only a table made by 'caco-data sample' can be extended",
         ) from error
     for name, digest in _inputs(settings).items():
         if inputs.get(name) != digest:
             file = getattr(settings, name) or f"of caco-data {metadata.get('software', '')}"
             raise InputError(
-                f"The {name} file is not the one the locations were drawn with",
+                f"The {name} file has changed since the locations were sampled",
                 str(file),
-                "Restore it, or sample anew",
+                "Restore it, or sample again",
             )
-    return sample(settings, n)
+    return sample_locations(settings, n)
 
 
 def _reachable_cities(settings: SampleSettings, region: Region) -> Cities:
@@ -151,15 +151,15 @@ def _city_columns(
         return {name: pa.nulls(city.size, kind) for name, kind in types.items()}
     rows = array_of(city.copy())
     return {
-        "city": words_of(table.name).take(rows),
-        "country": words_of(table.country).take(rows),
+        "city": strings_of(table.name).take(rows),
+        "country": strings_of(table.country).take(rows),
         "city_population": array_of(table.population[city]),
         "city_distance_m": array_of(distance_m.copy()),
     }
 
 
 def _inputs(settings: SampleSettings) -> dict[str, str]:
-    """SHA-256 of every file that the draw depends on."""
+    """SHA-256 of every file that the locations depend on."""
     used: dict[str, str | os.PathLike[str]] = {"land": settings.land or land.BUNDLED}
     if settings.strategy != "uniform":
         used["cities"] = settings.cities or cities.BUNDLED

@@ -1,4 +1,4 @@
-"""Which patches intersect: exact, across UTM zones and the antimeridian, one by one and fast."""
+"""Test for intersecting patches: exact, also across UTM zones and the antimeridian."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from caco_data.grid import patch_corners, patch_origin, to_utm, unwrap
 from caco_data.types import PATCH_M
 
-#: Patches whose centres are further apart than their diagonal (3,733 m) cannot intersect, whatever
-#: their zones; the rest covers the snapping, and the flattening of the earth.
+#: Side of a cell in space. Patches with centres further apart than their diagonal (3,733 m) cannot
+#: intersect; the margin covers the snapping and the flattening of the earth.
 CELL_M = 3_900.0
 _EARTH_M = 6_378_137.0
-#: Keys of cells in space, row by row: more than the cells along the earth's diameter.
+#: Cells per axis in the numbering of cells: more than the earth's diameter in cells.
 _SIDE = 4_096
 _NEIGHBOURS = [
     (x * _SIDE + y) * _SIDE + z for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 class Patch(NamedTuple):
-    """A patch as the test wants it."""
+    """A patch and the values that the test uses."""
 
     epsg: int
     """UTM zone."""
@@ -36,18 +36,18 @@ class Patch(NamedTuple):
     top_m: int
     """Upper edge, metres."""
     longitude: float
-    """Of the point, degrees."""
+    """Longitude of the point, degrees."""
     latitude: float
-    """Of the point, degrees."""
+    """Latitude of the point, degrees."""
     key: int
-    """The cell in space it lies in."""
+    """Number of the cell in space that contains the point."""
 
 
 def patches(longitude: Floats, latitude: Floats, epsg: NDArray[np.int32]) -> list[Patch]:
     """Patches around points (N,), degrees."""
     left, top = patch_origin(*to_utm(longitude, latitude, epsg), epsg)
     lon, lat = np.radians(longitude), np.radians(latitude)
-    # A lattice in space has neither an antimeridian nor poles.
+    # Cells in 3-D space need no special case at the antimeridian or the poles.
     space = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     x, y, z = np.floor(space * (_EARTH_M / CELL_M)).astype(np.int64) + _SIDE // 2
     key = (x * _SIDE + y) * _SIDE + z
@@ -58,7 +58,7 @@ def patches(longitude: Floats, latitude: Floats, epsg: NDArray[np.int32]) -> lis
 
 @dataclass
 class PlacedPatches:
-    """Patches that keep clear of each other."""
+    """Patches of which no two intersect."""
 
     _cells: defaultdict[int, list[Patch]] = field(default_factory=lambda: defaultdict(list))
 
@@ -68,7 +68,7 @@ class PlacedPatches:
         Returns
         -------
         int or None
-            Its position, None when all intersect.
+            Position of the candidate, None when all intersect.
         """
         for position, patch in enumerate(candidates):
             if self._is_clear(patch):
@@ -88,7 +88,7 @@ def intersect(one: Patch, other: Patch) -> bool:
     """Whether two patches share more than an edge."""
     if one.epsg == other.epsg:
         return abs(one.left_m - other.left_m) < PATCH_M and abs(one.top_m - other.top_m) < PATCH_M
-    # Quadrilaterals in degrees: their sides bend by less than a metre between the corners.
+    # As quadrilaterals in degrees: the true sides deviate by less than a metre.
     longitudes, latitudes = patch_corners(
         np.array([one.longitude, other.longitude]),
         np.array([one.latitude, other.latitude]),
@@ -99,7 +99,7 @@ def intersect(one: Patch, other: Patch) -> bool:
 
 
 def _separated(longitudes: Floats, latitudes: Floats) -> bool:
-    """Whether a side of the first of two convex, clockwise polygons (2, 4) parts them."""
+    """Whether a side of the first of two convex, clockwise polygons (2, 4) separates them."""
     x, y = longitudes[0], latitudes[0]
     east, north = np.roll(x, -1) - x, np.roll(y, -1) - y
     outside = (longitudes[1][:, None] - x) * north - (latitudes[1][:, None] - y) * east

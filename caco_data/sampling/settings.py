@@ -58,7 +58,7 @@ class SampleSettings:
         check_limits(self)
         if self.strategy == "uniform" and self.sigma_km is not None:
             raise InputError(
-                "Uniform locations have no sigma", f"--sigma-km {self.sigma_km:g}",
+                "The strategy uniform has no sigma", f"--sigma-km {self.sigma_km:g}",
                 "Omit it, or use --strategy caco",
             )  # fmt: skip
 

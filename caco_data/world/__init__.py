@@ -1,1 +1,1 @@
-"""What is known of the world: cities, land, regions, and files of points and polygons."""
+"""Cities, land, regions, and files of points and polygons."""

@@ -1,7 +1,8 @@
-"""The little of GeoParquet 1.1 that we need, in numpy and pyarrow: points as WKB, and the header.
+"""GeoParquet 1.1 points in numpy and pyarrow: WKB, schema metadata, columns without pandas.
 
-Reading and writing points through geopandas costs a third of a second of imports and pandas'
-copies; the tables that others hand us still go through it (see `vectors`).
+Own code because it pays: benchmarks/bench_world.py, a process that reads and writes 100,000
+locations takes twice as long with geopandas, mostly for imports. Files in other encodings or
+coordinate systems are read with geopandas (`vector_files`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,29 @@ Floats = NDArray[np.float64]
 
 
 def values_of(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
-    """Numbers of a column without nulls; pyarrow's own `to_numpy` would import pandas (0.25 s)."""
+    """Numbers of a column without nulls; pyarrow's `to_numpy` would import pandas (0.25 s)."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return np.from_dlpack(column)
+
+
+def integers_of(table: pa.Table, name: str) -> NDArray[np.int64]:
+    """Column of whole numbers (N,), stored as integers, floats or text.
+
+    Raises
+    ------
+    ValueError
+        When a value is missing or is not a whole number.
+    """
+    column = table[name]
+    if column.null_count:
+        raise ValueError(f"a {name} is missing")
+    if not pa.types.is_integer(column.type):  # the cast imports pyarrow.compute: avoid it
+        try:
+            column = column.cast(pa.int64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ValueError(f"column {name} contains a value that is not an integer") from error
+    return values_of(column).astype(np.int64)
 
 
 def array_of(values: NDArray[Any]) -> pa.Array:
@@ -35,7 +55,7 @@ def array_of(values: NDArray[Any]) -> pa.Array:
     )
 
 
-def words_of(words: NDArray[np.object_]) -> pa.Array:
+def strings_of(words: NDArray[np.object_]) -> pa.Array:
     """Column of strings (N,)."""
     encoded = [word.encode() for word in words]
     offsets = np.cumsum([0, *(len(word) for word in encoded)], dtype=np.int32)
@@ -64,17 +84,17 @@ def decode_points(column: pa.ChunkedArray) -> tuple[Floats, Floats]:
         When a value is missing or is not a little-endian two-dimensional point.
     """
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        raise ValueError(f"a geometry of type {column.type}")
+        raise ValueError(f"the geometry column has type {column.type} instead of binary")
     values = column.combine_chunks()
     width = np.int64 if pa.types.is_large_binary(column.type) else np.int32
     offsets = np.frombuffer(values.buffers()[1], width)[values.offset :][: len(values) + 1]
     if values.null_count or (np.diff(offsets) != WKB_POINT.itemsize).any():
-        raise ValueError("a geometry that is no point")
+        raise ValueError("a geometry is not a point")
     records = np.frombuffer(
         values.buffers()[2] or b"", WKB_POINT, len(values), int(offsets[0]) if len(values) else 0
     )
     if (records["order"] != 1).any() or (records["type"] != 1).any():
-        raise ValueError("a geometry that is no point")
+        raise ValueError("a geometry is not a point")
     return records["x"].astype(np.float64), records["y"].astype(np.float64)
 
 
@@ -99,12 +119,12 @@ def geo_header(
     return json.dumps(header).encode()
 
 
-def is_plain(schema: pa.Schema) -> bool:
-    """Whether a GeoParquet schema's `geometry` column is WKB in longitude and latitude."""
+def is_wkb_lonlat(schema: pa.Schema) -> bool:
+    """Whether a GeoParquet schema has a column `geometry` of WKB in longitude and latitude."""
     try:
         header = json.loads((schema.metadata or {})[b"geo"])
         column = header["columns"]["geometry"]
-        # Without a CRS, GeoParquet means OGC:CRS84, which is EPSG:4326 in this order of axes.
+        # The default CRS of GeoParquet is OGC:CRS84: EPSG:4326 with longitude first.
         identifier = column["crs"]["id"] if "crs" in column else LONGITUDE_LATITUDE[0]
     except (KeyError, ValueError, TypeError):
         return False

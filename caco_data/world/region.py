@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.errors import InputError
-
-#: Metres of a degree of latitude where it is shortest, at the equator (WGS 84).
-DEGREE_M = 110_574.0
+from caco_data.world.geodesy import LATITUDE_DEGREE_MIN_M
 
 _NUMBER = r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*"
 _BOX = re.compile(",".join([_NUMBER] * 4))
@@ -23,21 +21,21 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Region:
-    """Where locations may lie."""
+    """Area in which locations may be placed."""
 
     longitude_min: float = -180.0
     """Degrees."""
     longitude_max: float = 180.0
-    """Degrees, not below `longitude_min`; beyond 180 across the antimeridian."""
+    """Degrees, at least `longitude_min`; above 180 when the region crosses the antimeridian."""
     latitude_min: float = -90.0
     """Degrees."""
     latitude_max: float = 90.0
     """Degrees."""
     shape: Any = None
-    """The region as a shapely geometry within -180..180, or None when it is the whole box."""
+    """Shapely geometry of the region within -180..180, or None when it is the whole box."""
 
     def contains(self, longitude: Floats, latitude: Floats) -> NDArray[np.bool_]:
-        """Whether points (N,) lie in the region; any whole turn of longitude."""
+        """Whether points (N,) are in the region; longitudes may be shifted by multiples of 360."""
         width = self.longitude_max - self.longitude_min
         inside = (longitude - self.longitude_min) % 360.0 <= width
         inside &= (latitude >= self.latitude_min) & (latitude <= self.latitude_max)
@@ -51,11 +49,11 @@ class Region:
     def within_reach(
         self, longitude: Floats, latitude: Floats, reach_m: float
     ) -> NDArray[np.bool_]:
-        """Whether points (N,) may lie within some metres of the region.
+        """Whether points (N,) may be within a distance, metres, of the region.
 
-        Never False for one that does; now and then True for one somewhat further away.
+        Conservative: True for every point within the distance, and for some slightly beyond it.
         """
-        north_deg = reach_m / DEGREE_M
+        north_deg = reach_m / LATITUDE_DEGREE_MIN_M
         highest = np.minimum(np.abs(latitude) + north_deg, 89.9)
         east_deg = north_deg / np.cos(np.radians(highest))
         width = self.longitude_max - self.longitude_min
@@ -66,7 +64,7 @@ class Region:
         if self.shape is not None:
             import shapely
 
-            # A degree of longitude is never longer than one of latitude: east_deg is enough.
+            # east_deg is at least north_deg, so that it bounds the distance in every direction.
             turns = np.array([[-360.0], [0.0], [360.0]])
             points = shapely.points(longitude[near] + turns, np.tile(latitude[near], (3, 1)))
             near[near] = shapely.dwithin(self.shape, points, east_deg[near]).any(axis=0)
@@ -74,7 +72,7 @@ class Region:
 
 
 def parse_region(text: str) -> Region:
-    """Region of four numbers, or of a vector file.
+    """Region from four numbers or from a vector file.
 
     Parameters
     ----------
@@ -89,21 +87,21 @@ def parse_region(text: str) -> Region:
     Raises
     ------
     InputError
-        When the numbers are no box, or the file cannot be used.
+        When the numbers are not a box, or the file cannot be used.
     """
     match = _BOX.fullmatch(text)
     if match is None:
         if not Path(text).exists():
             raise InputError(
                 "Neither a file nor a box", f"--within {text}",
-                "Give a file of polygons, or minlon,minlat,maxlon,maxlat in degrees",
+                "Use a file of polygons, or minlon,minlat,maxlon,maxlat in degrees",
             )  # fmt: skip
         return _region_of_file(text)
     west, south, east, north = (float(number) for number in match.groups())
     if not (abs(west) <= 180 and abs(east) <= 180 and -90 <= south < north <= 90 and west != east):
         raise InputError(
             "The box is not minlon,minlat,maxlon,maxlat in degrees", f"--within {text}",
-            "Give longitudes in -180..180 and latitudes in -90..90, the smaller first "
+            "Use longitudes in -180..180 and latitudes in -90..90, the smaller first "
             "(minlon > maxlon only across the antimeridian)",
         )  # fmt: skip
     return Region(west, east if east > west else east + 360.0, south, north)
@@ -117,7 +115,7 @@ def _region_of_file(path: str) -> Region:
     shape = shapely.union_all(shapely.make_valid(read_polygons(path, "region")))
     shapely.prepare(shape)
     bounds = shapely.bounds(shapely.get_parts(shape))
-    # The narrowest box: it begins where the widest gap between the parts' longitudes ends.
+    # The narrowest box starts where the widest gap between the parts' longitudes ends.
     order = np.argsort(bounds[:, 0])
     starts = bounds[order, 0]
     reached = np.maximum.accumulate(bounds[order, 2])

@@ -1,4 +1,4 @@
-"""Cutting polygons on a regular grid of degrees, once, so that `land` answers fast ever after."""
+"""Cutting of land polygons on a regular grid of degrees, for the look-up in `land`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-#: Cells along a side of the blocks that the cutting starts from: a power of two.
+#: Side of the largest blocks that land is cut into, in cells: a power of two.
 BLOCK_CELLS = 16
 
-#: GeoParquet 1.1, native encoding: plain nested lists, which numpy reads without parsing.
+#: Native encoding of GeoParquet 1.1: nested lists, which numpy reads without parsing.
 POLYGON = pa.list_(pa.list_(pa.struct([("x", pa.float64()), ("y", pa.float64())])))
 LAND_SCHEMA = pa.schema([("cell", pa.int32()), ("span", pa.int16()), ("geometry", POLYGON)])
 
@@ -21,7 +21,7 @@ Geometries = NDArray[np.object_]
 
 
 def subdivide(polygons: Iterable[Any], cell_deg: float) -> pa.Table:
-    """Cut land into pieces that lie in one cell each.
+    """Cut land into pieces of at most one cell, and squares of cells that are all land.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def subdivide(polygons: Iterable[Any], cell_deg: float) -> pa.Table:
     -------
     pyarrow.Table
         `cell`, numbered eastwards, then northwards, from 180 W 90 S; `span`, 0 for a piece of
-        that cell, else the side in cells of a square that is all land and whose south-western
-        cell it is; `geometry`, a polygon. Pieces do not overlap; those of coast cells come
-        first, and both kinds are ordered by cell.
+        that cell, else the side, in cells, of a square of land of which it is the south-western
+        cell; `geometry`, a polygon. Pieces do not overlap; those of coast cells are first, and
+        both kinds are ordered by cell.
     """
     land = shapely.get_parts(shapely.union_all(shapely.make_valid(list(polygons))))
     size = BLOCK_CELLS * cell_deg
@@ -50,7 +50,7 @@ def subdivide(polygons: Iterable[Any], cell_deg: float) -> pa.Table:
     done: list[tuple[NDArray[np.int64], int, Geometries]] = []
     span = BLOCK_CELLS
     while pieces.size:
-        # An exact comparison would miss squares by a rounding; no island is a full square.
+        # The tolerance allows for rounding of the area; no island is that close to a full square.
         whole = shapely.area(pieces) > (span * cell_deg) ** 2 * (1 - 1e-12)
         kept = whole if span > 1 else np.ones_like(whole)
         place = np.round((corner[kept] + [180.0, 90.0]) / cell_deg).astype(np.int64)
@@ -69,7 +69,7 @@ def subdivide(polygons: Iterable[Any], cell_deg: float) -> pa.Table:
 def _clip(
     geometries: Geometries, corner: NDArray[np.float64], size: float
 ) -> tuple[Geometries, NDArray[np.float64]]:
-    """Parts of geometries inside their squares, polygons only."""
+    """Polygonal parts of geometries inside their squares, and the corner of each part's square."""
     squares = shapely.box(corner[:, 0], corner[:, 1], corner[:, 0] + size, corner[:, 1] + size)
     parts, index = shapely.get_parts(shapely.intersection(geometries, squares), return_index=True)
     area = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0)

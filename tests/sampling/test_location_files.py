@@ -1,4 +1,4 @@
-"""The locations table as a file: written, read back, and read from other hands."""
+"""The locations table as a file: written, read back, and read from other tools."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import shapely
 
 from caco_data.errors import InputError
 from caco_data.sampling.location_files import read_locations, write_locations
-from caco_data.sampling.locations import LocationTable, extend, sample
+from caco_data.sampling.locations import LocationTable, extend, sample_locations
 from caco_data.sampling.settings import SampleSettings
 
 FORMATS = ["parquet", "geojson", "gpkg", "csv"]
 
 
 @cache
-def drawn(strategy: str = "caco", seed: int = 1) -> LocationTable:
-    return sample(SampleSettings(seed=seed, strategy=strategy), 50)  # type: ignore[arg-type]
+def sampled(strategy: str = "caco", seed: int = 1) -> LocationTable:
+    return sample_locations(SampleSettings(seed=seed, strategy=strategy), 50)  # type: ignore[arg-type]
 
 
 def plain(**columns: object) -> gpd.GeoDataFrame:
@@ -32,8 +32,8 @@ def plain(**columns: object) -> gpd.GeoDataFrame:
 
 @pytest.mark.parametrize("strategy", ["caco", "uniform"])
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_what_is_written_is_read(tmp_path: Path, suffix: str, strategy: str) -> None:
-    path, table = tmp_path / f"locations.{suffix}", drawn(strategy)
+def test_round_trip(tmp_path: Path, suffix: str, strategy: str) -> None:
+    path, table = tmp_path / f"locations.{suffix}", sampled(strategy)
     write_locations(table, path)
     again = read_locations(path)
     for name in ("location_id", "longitude", "latitude", "utm_epsg"):
@@ -50,53 +50,53 @@ def test_what_is_written_is_read(tmp_path: Path, suffix: str, strategy: str) -> 
 @pytest.mark.parametrize("suffix", ["parquet", "geojson", "gpkg"])
 def test_geopandas_reads_them(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"locations.{suffix}"
-    write_locations(drawn(), path)
+    write_locations(sampled(), path)
     read = gpd.read_parquet if suffix == "parquet" else gpd.read_file
     frame = read(path)
     assert frame.crs.to_epsg() == 4326
-    np.testing.assert_array_equal(frame.geometry.x, drawn().longitude)
-    np.testing.assert_array_equal(frame.geometry.y, drawn().latitude)
-    assert frame["city"].tolist() == drawn().table["city"].to_pylist()
+    np.testing.assert_array_equal(frame.geometry.x, sampled().longitude)
+    np.testing.assert_array_equal(frame.geometry.y, sampled().latitude)
+    assert frame["city"].tolist() == sampled().table["city"].to_pylist()
 
 
 def test_the_same_table_is_the_same_file(tmp_path: Path) -> None:
     for name in ("a.parquet", "b.parquet"):
-        write_locations(sample(SampleSettings(), 30), tmp_path / name)
+        write_locations(sample_locations(SampleSettings(), 30), tmp_path / name)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_other_locations_are_not_overwritten_unasked(tmp_path: Path, suffix: str) -> None:
+def test_other_locations_are_overwritten_only_on_request(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"l.{suffix}"
-    write_locations(drawn(), path)
-    write_locations(drawn(), path)  # the same may be written again
-    with pytest.raises(InputError, match="holds other locations"):
-        write_locations(drawn(seed=2), path)
+    write_locations(sampled(), path)
+    write_locations(sampled(), path)  # the same may be written again
+    with pytest.raises(InputError, match="contains other locations"):
+        write_locations(sampled(seed=2), path)
     assert read_locations(path).metadata["seed"] == 1
-    write_locations(drawn(seed=2), path, overwrite=True)
+    write_locations(sampled(seed=2), path, overwrite=True)
     assert read_locations(path).metadata["seed"] == 2
-    path.write_bytes(b"somebody's diary")
+    path.write_bytes(b"unrelated text")
     with pytest.raises(InputError, match="--overwrite"):
-        write_locations(drawn(), path)
-    assert path.read_bytes() == b"somebody's diary"
+        write_locations(sampled(), path)
+    assert path.read_bytes() == b"unrelated text"
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "l.parquet").mkdir()
     with pytest.raises(OSError):
-        write_locations(drawn(), tmp_path / "l.parquet", overwrite=True)
+        write_locations(sampled(), tmp_path / "l.parquet", overwrite=True)
     assert [file.name for file in tmp_path.iterdir()] == ["l.parquet"]
 
 
 def test_unknown_suffix_and_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"suffix '.txt'"):
-        write_locations(drawn(), tmp_path / "l.txt")
+        write_locations(sampled(), tmp_path / "l.txt")
     with pytest.raises(InputError, match="No such folder"):
-        write_locations(drawn(), tmp_path / "none" / "l.parquet")
+        write_locations(sampled(), tmp_path / "none" / "l.parquet")
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_bare_points_are_numbered_and_given_a_zone(tmp_path: Path, suffix: str) -> None:
+def test_points_without_columns_get_ids_and_zones(tmp_path: Path, suffix: str) -> None:
     path, frame = tmp_path / f"points.{suffix}", plain()
     if suffix == "csv":
         pd.DataFrame({"longitude": frame.geometry.x, "latitude": frame.geometry.y}).to_csv(
@@ -123,7 +123,7 @@ def test_foreign_columns_order_and_projection(tmp_path: Path) -> None:
     assert locations.table["location_id"].to_pylist() == [10, 20, 30]
 
 
-def test_a_zone_of_ones_own_is_kept(tmp_path: Path) -> None:
+def test_an_existing_utm_zone_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "points.parquet"
     plain(utm_epsg=[32632, 32721, 32601]).to_parquet(path)
     assert read_locations(path).utm_epsg.tolist() == [32632, 32721, 32601]
@@ -132,21 +132,19 @@ def test_a_zone_of_ones_own_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (plain(location_id=[1, 2, 2]), "comes twice"),
+        (plain(location_id=[1, 2, 2]), "repeated"),
         (plain(location_id=[1, -2, 2]), "negative"),
-        (plain(location_id=["a", "b", "c"]), "whole numbers"),
-        (plain(location_id=[0.5, 1.0, 2.0]), "whole numbers"),
+        (plain(location_id=["a", "b", "c"]), "not an integer"),
+        (plain(location_id=[0.5, 1.0, 2.0]), "not an integer"),
         (plain(utm_epsg=[4326, 32631, 32631]), "utm_epsg"),
-        (plain().set_geometry([shapely.box(0, 0, 1, 1)] * 3), "no point"),
+        (plain().set_geometry([shapely.box(0, 0, 1, 1)] * 3), "not a point"),
         (plain().set_geometry([shapely.Point(0, 0), shapely.Point(0, 89), shapely.Point(1, 1)]),
-         "row 1 lies at .*no UTM zone"),
-        (plain().iloc[:0], "there is none"),
+         "row 1 is at .*outside the UTM zones"),
+        (plain().iloc[:0], "the file is empty"),
         (plain().set_crs(None, allow_override=True), "no CRS"),
     ],
 )  # fmt: skip
-def test_tables_that_are_no_locations(
-    tmp_path: Path, frame: gpd.GeoDataFrame, message: str
-) -> None:
+def test_invalid_tables(tmp_path: Path, frame: gpd.GeoDataFrame, message: str) -> None:
     path = tmp_path / "foreign.parquet"
     frame.to_parquet(path)
     with pytest.raises(InputError, match=message) as caught:
@@ -154,7 +152,7 @@ def test_tables_that_are_no_locations(
     assert "foreign.parquet" in str(caught.value)
 
 
-def test_files_that_are_no_tables(tmp_path: Path) -> None:
+def test_invalid_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such locations file"):
         read_locations(tmp_path / "none.parquet")
     for suffix in FORMATS:
@@ -168,8 +166,8 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
         read_locations(short)
 
 
-def test_metadata_that_are_no_object_are_none(tmp_path: Path) -> None:
+def test_metadata_that_are_not_an_object_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
-    write_locations(drawn(), path)
+    write_locations(sampled(), path)
     path.with_name("l.csv.json").write_text(json.dumps([1, 2]))
     assert read_locations(path).metadata == {}

@@ -1,4 +1,4 @@
-"""The map: a picture that shows the land and the points, of the world or a part."""
+"""The map: shows land, sea and points, of the world or of a part of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from matplotlib import colors
 from matplotlib.image import imread
 
-from caco_data.sampling.location_map import draw_map
-from caco_data.sampling.locations import sample
+from caco_data.sampling.location_map import plot_map
+from caco_data.sampling.locations import sample_locations
 from caco_data.sampling.settings import SampleSettings
 
 
@@ -27,7 +27,7 @@ def test_map_shows_sea_land_and_points(
     tmp_path: Path, settings: SampleSettings, n: int, landscape: bool | None
 ) -> None:
     path = tmp_path / "map.png"
-    draw_map(sample(settings, n), path)
+    plot_map(sample_locations(settings, n), path)
     picture = (imread(path)[..., :3] * 255).round().astype(int)
     height, width, _ = picture.shape
     assert 1_000 < max(height, width) < 3_000

@@ -1,4 +1,4 @@
-"""The locations table: its columns, its metadata, and drawing it further."""
+"""The locations table: columns, metadata and extension."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyproj import Geod
 from caco_data import __version__
 from caco_data.errors import InputError
 from caco_data.grid import utm_epsg
-from caco_data.sampling.locations import extend, sample
+from caco_data.sampling.locations import extend, sample_locations
 from caco_data.sampling.settings import SampleSettings
 from caco_data.world.cities import load_cities
 
@@ -31,8 +31,8 @@ def cities_file(path: Path) -> str:
     return str(path)
 
 
-def test_columns_tell_of_the_citys_own_row() -> None:
-    locations = sample(SampleSettings(seed=3), 500)
+def test_city_columns_describe_one_city() -> None:
+    locations = sample_locations(SampleSettings(seed=3), 500)
     assert locations.table.column_names == COLUMNS
     assert len(locations) == locations.table.num_rows == 500
     assert locations.location_id.tolist() == list(range(500))
@@ -58,14 +58,14 @@ def test_columns_tell_of_the_citys_own_row() -> None:
 
 
 def test_uniform_has_no_city() -> None:
-    locations = sample(SampleSettings(strategy="uniform"), 5)
+    locations = sample_locations(SampleSettings(strategy="uniform"), 5)
     for name in ("city", "country", "city_population", "city_distance_m"):
         assert locations.table[name].to_pylist() == [None] * 5
     assert locations.table.column_names == COLUMNS
 
 
-def test_metadata_say_how_it_was_drawn() -> None:
-    metadata = sample(SampleSettings(seed=7, within="2,41,3,42"), 3).metadata
+def test_metadata_record_the_settings() -> None:
+    metadata = sample_locations(SampleSettings(seed=7, within="2,41,3,42"), 3).metadata
     assert metadata["software"] == f"caco-data {__version__}"
     assert metadata["seed"] == 7
     assert metadata["n"] == 3
@@ -75,9 +75,9 @@ def test_metadata_say_how_it_was_drawn() -> None:
     assert any("Natural Earth" in notice for notice in metadata["notices"])
 
 
-def test_own_files_are_used_and_need_no_notice(tmp_path: Path) -> None:
+def test_user_files_are_used_without_notice(tmp_path: Path) -> None:
     path = cities_file(tmp_path / "c.gpkg")
-    locations = sample(SampleSettings(cities=path, top_cities=1), 20)
+    locations = sample_locations(SampleSettings(cities=path, top_cities=1), 20)
     assert set(locations.table["city"].to_pylist()) == {"A"}
     assert not any("GeoNames" in notice for notice in locations.metadata["notices"])
 
@@ -87,7 +87,7 @@ def test_own_files_are_used_and_need_no_notice(tmp_path: Path) -> None:
     [SampleSettings(seed=5), SampleSettings(seed=5, no_overlap=True, within="2,41,3,42")],
 )
 def test_extended_tables_begin_with_the_same_rows(settings: SampleSettings) -> None:
-    first = sample(settings, 20)
+    first = sample_locations(settings, 20)
     more = extend(first.metadata, 45)
     assert len(more) == 45
     assert more.table.slice(0, 20).equals(first.table)
@@ -96,9 +96,9 @@ def test_extended_tables_begin_with_the_same_rows(settings: SampleSettings) -> N
 
 def test_extending_needs_the_same_files(tmp_path: Path) -> None:
     path = cities_file(tmp_path / "c.gpkg")
-    first = sample(SampleSettings(cities=path), 10)
+    first = sample_locations(SampleSettings(cities=path), 10)
     Path(path).write_bytes(Path(path).read_bytes() + b"\0")
-    with pytest.raises(InputError, match="The cities file is not the one"):
+    with pytest.raises(InputError, match="The cities file has changed"):
         extend(first.metadata, 20)
     Path(path).unlink()
     with pytest.raises(InputError, match=r"c\.gpkg"):
@@ -106,12 +106,12 @@ def test_extending_needs_the_same_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("metadata", [{}, {"seed": 0, "settings": {"colour": 1}, "inputs": {}}])
-def test_tables_of_others_cannot_be_extended(metadata: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="do not say how they were drawn"):
+def test_tables_without_settings_cannot_be_extended(metadata: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="carry no sampler settings"):
         extend(metadata, 20)
 
 
 @pytest.mark.parametrize("n", [0, -4])
-def test_there_is_no_table_of_no_rows(n: int) -> None:
+def test_number_of_locations_must_be_positive(n: int) -> None:
     with pytest.raises(InputError, match=f"--n {n}"):
-        sample(SampleSettings(), n)
+        sample_locations(SampleSettings(), n)

@@ -20,7 +20,7 @@ def patch_at(longitude: float, latitude: float) -> Patch:
 
 
 def outline(patch: Patch, centre: tuple[float, float]) -> shapely.Polygon:
-    """The patch with densified sides in a plane that is true around `centre`."""
+    """The patch with densified sides in an azimuthal projection around `centre`."""
     side = np.linspace(0, PATCH_M, 50)
     zero, one = np.zeros(50), np.full(50, PATCH_M)
     x = patch.left_m + np.concatenate([side, one, side[::-1], zero])
@@ -47,15 +47,15 @@ def test_intersections_are_exact_across_zones(
         points.append(patch_at((lon + 180) % 360 - 180, lat))
     one, other = points
     shared = outline(one, (meridian, latitude)).intersection(outline(other, (meridian, latitude)))
-    # Straight sides in degrees are off by less than a metre; the snapping has whole 60 m.
+    # Straight sides in degrees deviate by less than a metre; snapped edges differ by 60 m.
     if shared.area > 4 * PATCH_M or shared.is_empty:
         assert intersect(one, other) == (not shared.is_empty)
     assert intersect(one, other) == intersect(other, one)
 
 
 @pytest.mark.parametrize("place", [(2.2, 41.4), (0.001, 60.0), (180.0, -16.5), (10.0, 0.0)])
-def test_placed_patches_keep_apart(place: tuple[float, float]) -> None:
-    """The cells find every pair that comparing all with all finds."""
+def test_placed_patches_do_not_intersect(place: tuple[float, float]) -> None:
+    """The cells find every pair that an exhaustive comparison finds."""
     generator = np.random.default_rng(5)
     placed = PlacedPatches()
     kept: list[Patch] = []
@@ -69,7 +69,7 @@ def test_placed_patches_keep_apart(place: tuple[float, float]) -> None:
     assert 20 < len(kept) < 300
 
 
-def test_first_that_is_clear() -> None:
+def test_first_candidate_without_intersection() -> None:
     placed = PlacedPatches()
     first, far = patch_at(2.2, 41.4), patch_at(2.3, 41.4)
     assert placed.place_first([first]) == 0

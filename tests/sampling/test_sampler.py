@@ -1,10 +1,9 @@
-"""The draw: its distribution, its promise of stable prefixes, and where it may fall."""
+"""The sampler: distribution of the points, stable prefixes, limits of land and region."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -13,23 +12,23 @@ import shapely
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from numpy.random import Philox
 from numpy.typing import NDArray
 from pyproj import Geod
 from scipy.stats import kstest
 
 from caco_data.errors import InputError
-from caco_data.grid import patch_corners, utm_epsg
+from caco_data.grid import LATITUDE_MAX, LATITUDE_MIN, patch_corners, utm_epsg
+from caco_data.sampling.candidates import Points, World
 from caco_data.sampling.overlap import intersect, patches
-from caco_data.sampling.sampler import LATITUDE_MAX, LATITUDE_MIN, Draws, World, draw, random_words
+from caco_data.sampling.sampler import sample_points
 from caco_data.sampling.settings import SampleSettings
 from caco_data.world import land
 from caco_data.world.cities import Cities, load_cities
-from caco_data.world.land import LandMask, load_land, mask_of
+from caco_data.world.land import load_land, mask_of
+from caco_data.world.land_mask import LandMask
 from caco_data.world.region import Region, parse_region
 from caco_data.world.subdivide import subdivide
 
-ORIGINAL = Path("/work/shared/data/land_10m.parquet")
 GEOD = Geod(ellps="WGS84")
 
 
@@ -52,45 +51,31 @@ def world(top: int = 10_000, within: str | None = None) -> World:
     return World(cities.take(near), load_land(), region)
 
 
-def offsets(place: World, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def offsets(place: World, points: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """East and north of the city, metres, by the inverse geodesic."""
-    city = draws["city"]
+    city = points["city"]
     azimuth, _, metres = GEOD.inv(
         place.cities.longitude[city], place.cities.latitude[city],
-        draws["longitude"], draws["latitude"],
+        points["longitude"], points["latitude"],
     )  # fmt: skip
     return metres * np.sin(np.radians(azimuth)), metres * np.cos(np.radians(azimuth))
-
-
-@given(
-    st.integers(0, 2**64 - 1),
-    st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 50_000)), min_size=1, max_size=30,
-             unique=True),
-)  # fmt: skip
-def test_words_are_philoxs_of_their_own_counter(seed: int, pairs: list[tuple[int, int]]) -> None:
-    rows, attempts = (np.array(column) for column in zip(*pairs, strict=True))
-    words = random_words(seed, rows, attempts)
-    key = np.array([seed, 0], dtype=np.uint64)
-    for row, attempt, four in zip(rows, attempts, words, strict=True):
-        counter = np.array([row, attempt, 0, 0], dtype=np.uint64)
-        np.testing.assert_array_equal(four, Philox(key=key, counter=counter).random_raw(4))
 
 
 @pytest.mark.parametrize("latitude", [-54.8, -20.0, 0.0, 30.0, 50.0, 65.0, 67.5, 70.0, 80.0])
 @pytest.mark.parametrize("longitude", [25.0, 180.0])
 def test_offsets_are_an_exact_gaussian_in_metres(longitude: float, latitude: float) -> None:
     place = World(city_at(longitude, latitude), all_land(), Region())
-    draws = draw(SampleSettings(seed=4, sigma_km=5), place, 4_000)
-    east, north = offsets(place, draws)
-    np.testing.assert_allclose(np.hypot(east, north), draws["city_distance_m"], rtol=1e-6)
-    assert kstest(draws["city_distance_m"] / 5_000, "rayleigh").pvalue > 1e-3
-    # Nothing squashed: both axes have the same spread and no common tilt.
+    points = sample_points(SampleSettings(seed=4, sigma_km=5), place, 4_000)
+    east, north = offsets(place, points)
+    np.testing.assert_allclose(np.hypot(east, north), points["city_distance_m"], rtol=1e-6)
+    assert kstest(points["city_distance_m"] / 5_000, "rayleigh").pvalue > 1e-3
+    # Both axes have the same spread and are uncorrelated.
     assert kstest(east / 5_000, "norm").pvalue > 1e-3
     assert kstest(north / 5_000, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(east, north)[0, 1]) < 0.06
 
 
-def test_a_squashed_gaussian_would_be_noticed() -> None:
+def test_the_tests_detect_offsets_in_degrees() -> None:
     """The predecessors' offsets, kilometres over 111 in degrees of both axes, at 65 N."""
     generator = np.random.default_rng(0)
     lon = 25 + generator.normal(0, 5 / 111, 4_000)
@@ -102,87 +87,86 @@ def test_a_squashed_gaussian_would_be_noticed() -> None:
 @pytest.mark.parametrize(("strategy", "sigma_m"), [("caco", 5_000), ("seco", 50_000)])
 def test_sigma_of_the_strategies(strategy: str, sigma_m: float) -> None:
     place = World(city_at(10.0, 50.0), all_land(), Region())
-    draws = draw(SampleSettings(strategy=strategy), place, 4_000)  # type: ignore[arg-type]
-    assert kstest(draws["city_distance_m"] / sigma_m, "rayleigh").pvalue > 1e-3
+    points = sample_points(SampleSettings(strategy=strategy), place, 4_000)  # type: ignore[arg-type]
+    assert kstest(points["city_distance_m"] / sigma_m, "rayleigh").pvalue > 1e-3
 
 
 def test_cities_are_chosen_uniformly() -> None:
-    draws = draw(SampleSettings(), world(), 100_000)
-    assert np.bincount(draws["city"], minlength=10_000).std() == pytest.approx(10**0.5, rel=0.05)
-    # Cities on the coast lose a few: those that the redraws give to the others.
-    assert kstest(draws["city"] / 10_000, "uniform").pvalue > 1e-4
+    points = sample_points(SampleSettings(), world(), 100_000)
+    assert np.bincount(points["city"], minlength=10_000).std() == pytest.approx(10**0.5, rel=0.05)
+    # Coastal cities have slightly fewer: rejected points are placed around other cities.
+    assert kstest(points["city"] / 10_000, "uniform").pvalue > 1e-4
 
 
 def test_uniform_has_equal_area() -> None:
     place = World(city_at(0, 0), all_land(), Region())
-    draws = draw(SampleSettings(strategy="uniform"), place, 20_000)
+    points = sample_points(SampleSettings(strategy="uniform"), place, 20_000)
     south, north = np.sin(np.radians([LATITUDE_MIN, LATITUDE_MAX]))
-    height = (np.sin(np.radians(draws["latitude"])) - south) / (north - south)
+    height = (np.sin(np.radians(points["latitude"])) - south) / (north - south)
     assert kstest(height, "uniform").pvalue > 1e-3
-    assert kstest((draws["longitude"] + 180) / 360, "uniform").pvalue > 1e-3
-    assert (draws["city"] == -1).all()
+    assert kstest((points["longitude"] + 180) / 360, "uniform").pvalue > 1e-3
+    assert (points["city"] == -1).all()
 
 
 @pytest.mark.parametrize("strategy", ["caco", "seco", "uniform"])
 def test_every_patch_touches_land(strategy: str) -> None:
-    draws = draw(SampleSettings(strategy=strategy), world(), 4_000)  # type: ignore[arg-type]
-    lon, lat = draws["longitude"], draws["latitude"]
+    points = sample_points(SampleSettings(strategy=strategy), world(), 4_000)  # type: ignore[arg-type]
+    lon, lat = points["longitude"], points["latitude"]
     lons, lats = patch_corners(lon, lat, utm_epsg(lon, lat))
-    path = ORIGINAL if ORIGINAL.exists() else land.BUNDLED
-    shapes = gpd.read_parquet(path).geometry.values
+    shapes = gpd.read_parquet(land.BUNDLED).geometry.values
     touching: set[int] = set()
     for turn in (-360.0, 0.0, 360.0):
         moved = shapely.STRtree(shapely.polygons(np.stack([lons + turn, lats], axis=-1)))
         touching |= set(moved.query(shapes, predicate="intersects")[1].tolist())
     assert touching == set(range(4_000))
     if strategy == "seco":
-        assert (draws["redraws"] > 0).any()
+        assert (points["redraws"] > 0).any()
 
 
-def test_patches_at_sea_are_drawn_again_and_no_others() -> None:
-    """Off a straight coast: points up to half a patch off the shore stay."""
+def test_only_patches_at_sea_are_rejected() -> None:
+    """On a straight coast, points up to half a patch off the shore are accepted."""
     shore = mask_of(subdivide([shapely.box(-20, -20, 0, 20)], 0.25), 0.25)
     place = World(city_at(0.0, 0.0), shore, Region())
-    draws = draw(SampleSettings(seed=2), place, 5_000)
-    east, _ = offsets(place, draws)
+    points = sample_points(SampleSettings(seed=2), place, 5_000)
+    east, _ = offsets(place, points)
     assert 1_250 < east.max() < 1_350  # half a patch and at most 30 m of snapping
     assert (east > 0).mean() > 0.1
-    free = draw(SampleSettings(seed=2), replace(place, land=all_land()), 5_000)
-    first = draws["redraws"] == 0
-    np.testing.assert_array_equal(draws[first], free[first])
-    assert offsets(place, free[~first])[0].min() > 1_290  # only patches at sea were refused
+    free = sample_points(SampleSettings(seed=2), replace(place, land=all_land()), 5_000)
+    first = points["redraws"] == 0
+    np.testing.assert_array_equal(points[first], free[first])
+    assert offsets(place, free[~first])[0].min() > 1_290  # only patches at sea were rejected
 
 
 @pytest.mark.parametrize("longitude", [179.99, -180.0, 180.0, -179.99])
 def test_across_the_antimeridian(longitude: float) -> None:
     place = World(city_at(longitude, -16.5), all_land(), Region())
-    draws = draw(SampleSettings(), place, 500)
-    assert (abs(draws["longitude"]) <= 180).all()
-    assert (draws["longitude"] > 0).any()
-    assert (draws["longitude"] < 0).any()
-    assert np.hypot(*offsets(place, draws)).max() < 25_000
+    points = sample_points(SampleSettings(), place, 500)
+    assert (abs(points["longitude"]) <= 180).all()
+    assert (points["longitude"] > 0).any()
+    assert (points["longitude"] < 0).any()
+    assert np.hypot(*offsets(place, points)).max() < 25_000
 
 
-def test_a_patch_across_the_antimeridian_finds_the_land_on_the_other_side() -> None:
+def test_land_on_the_other_side_of_the_antimeridian() -> None:
     islet = mask_of(subdivide([shapely.box(-180, 10, -179.99, 10.01)], 0.25), 0.25)
     place = World(city_at(179.995, 10.005), islet, Region())
-    draws = draw(SampleSettings(sigma_km=0.5), place, 200)
-    assert (draws["longitude"] > 0).sum() > 50
+    points = sample_points(SampleSettings(sigma_km=0.5), place, 200)
+    assert (points["longitude"] > 0).sum() > 50
 
 
 @pytest.mark.parametrize("latitude", [83.99, -79.99])
-def test_latitudes_end_where_utm_ends(latitude: float) -> None:
+def test_latitudes_are_limited_to_utm(latitude: float) -> None:
     place = World(city_at(20.0, latitude), all_land(), Region())
-    draws = draw(SampleSettings(), place, 500)
-    assert draws["latitude"].max() <= LATITUDE_MAX
-    assert draws["latitude"].min() >= LATITUDE_MIN
-    assert (draws["redraws"] > 0).any()
+    points = sample_points(SampleSettings(), place, 500)
+    assert points["latitude"].max() <= LATITUDE_MAX
+    assert points["latitude"].min() >= LATITUDE_MIN
+    assert (points["redraws"] > 0).any()
 
 
 @pytest.mark.parametrize("latitude", [90.0, -90.0])
-def test_a_city_at_a_pole_has_no_room(latitude: float) -> None:
-    with pytest.raises(InputError, match="No room found: 0 of"):
-        draw(SampleSettings(), World(city_at(0.0, latitude), all_land(), Region()), 20)
+def test_a_city_at_a_pole_is_an_error(latitude: float) -> None:
+    with pytest.raises(InputError, match="only 0 of the last"):
+        sample_points(SampleSettings(), World(city_at(0.0, latitude), all_land(), Region()), 20)
 
 
 @given(
@@ -203,8 +187,8 @@ def test_a_longer_table_begins_with_the_shorter(
         within=within,
         no_overlap=no_overlap,
     )
-    shorter = draw(chosen, world(within=within), few)
-    longer = draw(chosen, world(within=within), many)
+    shorter = sample_points(chosen, world(within=within), few)
+    longer = sample_points(chosen, world(within=within), many)
     assert longer[:few].tobytes() == shorter.tobytes()
     assert shorter.size == few
     assert longer.size == many
@@ -214,53 +198,53 @@ def test_a_longer_table_begins_with_the_shorter(
 def test_prefix_across_the_chunks(no_overlap: bool) -> None:
     chosen = SampleSettings(seed=9, no_overlap=no_overlap)
     few, many = (1_030, 2_100) if no_overlap else (16_390, 33_000)
-    longer = draw(chosen, world(), many)
-    np.testing.assert_array_equal(longer[:few], draw(chosen, world(), few))
-    assert np.unique(longer["longitude"]).size == many  # no row repeats another's numbers
+    longer = sample_points(chosen, world(), many)
+    np.testing.assert_array_equal(longer[:few], sample_points(chosen, world(), few))
+    assert np.unique(longer["longitude"]).size == many  # no row repeats the numbers of another
 
 
-def test_other_seeds_draw_other_points() -> None:
-    one, other = (draw(SampleSettings(seed=seed), world(), 100) for seed in (1, 2))
+def test_other_seeds_give_other_points() -> None:
+    one, other = (sample_points(SampleSettings(seed=seed), world(), 100) for seed in (1, 2))
     assert not np.isin(one["longitude"], other["longitude"]).any()
 
 
 @pytest.mark.parametrize("within", ["2,41,2.6,41.7", "5.5,58,6.5,62"])
-def test_no_overlap_compared_all_with_all(within: str) -> None:
+def test_no_pair_of_patches_overlaps(within: str) -> None:
     place = world(34_006, within)
     n = 60
-    draws = draw(SampleSettings(no_overlap=True, within=within), place, n)
-    lon, lat = draws["longitude"], draws["latitude"]
+    points = sample_points(SampleSettings(no_overlap=True, within=within), place, n)
+    lon, lat = points["longitude"], points["latitude"]
     there = patches(lon, lat, utm_epsg(lon, lat))
     assert not any(intersect(there[i], there[j]) for i in range(n) for j in range(i))
-    # A row that met nothing on the way is the one drawn without the rule.
-    free = draw(SampleSettings(within=within), place, n)
-    same = draws["redraws"] == free["redraws"]
-    np.testing.assert_array_equal(draws[same], free[same])
+    # A row without a conflict is the same as without the rule.
+    free = sample_points(SampleSettings(within=within), place, n)
+    same = points["redraws"] == free["redraws"]
+    np.testing.assert_array_equal(points[same], free[same])
     assert same.any()
-    assert (draws["redraws"][~same] > free["redraws"][~same]).all()
+    assert (points["redraws"][~same] > free["redraws"][~same]).all()
 
 
 @pytest.mark.parametrize("strategy", ["caco", "uniform"])
-def test_points_lie_within_the_region(strategy: str) -> None:
+def test_points_are_within_the_region(strategy: str) -> None:
     within = "170,-50,-170,-10"
-    draws = draw(
+    points = sample_points(
         SampleSettings(strategy=strategy, within=within),  # type: ignore[arg-type]
         world(within=within),
         300,
     )
-    assert ((draws["longitude"] >= 170) | (draws["longitude"] <= -170)).all()
-    assert ((draws["latitude"] >= -50) & (draws["latitude"] <= -10)).all()
+    assert ((points["longitude"] >= 170) | (points["longitude"] <= -170)).all()
+    assert ((points["latitude"] >= -50) & (points["latitude"] <= -10)).all()
 
 
-def test_no_room_is_an_error_and_not_a_loop() -> None:
+def test_too_few_usable_points_are_an_error() -> None:
     sea = "-40,20,-35,22"
-    with pytest.raises(InputError, match=r"No city can reach the region.*--within -40,20,-35,22"):
-        draw(SampleSettings(within=sea), world(within=sea), 5)
-    with pytest.raises(InputError, match=r"No room found: 0 of .*Enlarge the region"):
-        draw(SampleSettings(strategy="uniform", within=sea), world(within=sea), 5)
+    with pytest.raises(InputError, match=r"No city is near the region.*--within -40,20,-35,22"):
+        sample_points(SampleSettings(within=sea), world(within=sea), 5)
+    with pytest.raises(InputError, match=r"only 0 of the last .*Enlarge the region"):
+        sample_points(SampleSettings(strategy="uniform", within=sea), world(within=sea), 5)
     tight = "2.1,41.35,2.16,41.4"
-    with pytest.raises(InputError, match=r"No room found.*leave out --no-overlap"):
-        draw(SampleSettings(within=tight, no_overlap=True), world(within=tight), 50)
+    with pytest.raises(InputError, match=r"Could not place enough.*leave out --no-overlap"):
+        sample_points(SampleSettings(within=tight, no_overlap=True), world(within=tight), 50)
 
 
 @pytest.mark.parametrize(
@@ -277,6 +261,6 @@ def test_no_room_is_an_error_and_not_a_loop() -> None:
         ({"top_cities": 0}, "--top-cities 0"),
     ],
 )
-def test_settings_that_cannot_be(bad: dict[str, object], message: str) -> None:
+def test_invalid_settings(bad: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         SampleSettings(**bad)  # type: ignore[arg-type]

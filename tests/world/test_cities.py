@@ -1,4 +1,4 @@
-"""The bundled city table, and tables of the user's own in every format."""
+"""The bundled city table, and user-supplied tables in every format."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_bundled_cities_are_geonames() -> None:
 
 
 @pytest.mark.parametrize("name", ["c.parquet", "c.geojson", "c.gpkg", "c.shp", "c.csv", "m.gpkg"])
-def test_own_cities_in_every_format(tmp_path: Path, name: str) -> None:
+def test_user_cities_in_every_format(tmp_path: Path, name: str) -> None:
     path, table = tmp_path / name, frame()
     if name.endswith("csv"):
         flat = pd.DataFrame(table.drop(columns="geometry"))
@@ -71,12 +71,12 @@ def test_country_and_id_may_be_missing(tmp_path: Path) -> None:
     [
         (lambda table: table.drop(columns="population"), "no column population"),
         (lambda table: table.drop(columns="name"), "no column name"),
-        (lambda table: table.assign(population=["a", "b", "c", "d"]), "cannot be used"),
+        (lambda table: table.assign(population=["a", "b", "c", "d"]), "Cannot use"),
         (lambda table: table.assign(population=[1.0, np.nan, 2.0, 3.0]), "population is missing"),
-        (lambda table: table.set_geometry(table.buffer(1)), "no point"),
+        (lambda table: table.set_geometry(table.buffer(1)), "not a point"),
         (lambda table: table.set_geometry(table.translate(0, 90)), "row 0 has no longitude"),
         (lambda table: table.set_crs(None, allow_override=True), "no CRS"),
-        (lambda table: table.iloc[:0], "holds nothing"),
+        (lambda table: table.iloc[:0], "is empty"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Geometry is in a geographic CRS")
@@ -88,7 +88,7 @@ def test_unusable_cities(tmp_path: Path, change: object, message: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_files_that_are_no_cities(tmp_path: Path) -> None:
+def test_invalid_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such city file"):
         load_cities(tmp_path / "none.parquet")
     for name in ("c.parquet", "c.geojson", "c.csv"):

@@ -1,7 +1,8 @@
-"""The land mask against shapely on whole polygons that were never cut."""
+"""The land mask compared with shapely on the uncut polygons."""
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from caco_data.errors import InputError
 from caco_data.world import cities, land
-from caco_data.world.land import LandMask, load_land, mask_of, rings_near
+from caco_data.world.land import load_land, mask_of, rings_near
+from caco_data.world.land_mask import LandMask
 from caco_data.world.subdivide import subdivide
 
-ORIGINAL = Path("/work/shared/data/land_10m.parquet")
+#: Natural Earth polygons; set LAND_10M to the uncut file to test the bundled pieces against it.
+NATURAL_EARTH = Path(os.environ.get("LAND_10M", land.BUNDLED))
 
 #: A continent with a lake and an island in the lake, a triangle at the antimeridian, and one that
 #: overlaps the continent.
@@ -42,10 +45,8 @@ def small_mask(cell_deg: float) -> LandMask:
 
 
 @cache
-def original() -> NDArray[Any]:
-    """Natural Earth as it was bundled: the uncut polygons where they are at hand."""
-    path = ORIGINAL if ORIGINAL.exists() else land.BUNDLED
-    return np.asarray(gpd.read_parquet(path).geometry.values)
+def natural_earth() -> NDArray[Any]:
+    return np.asarray(gpd.read_parquet(NATURAL_EARTH).geometry.values)
 
 
 def quads(longitude: NDArray[Any], latitude: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -76,7 +77,7 @@ def _shapes(table: Any) -> list[Any]:
 
 
 @given(st.floats(-10, 16), st.floats(-8, 16), st.sampled_from([0.25, 0.5, 1.0]))
-def test_contains_is_shapelys(longitude: float, latitude: float, cell_deg: float) -> None:
+def test_contains_agrees_with_shapely(longitude: float, latitude: float, cell_deg: float) -> None:
     point = shapely.Point(longitude, latitude)
     if WHOLE.boundary.distance(point) > 1e-9:
         assert small_mask(cell_deg).contains(longitude, latitude)[0] == WHOLE.contains(point)
@@ -93,7 +94,7 @@ def test_touches_finds_every_shore(longitude: float, latitude: float, cell_deg: 
         assert meets == (gap == 0)
 
 
-def test_natural_earth_is_kept_to_the_last_corner() -> None:
+def test_bundled_land_agrees_with_shapely() -> None:
     generator = np.random.default_rng(3)
     near = cities.load_cities(top=4000)
     longitude = np.concatenate(
@@ -104,16 +105,16 @@ def test_natural_earth_is_kept_to_the_last_corner() -> None:
     )
     mask = load_land()
     points = shapely.STRtree(shapely.points(longitude, latitude))
-    found = points.query(original(), predicate="intersects")[1]
+    found = points.query(natural_earth(), predicate="intersects")[1]
     expected = np.isin(np.arange(7000), found)
     np.testing.assert_array_equal(mask.contains(longitude, latitude), expected)
 
     lons, lats = quads(longitude, latitude)
     patches = shapely.STRtree(shapely.polygons(np.stack([lons, lats], axis=-1)))
-    found = patches.query(original(), predicate="intersects")[1]
+    found = patches.query(natural_earth(), predicate="intersects")[1]
     meets = mask.touches(lons, lats) | mask.contains(longitude, latitude)
     np.testing.assert_array_equal(meets, np.isin(np.arange(7000), found))
-    assert (meets & ~expected).sum() > 20  # patches whose middle is at sea were among them
+    assert (meets & ~expected).sum() > 20  # some patches have their centre at sea
 
 
 def test_antimeridian_and_poles() -> None:
@@ -132,7 +133,7 @@ def test_antimeridian_and_poles() -> None:
     [(2.0, 41.2, 2.4, 41.6), (4.0, -2.0, 6.5, 1.0), (177.0, -19.0, 181.0, -15.0),
      (-183.0, -19.0, -179.0, -15.0), (177.0, -19.0, -179.0, -15.0)],
 )  # fmt: skip
-def test_rings_near_say_by_even_odd_what_contains_says(box: tuple[float, ...]) -> None:
+def test_even_odd_rule_of_rings_near_agrees_with_contains(box: tuple[float, ...]) -> None:
     west, south, east, north = box
     east = east + 360 if east < west else east
     x, y = np.meshgrid(np.linspace(west, east, 71)[:-1] + 1e-4, np.linspace(south, north, 61)[:-1])
@@ -145,11 +146,11 @@ def test_rings_near_say_by_even_odd_what_contains_says(box: tuple[float, ...]) -
     assert 0 < odd.sum() < odd.size
 
 
-def test_rings_of_the_open_sea_are_none() -> None:
+def test_no_rings_in_the_open_sea() -> None:
     assert rings_near(-30.0, 30.0, -29.0, 31.0) == []
 
 
-def test_land_of_the_users_own(tmp_path: Path) -> None:
+def test_user_land(tmp_path: Path) -> None:
     path = tmp_path / "land.gpkg"
     gpd.GeoDataFrame(geometry=SHAPES[:2], crs=4326).to_crs(3857).to_file(path)
     mask = load_land(path)
@@ -164,13 +165,13 @@ def test_unusable_land(tmp_path: Path) -> None:
         load_land(tmp_path / "none.gpkg")
     points = tmp_path / "points.geojson"
     gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)], crs=4326).to_file(points)
-    with pytest.raises(InputError, match="holds no polygon"):
+    with pytest.raises(InputError, match="contains no polygons"):
         load_land(points)
     bare = tmp_path / "bare.parquet"
     gpd.GeoDataFrame(geometry=SHAPES, crs=None).to_parquet(bare)
     with pytest.raises(InputError, match="no CRS"):
         load_land(bare)
     rubbish = tmp_path / "rubbish.gpkg"
-    rubbish.write_bytes(b"nothing of the kind")
+    rubbish.write_bytes(b"not a vector file")
     with pytest.raises(InputError, match="Cannot read the land file"):
         load_land(rubbish)

@@ -29,7 +29,7 @@ def test_box_across_the_antimeridian() -> None:
 
 
 @pytest.mark.parametrize("text", ["10,20,30,95", "10,30,20,20", "10,20,10,30", "190,0,200,10"])
-def test_boxes_that_are_none(text: str) -> None:
+def test_invalid_boxes(text: str) -> None:
     with pytest.raises(InputError, match="The box is not"):
         parse_region(text)
 
@@ -51,8 +51,8 @@ def test_file_across_the_antimeridian_has_a_narrow_box(tmp_path: Path) -> None:
 
 
 @given(st.floats(-180, 180), st.floats(-60, 70), st.sampled_from(["box", "file"]))
-def test_reach_never_misses(longitude: float, latitude: float, kind: str) -> None:
-    """Whatever lies within 30 km of the region is within reach of it."""
+def test_reach_is_conservative(longitude: float, latitude: float, kind: str) -> None:
+    """Every point within 30 km of the region is within reach."""
     region = _REGIONS[kind]
     geod = Geod(ellps="WGS84")
     azimuths = np.arange(0.0, 360.0, 30.0)
@@ -74,7 +74,7 @@ def _file_region(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["box", "file"])
-def test_reach_leaves_out_the_rest(kind: str) -> None:
+def test_reach_excludes_distant_points(kind: str) -> None:
     region = _REGIONS[kind]
     near = region.within_reach(np.array([0.0, 149.9, -119.9, 148.0]), np.full(4, 0.0), 30_000.0)
     assert near.tolist() == [False, True, True, False]

@@ -27,6 +27,7 @@ from caco_data.grid import (
 )
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import Footprint, Grid, Scene
+from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M, LONGITUDE_DEGREE_M
 
 from .climate import cloud_pct
 from .noise import uniform
@@ -41,7 +42,6 @@ ORBITS = 143
 REVISIT_DAYS = 5
 #: Half of the 290 km swath.
 HALF_SWATH_M = 145_000
-METRES_A_DEGREE = 111_320.0
 #: Degrees of longitude by which a descending track moves west for a degree of latitude southwards.
 TRACK_SLOPE = 0.22
 
@@ -115,7 +115,7 @@ def tiles_over(longitude: float, latitude: float, half_m: float) -> list[MgrsTil
 
     Every zone that comes near has its own tiles, so that near a border both zones' are listed.
     """
-    near = TILE_M / METRES_A_DEGREE
+    near = TILE_M / LONGITUDE_DEGREE_M
     lon = longitude + np.array([-1, 0, 1]) * near / np.cos(np.radians(latitude))
     lat = np.clip(latitude + np.array([-1, 0, 1]) * near, -LATITUDE_MAX, LATITUDE_MAX)
     found = []
@@ -153,7 +153,7 @@ def swath_edges(orbit: int, latitude: float) -> tuple[float, float]:
 
     Compare with `along_track`; the width is constant over a tile.
     """
-    half = HALF_SWATH_M / (METRES_A_DEGREE * float(np.cos(np.radians(latitude))))
+    half = HALF_SWATH_M / (LONGITUDE_DEGREE_M * float(np.cos(np.radians(latitude))))
     middle = orbit * 360.0 / ORBITS - 180.0
     return middle - half, middle + half
 
@@ -251,7 +251,9 @@ def _scenes(seed: int, tile: MgrsTile, orbit: int, year: int) -> tuple[Scene, ..
     longitude, latitude = centre(tile)
     # 10:30 mean solar time at the node; a descending pass runs 6.4 km/s southwards.
     hours = (10.5 - (orbit * 360.0 / ORBITS - 180.0) / 15.0) % 24.0
-    overpass = timedelta(seconds=round(hours * 3600 - latitude * METRES_A_DEGREE / 6400) % 86_400)
+    overpass = timedelta(
+        seconds=round(hours * 3600 - latitude * LONGITUDE_DEGREE_M / 6400) % 86_400
+    )
     cloudiness = cloud_pct(seed, longitude, latitude, days).tolist()
     delays = (7 + uniform(seed, days, orbit) * 20).astype(int).tolist()
     scenes = []
@@ -305,7 +307,7 @@ def _tile_named(name: str) -> MgrsTile | None:
     column = _LETTERS.find(name[3]) - (zone - 1) % 3 * 8 + 1
     row = _LETTERS.find(name[4]) - 5 * (1 - zone % 2) + 1
     # Row letters come back every 2,000 km, bands of latitude are half as high.
-    middle = ((_BANDS.index(band) + 0.5) * 8 - 80) * 110.6 / 100
+    middle = ((_BANDS.index(band) + 0.5) * 8 - 80) * LATITUDE_DEGREE_MEAN_M / SQUARE_M
     row += 20 * round((middle - row) / 20)
     for candidate in (row, row - 20, row + 20):
         tile = MgrsTile(epsg, column, candidate)

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.sentinel2 import PIXEL_M
+from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M
 
 from .climate import dryness
 from .frame import Frame
 from .noise import Field
 from .parcels import Parcels, parcels
-
-METRES_A_DEGREE = 110_900.0
 
 Classes = NDArray[np.uint8]
 
@@ -33,7 +32,7 @@ class Layers:
         """Coarser texture, unit variance."""
         self.region = frame.fractal(84, (2600, 900, 330), 0.7)
         """Kilometres-wide variation, unit variance."""
-        degrees = np.abs(frame.coordinates()[1]) * (PIXEL_M / METRES_A_DEGREE)  # (H, 1)
+        degrees = np.abs(frame.coordinates()[1]) * (PIXEL_M / LATITUDE_DEGREE_MEAN_M)  # (H, 1)
         self.latitude: Field = degrees.astype(np.float32)
         """Distance from the equator, degrees, (H, 1)."""
         dry = 0.08 + _climate(frame, epsg) + 0.16 * frame.fractal(85, (2500, 800), 0.6)
@@ -67,10 +66,10 @@ def _climate(frame: Frame, epsg: int) -> Field:
     """Dryness of the climate, (H, W), a value a block."""
     x, y = (axis.ravel() // CLIMATE_PX for axis in frame.coordinates())
     metres = CLIMATE_PX * PIXEL_M
-    latitude = -(y + 0.5) * metres / METRES_A_DEGREE
+    latitude = -(y + 0.5) * metres / LATITUDE_DEGREE_MEAN_M
     east = (x + 0.5) * metres - 500_000
     meridian = 6.0 * (epsg % 100) - 183.0
     columns, column = np.unique(east, return_inverse=True)
     rows, row = np.unique(latitude, return_inverse=True)
-    longitude = meridian + columns / (METRES_A_DEGREE * np.cos(np.radians(rows[:, None])))
+    longitude = meridian + columns / (LATITUDE_DEGREE_MEAN_M * np.cos(np.radians(rows[:, None])))
     return dryness(longitude, rows[:, None]).astype(np.float32)[row][:, column]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.sentinel2 import ALL_BANDS, BAND_PIXEL_M, PIXEL_M
+from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M
 
 from .ground import MARGIN_PX, Ground
 from .land_cover import Cover
@@ -151,7 +152,7 @@ def _plants(ground: Ground, look: Look, view: View) -> Field:
     shift = ground.phase * np.float32(34) + np.float32(view.northern_day - 17 + weather)
     index = np.clip(shift, 0, DAYS - 1).astype(np.intp) + kinds.astype(np.intp) * DAYS
     seasonal = temperate.ravel().take(index)
-    rows = np.abs(ground.frame.coordinates()[1]) * (10 / 110_900)
+    rows = np.abs(ground.frame.coordinates()[1]) * (PIXEL_M / LATITUDE_DEGREE_MEAN_M)
     torrid = np.clip((26 - rows) / 14, 0, 1).astype(np.float32)  # (H, 1)
     if torrid.max() > 0:
         seasonal += torrid * (tropical.ravel().take(index) - seasonal)

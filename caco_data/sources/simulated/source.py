@@ -36,6 +36,7 @@ from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.noise import mix
 from caco_data.sources.simulated.render import View, band, cloud_score, look_of, scenery, scl
 from caco_data.types import Footprint, Grid, Period, Scene, Truth
+from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
 #: Places kept, about 4 MB each: every tile of a location wants the same one, and as many locations
 #: are under way as a process has requests in flight (40 by default).
@@ -59,7 +60,7 @@ class SimulatedSource:
         latitude = float(np.mean(footprint.latitudes))
         high = np.ptp(footprint.latitudes) / 2
         wide = np.ptp(footprint.longitudes) / 2 * np.cos(np.radians(latitude))
-        half_m = float(max(high, wide)) * 111_320 + 100
+        half_m = float(max(high, wide)) * LONGITUDE_DEGREE_M + 100
         with self._limiter.request():
             return [
                 scene

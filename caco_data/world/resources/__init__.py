@@ -1,1 +1,1 @@
-"""Bundled cities and land polygons; NOTICE.md names their sources."""
+"""Bundled cities and land polygons; NOTICE.md states their sources and licences."""
