@@ -125,10 +125,8 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A fifth of a period, in which one tile is wanted."""
+    """One of five equal parts of a period; it gets one tile."""
 
-    period: PeriodName
-    """The period it is cut from."""
     t: int
     """0..4, position in the stack."""
     start: datetime
@@ -136,17 +134,28 @@ class Slot:
     end: datetime
     """First instant after, UTC."""
     candidates: tuple[Scene, ...]
-    """The scenes to try, best first."""
+    """Scenes of the slot in order of cloud cover, tried first."""
+    fallback: tuple[Scene, ...]
+    """Scenes of the slot and its neighbours in order of cloud cover, tried next."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodPlan:
+    """The scenes to try for one period."""
+
+    period: Period
+    slots: tuple[Slot, ...]
+    """The period's five slots by `t`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which scenes for which location: five slots of each period."""
+    """The scenes to try for one location."""
 
     location: Location
     grid: Grid
-    slots: tuple[Slot, ...]
-    """Early slots by `t`, then late slots by `t`."""
+    early: PeriodPlan
+    late: PeriodPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +199,9 @@ class Rejection:
 
     location_id: int
     reason: str
-    """A word or two, the same for every such case: `too cloudy`, `no scenes`, ..."""
+    """Short reason code: `too cloudy`, `no scenes`, ..."""
     detail: str
-    """The slot, the counts, the server's own words."""
+    """Slot, counts, error message of the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +217,11 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a location."""
+    """Result of fetching one location: its stacks, or its rejection."""
 
     location_id: int
     part: bytes | None
-    """Its stacks as a shard of one location, or None when it was rejected."""
+    """Its stacks as a shard of one location; None when it was rejected."""
     rejection: Rejection | None
     truth: Truth | None
-    """What the source knows of the location, when it is simulated."""
+    """Ground truth of the location; None unless the source is simulated."""
