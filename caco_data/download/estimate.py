@@ -1,4 +1,4 @@
-"""What a download will take: requests, bytes and hours, known before the first request."""
+"""Estimate of the requests, bytes and hours of a download, before the first request."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from caco_data.download.settings import FetchSettings
 from caco_data.sentinel2 import PIXEL_M, SCL_PIXEL_M
 from caco_data.types import PATCH_PX, PERIODS, TILES
 
-#: Candidates read for an accepted tile, clouds included: 300 locations of the simulated archive
-#: took 1.05 with the default settings. Cloudier regions take more.
+#: Candidates read per accepted tile, including cloudy ones: 1.05 for 300 locations of the simulated
+#: archive with the default settings; more in cloudier regions.
 CANDIDATES = 1.05
-#: Seconds Earth Engine takes for such a request; its guide promises none, users report 0.5 to 2.
+#: Seconds per request to Earth Engine; its guide states none, users report 0.5 to 2.
 LATENCY_S = 1.0
-#: Bytes of a listing, compressed on its way.
+#: Bytes of a compressed listing.
 _LISTING_NBYTES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a download will take."""
+    """Requests, bytes and hours of a download."""
 
     locations: int
     """Locations to fetch."""
     least_requests: int
-    """When every first candidate is clear."""
+    """Requests when every first candidate is clear."""
     requests: int
-    """As clouds usually have it."""
+    """Requests with typical clouds."""
     received_nbytes: int
-    """Bytes of answers, before their compression."""
+    """Bytes of the answers before compression."""
     disk_nbytes: int
-    """Bytes of the shards; at most, with `--compress zstd`."""
+    """Bytes of the shards; an upper bound with `--compress zstd`."""
     shards: int
     least_hours: float
-    """At the cap on requests a second, 0 without one."""
+    """Hours at the cap on requests per second, 0 without one."""
     hours: float
-    """At both caps, when answers take `LATENCY_S`."""
+    """Hours at both caps, when a request takes `LATENCY_S`."""
 
 
 def estimate(
@@ -53,9 +53,9 @@ def estimate(
     locations : int
         Locations to fetch.
     settings : FetchSettings
-        What is fetched of each.
+        Bands and cloud mask.
     locations_per_shard, concurrency, requests_per_second
-        As `caco_data.download.run` takes them.
+        As in `DownloadSettings` and `ClusterSettings`.
     """
     tiles = TILES * len(PERIODS)
     of_tile = 2 if settings.scenes.cloud_mask == "cs+" else 1
@@ -77,7 +77,7 @@ def estimate(
 
 
 def tile_nbytes(settings: FetchSettings) -> int:
-    """Bytes of a tile's arrays in a shard: each band at its native pixel, and the classes."""
+    """Bytes of a tile's arrays in a shard: bands at their native pixel size, and the SCL."""
     item = 1 if settings.dtype == "uint8" else 2
     native = sum(
         len(bands) * (PATCH_PX * PIXEL_M // side) ** 2

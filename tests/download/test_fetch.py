@@ -36,7 +36,7 @@ def test_a_location_becomes_a_part_with_its_truth() -> None:
     assert [row["t"] for row in record.rows] == [0, 1, 2, 3, 4] * 2
     # 2 listings and 10 tiles: every first candidate is clear
     nbytes = 10 * 4 * 264 * 264 * 2
-    assert limiter.pulse().counts == Counts(requests=12, nbytes=nbytes, tiles=10)
+    assert limiter.status().counts == Counts(requests=12, nbytes=nbytes, tiles=10)
     grid = patch_grid(locations(1)[0])
     b4 = decode(record.arrays["early.npy"], ".npy")[0, 0]
     assert b4[0, 0] == 1 + ((grid.left_m // 10) * 3 + (grid.top_m // 10) * 5 + 3000) % 9999
@@ -49,8 +49,8 @@ def test_outcomes_do_not_depend_on_passing_failures() -> None:
     limiter = Limiter()
     (rough,) = outcomes(1, PlainSettings(transient=2), limiter=limiter)
     assert rough.part == calm.part
-    assert limiter.pulse().counts.retries == {"503": 24}
-    assert limiter.pulse().counts.requests == 36
+    assert limiter.status().counts.retries == {"503": 24}
+    assert limiter.status().counts.requests == 36
 
 
 def test_reasons_of_rejections() -> None:
@@ -104,7 +104,7 @@ def cs(**settings: Any) -> tuple[Outcome, Counts]:
     limiter = Limiter()
     fetch = replace(FETCH, scenes=replace(FETCH.scenes, cloud_mask="cs+"))
     (outcome,) = outcomes(1, PlainSettings(**settings), fetch, limiter)
-    return outcome, limiter.pulse().counts
+    return outcome, limiter.status().counts
 
 
 def masks(outcome: Outcome) -> set[str]:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.sources.limiter import Limiter, Share
-from caco_data.sources.tally import Counts, Pulse
+from caco_data.sources.limiter import Limiter, RateShare
+from caco_data.sources.tally import Counts, WorkerStatus
 
 
 @given(st.integers(1, 8), st.floats(0.5, 1000), st.floats(1.7e9, 1.9e9))
 def test_the_slots_of_all_processes_are_evenly_spaced(of: int, rate: float, now: float) -> None:
     starts = []
     for place in range(of):
-        share = Share(per_second=rate, place=place, of=of)
+        share = RateShare(per_second=rate, place=place, of=of)
         moment = now
         for _ in range(3):
             after, moment = moment, share.next_start(moment)
@@ -38,10 +38,10 @@ def in_threads(n: int, work: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize(
     ("share", "most", "least_s"),
-    [(Share(in_flight=3), 3, 0.1), (Share(in_flight=100, per_second=100), 6, 0.29)],
+    [(RateShare(in_flight=3), 3, 0.1), (RateShare(in_flight=100, per_second=100), 6, 0.29)],
 )
 def test_requests_in_flight_and_their_rate_are_capped(
-    share: Share, most: int, least_s: float
+    share: RateShare, most: int, least_s: float
 ) -> None:
     limiter = Limiter(share)
     lock = threading.Lock()
@@ -62,11 +62,11 @@ def test_requests_in_flight_and_their_rate_are_capped(
     in_threads(6, work)
     assert seen <= most
     assert time.monotonic() - began >= least_s  # 30 requests
-    assert limiter.pulse() == Pulse(Counts(requests=30), 0, limiter.window)
+    assert limiter.status() == WorkerStatus(Counts(requests=30), 0, limiter.window)
 
 
 def test_the_window_halves_once_a_round_and_recovers() -> None:
-    limiter = Limiter(Share(in_flight=40))
+    limiter = Limiter(RateShare(in_flight=40))
     assert limiter.window == 40
     round_one = time.monotonic()
     for _ in range(20):
@@ -86,32 +86,32 @@ def test_the_window_halves_once_a_round_and_recovers() -> None:
 
 
 def test_a_smaller_share_takes_hold_at_once() -> None:
-    limiter = Limiter(Share(in_flight=40))
-    limiter.share = Share(in_flight=2)
+    limiter = Limiter(RateShare(in_flight=40))
+    limiter.share = RateShare(in_flight=2)
     assert limiter.window == 2
     limiter.throttled(time.monotonic())
     assert limiter.window == 1
 
 
 def test_a_failing_request_gives_its_place_back() -> None:
-    limiter = Limiter(Share(in_flight=1))
+    limiter = Limiter(RateShare(in_flight=1))
     for _ in range(2):
         try:
             with limiter.request():
                 raise ValueError
         except ValueError:
             pass
-    assert limiter.pulse().counts.requests == 2
+    assert limiter.status().counts.requests == 2
 
 
 def test_a_pulse_a_second_says_how_things_stand() -> None:
-    pulses: list[Pulse] = []
-    limiter = Limiter(Share(in_flight=4), pulses.append)
+    statuses: list[WorkerStatus] = []
+    limiter = Limiter(RateShare(in_flight=4), statuses.append)
     limiter.count(Counts(nbytes=10, retries={"503": 1}))
-    limiter._pulsed -= 2  # two seconds later
+    limiter._reported_at -= 2  # two seconds later
     with limiter.request():
         pass
     with limiter.request():
         pass
-    assert pulses == [Pulse(Counts(requests=1, nbytes=10, retries={"503": 1}), 0, 4)]
-    assert limiter.pulse().counts.requests == 2
+    assert statuses == [WorkerStatus(Counts(requests=1, nbytes=10, retries={"503": 1}), 0, 4)]
+    assert limiter.status().counts.requests == 2

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caco_data.errors import PermanentError, RefusedError, TransientError
-from caco_data.sources.limiter import Limiter, Share
+from caco_data.sources.limiter import Limiter, RateShare
 from caco_data.sources.retry import RetryPolicy, call_with_retries
 
 
@@ -27,9 +27,9 @@ def test_transient_failures_are_tried_again_and_counted() -> None:
             raise failures.pop()
         return 7
 
-    limiter = Limiter(Share(in_flight=8))
+    limiter = Limiter(RateShare(in_flight=8))
     assert call_with_retries(call, RetryPolicy(base_s=0), limiter) == 7
-    assert limiter.pulse().counts.retries == {"429": 1, "503": 1}
+    assert limiter.status().counts.retries == {"429": 1, "503": 1}
     assert limiter.window == 4
 
 
