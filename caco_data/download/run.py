@@ -98,7 +98,7 @@ class _Keeper:
 
 
 def _try_to_open(settings: DownloadSettings, cluster: ClusterSettings) -> None:
-    """Refuse within seconds, and before anything is written, what cannot be opened."""
+    """Open the source, so that an error of it is raised before anything is written."""
     limiter = Limiter(RateShare(1, cluster.requests_per_second))
     retry = replace(cluster.retry, max_retries=min(3, cluster.retry.max_retries))
     scored(call_with_retries(lambda: settings.source.open(limiter), retry, limiter), settings.fetch)

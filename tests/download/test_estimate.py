@@ -18,7 +18,7 @@ RGB = FetchSettings(SceneSettings(), RGB_BANDS)
 
 @pytest.mark.parametrize("bands", [RGB_BANDS, ALL_BANDS])
 @pytest.mark.parametrize("dtype", ["uint16", "uint8"])
-def test_bytes_on_disk_are_those_of_a_data_set(
+def test_estimated_bytes_match_a_data_set(
     tmp_path: Path, bands: tuple[str, ...], dtype: Dtype
 ) -> None:
     settings = replace(RGB, bands=bands, dtype=dtype)
@@ -36,7 +36,9 @@ def test_requests_of_a_location() -> None:
 
 
 @given(st.integers(1, 10**7), st.integers(1, 100), st.none() | st.floats(1, 1000))
-def test_more_takes_more(n: int, concurrency: int, rate: float | None) -> None:
+def test_twice_the_locations_take_twice_as_much(
+    n: int, concurrency: int, rate: float | None
+) -> None:
     less, more = (estimate(k, RGB, 128, concurrency, rate) for k in (n, 2 * n))
     assert less.least_requests <= less.requests
     for name in ("requests", "received_nbytes", "disk_nbytes", "hours"):
