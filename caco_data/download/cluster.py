@@ -35,6 +35,7 @@ from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 from caco_data.types import Location, Outcome, Rejection
 
 _log = logging.getLogger(__name__)
+_SILENT = logging.CRITICAL + 1
 #: By default glibc returns the memory of every tile-sized array to the system, and Dask makes it
 #: return smaller blocks too; the page faults of allocating it again took longer than the work.
 _MALLOC = {
@@ -205,7 +206,7 @@ def connect(
         When the given scheduler does not answer.
     """
     # Only exceptions matter to the user, not the connections and exits of workers.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    logging.getLogger("distributed").setLevel(_SILENT)
     run = f"caco-data-{uuid4().hex}"
     with _existing(cluster) if cluster.scheduler else _local(cluster, source.computes) as client:
         client.register_plugin(RunPlugin(run, source, fetch, cluster))
@@ -213,7 +214,8 @@ def connect(
             yield Workers(client, run, cluster)
         finally:
             if cluster.scheduler:  # local workers end with the run
-                with suppress(OSError, TimeoutError):
+                with suppress(Exception):  # a lost scheduler has raised its own error
+                    client.unsubscribe_topic(run)
                     client.unregister_worker_plugin(run)
 
 
@@ -269,7 +271,7 @@ def _local(settings: ClusterSettings, computes: bool) -> Iterator[Client]:
                 dashboard_address=None,
                 # The default port, 8787, is free for one download per machine only.
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                silence_logs=logging.CRITICAL,
+                silence_logs=_SILENT,
             )
         finally:
             if in_main:

@@ -17,7 +17,7 @@ from caco_data.types import PeriodPlan, Rejection, Scene, Slot, Stack, Tile
 #: vegetated, water, unclassified, snow. Not: no data, defective, shadow, cloud, cirrus.
 CLEAR_CLASSES = (2, 4, 5, 6, 7, 11)
 _IS_CLEAR = np.isin(np.arange(256), CLEAR_CLASSES)
-#: Scenes tried in a slot before it borrows from a neighbouring slot, and then again.
+#: Maximum scenes tried per slot, and again when the slot borrows from its neighbours.
 MAX_CANDIDATES = 3
 #: Minimum Cloud Score+ (`cs_cdf`) of a clear pixel: "values between 0.50 and 0.65 generally work
 #: well" (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").

@@ -107,10 +107,6 @@ class TruthSource(Protocol):
 class SourceSettings(Protocol):
     """Settings that open a source: a frozen, picklable dataclass."""
 
-    def __hash__(self) -> int:
-        """Equal settings share one opened source."""
-        ...
-
     @property
     def name(self) -> str:
         """Value of `--source`."""
