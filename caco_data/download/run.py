@@ -14,7 +14,6 @@ from typing import Any
 
 from caco_data.dataset.reader import read_description
 from caco_data.dataset.writer import Workspace
-from caco_data.download.cluster import connect
 from caco_data.download.fetch import scored
 from caco_data.download.progress import DownloadProgress
 from caco_data.download.settings import ClusterSettings, DownloadSettings
@@ -138,6 +137,8 @@ def download(
     RefusedError
         When the service refuses the user; everything finished is kept.
     """
+    from caco_data.download.cluster import connect  # imports Dask, which takes a second
+
     if settings.fill and not locations.metadata:
         raise InputError(
             "Only locations of 'caco-data sample' can be drawn further", "--fill", "Leave it out"
