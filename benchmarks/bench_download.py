@@ -1,4 +1,4 @@
-"""Download from the simulated archive: locations/s by workers, and where the time goes.
+"""Download from the simulated archive: locations/s by workers, and time per stage.
 
 python -m benchmarks.bench_download
 """
@@ -28,7 +28,7 @@ from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Location
 
 N = 48
-#: The stages of a location, by the functions that do them.
+#: Stages of a location and their functions.
 STAGES = {
     "listing": "list_scenes",
     "pixels": "read_tile",
@@ -39,7 +39,7 @@ STAGES = {
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the results."""
     table = sample_locations(SampleSettings(), N)
     fetch = FetchSettings(SceneSettings(), RGB_BANDS)
     settings = DownloadSettings(SimulatedSettings(), fetch, locations_per_shard=16)
@@ -57,13 +57,13 @@ def main() -> None:
                 on_progress,
             )  # fmt: skip
             total = time.perf_counter() - began
-        # Without the cluster's start: from the first location to the last.
+        # Without the start of the cluster: from the first location to the last.
         rates[workers] = (N - 1) / (first[-1] - first[1])
         print(
             f"{workers} worker(s): {rates[workers]:6.2f} locations/s, "
-            f"{rates[workers] * done.tiles / N:6.1f} tiles/s, {total:.1f} s in all"
+            f"{rates[workers] * done.tiles / N:6.1f} tiles/s, {total:.1f} s in total"
         )
-    print(f"2 workers over 1: {rates[2] / rates[1]:.2f} x")
+    print(f"2 workers compared with 1: {rates[2] / rates[1]:.2f} x")
 
     columns = (table.location_id, table.longitude, table.latitude, table.utm_epsg)
     places = [Location(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
@@ -77,7 +77,7 @@ def main() -> None:
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     spent = {key[2]: entry[3] for key, entry in stats.items() if "caco_data" in key[0]}
     whole = spent["fetch_location"]
-    print(f"one location in one thread, {whole / 12 * 1e3:.0f} ms under the profiler:")
+    print(f"one location in one thread, {whole / 12 * 1e3:.0f} ms with the profiler:")
     for stage, function in STAGES.items():
         print(f"  {stage:<9}{spent[function] / whole:6.1%}")
 

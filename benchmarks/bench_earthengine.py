@@ -2,9 +2,9 @@
 
 python -m benchmarks.bench_earthengine [LOCATIONS]
 
-The server is a process of its own, on the same machine. The bare client, with its own transport and
-with ours, is measured beside the whole download; then what a location costs, beside the sequence
-of the predecessor's script.
+The server is a separate process on the same machine. Measured are pixel requests alone, with the
+transport of the Earth Engine client and with the one of caco-data, and whole downloads; then the
+requests and bytes per location, compared with the download script of SeCo.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ from tests.support.earthengine.server import server_process
 LATENCY_MS = 100
 IN_FLIGHT = 40
 CAP = IN_FLIGHT * 1000 / LATENCY_MS
-#: SeCo's downloader, 10 images x 12 bands of a location: requests, bytes (facts, measured).
-PREDECESSOR = (40, 30.9e6)
+#: Requests and bytes per location of SeCo's download script, 10 images x 12 bands, as measured.
+SECO = (40, 30.9e6)
 
 
 def counters(url: str, method: str = "GET") -> dict[str, Any]:
-    """Read, or with DELETE reset, what the server has counted."""
+    """Read the counters of the server, or reset them with DELETE."""
     with urlopen(Request(f"{url}/counters", method=method)) as answer:
         return dict(json.load(answer))
 
 
 def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
-    """Call getPixels from threads and do nothing else; calls a second, CPU seconds a call."""
+    """Call getPixels from threads and discard the result; calls per second, CPU s per call."""
     location = Location(0, 1.44, 43.6, 32631)
     grid = patch_grid(location)
     source = EarthEngineSettings(url=url).open(Limiter())
@@ -89,7 +89,7 @@ def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
 
 
 def whole(url: str, workers: int, n: int) -> None:
-    """Run a download; its rate is taken from the first tenth of the locations to the last."""
+    """Run a download; its rate is measured between 10 % and 90 % of the locations."""
     table = sample_locations(SampleSettings(), n)
     fetch = FetchSettings(SceneSettings(), RGB_BANDS)
     settings = DownloadSettings(EarthEngineSettings(url=url), fetch)
@@ -111,18 +111,17 @@ def whole(url: str, workers: int, n: int) -> None:
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
         f"  {workers} workers: {rate:4.0f} requests/s = {rate / CAP:.0%} of the cap, "
-        f"most in flight {seen['most_in_flight']}; CPU a tile {cpu / done.tiles * 1000:.1f} ms in "
-        f"the workers, {(time.process_time() - own) / done.tiles * 1000:.1f} ms before them; "
-        f"peak memory {after.ru_maxrss / 1024:.0f} MiB a worker, "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB before them"
+        f"at most {seen['most_in_flight']} in flight; "
+        f"CPU per tile {cpu / done.tiles * 1000:.1f} ms in the workers, "
+        f"{(time.process_time() - own) / done.tiles * 1000:.1f} ms in the client; "
+        f"peak memory {after.ru_maxrss / 1024:.0f} MiB per worker, "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB in the client"
     )
 
 
 def costs(url: str) -> None:
-    """Count requests and bytes of a location."""
-    print(
-        f"  {'predecessor, 12 bands':<28}{PREDECESSOR[0]:3} requests, {PREDECESSOR[1] / 1e6:.1f} MB"
-    )
+    """Count requests and bytes per location."""
+    print(f"  {'SeCo, 12 bands':<28}{SECO[0]:3} requests, {SECO[1] / 1e6:.3g} MB")
     for name, bands in (("RGB", RGB_BANDS), ("12 bands", ALL_BANDS)):
         counters(url, "DELETE")
         settings = DownloadSettings(
@@ -135,19 +134,19 @@ def costs(url: str) -> None:
             )
         seen = counters(url)
         asked = seen["requests"]["listAssets"] + seen["requests"]["getPixels"]
-        print(f"  {name:<28}{asked / 4:3.0f} requests, {seen['bytes_sent'] / 4e6:.1f} MB")
+        print(f"  {name:<28}{asked / 4:3.0f} requests, {seen['bytes_sent'] / 4e6:.3g} MB")
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the results."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     with server_process("--source", "flat", "--latency-ms", str(LATENCY_MS)) as url:
-        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {CAP:.0f} a second")
-        print("Pixels only, nothing kept:")
+        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {CAP:.0f} per second")
+        print("Pixel requests only:")
         for name, own_transport, processes in (
-            ("the client's own transport", True, 1),
-            ("our transport", False, 1),
-            ("our transport, 2 processes", False, 2),
+            ("transport of the client", True, 1),
+            ("transport of caco-data", False, 1),
+            ("the same, 2 processes", False, 2),
         ):
             with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
                 jobs = [
@@ -158,13 +157,13 @@ def main() -> None:
             rate, cpu = sum(r for r, _ in found), max(c for _, c in found)
             print(
                 f"  {name:<28}{rate:4.0f} getPixels/s = {rate / CAP:.0%} of the cap, "
-                f"{cpu * 1000:.1f} ms CPU each"
+                f"{cpu * 1000:.1f} ms CPU per request"
             )
         print(f"Whole download, {n} locations, to disk:")
         for workers in (2, 4):
             whole(url, workers, n)
     with server_process("--source", "flat") as url:
-        print("A location of 10 tiles, every candidate clear, no compression:")
+        print("One location of 10 tiles, every candidate clear, no compression:")
         costs(url)
 
 

@@ -126,10 +126,8 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A fifth of a period, in which one tile is wanted."""
+    """One of five equal parts of a period; it gets one tile."""
 
-    period: PeriodName
-    """The period it is cut from."""
     t: int
     """0..4, position in the stack."""
     start: datetime
@@ -137,17 +135,28 @@ class Slot:
     end: datetime
     """First instant after, UTC."""
     candidates: tuple[Scene, ...]
-    """The scenes to try, best first."""
+    """Scenes of the slot in order of cloud cover, tried first."""
+    fallback: tuple[Scene, ...]
+    """Scenes of the slot and its neighbours in order of cloud cover, tried next."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodPlan:
+    """The scenes to try for one period."""
+
+    period: Period
+    slots: tuple[Slot, ...]
+    """The period's five slots by `t`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which scenes for which location: five slots of each period."""
+    """The scenes to try for one location."""
 
     location: Location
     grid: Grid
-    slots: tuple[Slot, ...]
-    """Early slots by `t`, then late slots by `t`."""
+    early: PeriodPlan
+    late: PeriodPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def command(
     caco-data sample --n 500 --within 3.3,50.7,7.3,53.6 --out netherlands.geojson
     """
     from caco_data.sampling.location_files import write_locations, writer_of
+    from caco_data.sampling.locations import sample_locations
 
     settings = settings_from(SampleSettings, values)
     writer_of(Path(out))  # reports a wrong suffix before the sampling

@@ -1,1 +1,1 @@
-"""From locations to stacks to a data set: plan, fetch, and the run over Dask workers."""
+"""Download of stacks: planning, fetching, and runs over Dask workers."""

@@ -1,9 +1,10 @@
-"""Locations to outcomes over Dask workers: the only module that imports dask.
+"""Fetching of locations by Dask workers: the only module that imports Dask.
 
-One task is one location, and makes one request at a time. Every task carries its worker's share of
-the caps, so that they hold over all workers together, also when workers come and go. A few tasks
-more than `concurrency` are handed out: while one decodes, another's request is in flight. Memory is
-bounded by the work in flight, and a worker's results wait for nobody.
+One task fetches one location and makes one request at a time. Every task carries the addresses of
+the current workers, from which a worker derives its share of the caps, so that the caps hold over
+all workers together, also when workers come and go. A few more tasks than `concurrency` are
+submitted: while one task decodes, another one's request is in flight. The number of tasks in flight
+bounds the memory, and a worker never waits for another one's result.
 """
 
 from __future__ import annotations
@@ -16,23 +17,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from functools import lru_cache
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any
+from uuid import uuid4
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker
 
 from caco_data.download.fetch import fetch_location
 from caco_data.download.settings import MAX_WORKERS, ClusterSettings, FetchSettings
 from caco_data.errors import InputError
 from caco_data.sources.base import ImageSource, SourceSettings
-from caco_data.sources.limiter import Limiter, Share
-from caco_data.sources.retry import RetryPolicy, call_with_retries
-from caco_data.sources.tally import PULSE_S, Counts, Pulse
+from caco_data.sources.limiter import Limiter, RateShare
+from caco_data.sources.retry import call_with_retries
+from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 from caco_data.types import Location, Outcome, Rejection
 
 _log = logging.getLogger(__name__)
-#: glibc gives every array of a tile's size back to the system, and Dask makes it keener still; the
-#: page faults of asking for it again took more time than the work.
+_SILENT = logging.CRITICAL + 1
+#: By default glibc returns the memory of every tile-sized array to the system, and Dask makes it
+#: return smaller blocks too; the page faults of allocating it again took longer than the work.
 _MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": 1 << 28,
     "MALLOC_MMAP_THRESHOLD_": 1 << 25,
@@ -42,42 +47,212 @@ _MALLOC = {
 }
 
 
-@contextmanager
-def connect(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
-    """Connect to the given scheduler, or start a local cluster; yields a Dask client.
+class RunPlugin(WorkerPlugin):
+    """State of one run in one worker process: its limiter and its opened source.
 
-    Where requests wait, a local worker has the threads to keep its share of `concurrency` in
-    flight; where they compute, more than two would only get in each other's way.
+    Parameters
+    ----------
+    run : str
+        Name of the run: of the plugin, and of the topic to which the worker reports its status.
+    source, fetch, cluster
+        Settings of the run.
     """
-    import dask
-    from distributed import Client, LocalCluster
 
-    # Its comings and goings are nobody's news; what matters comes back as exceptions.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if settings.scheduler:
-        try:
-            client = Client(settings.scheduler, timeout="5s", set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise InputError(
-                f"No Dask scheduler answers: {error}", settings.scheduler, "Check the address"
-            ) from error
-        with client:
-            threads = sum(client.nthreads().values())
-            if threads < settings.concurrency:
-                _log.warning(
-                    "%s: %d worker threads now, so no more than %d of %d requests in flight",
-                    *(settings.scheduler, threads, threads, settings.concurrency),
+    def __init__(
+        self, run: str, source: SourceSettings, fetch: FetchSettings, cluster: ClusterSettings
+    ) -> None:
+        self.name = run
+        self._source = source
+        self._fetch = fetch
+        self._cluster = cluster
+
+    def setup(self, worker: Worker) -> None:
+        """Create the limiter; the first task opens the source, for this runs in the event loop."""
+        self._address = worker.address
+        self._limiter = Limiter(
+            on_status=lambda status: worker.log_event(self.name, (worker.address, asdict(status)))
+        )
+        self._opening = threading.Lock()
+        self._opened: ImageSource | None = None
+
+    def fetch(
+        self, location: Location, workers: tuple[str, ...]
+    ) -> tuple[Outcome, str, WorkerStatus]:
+        """Fetch a location; also returns this worker's address and status."""
+        retry = self._cluster.retry
+        with self._opening:
+            self._limiter.share = _share(self._cluster, workers, self._address)
+            if self._opened is None:
+                self._opened = call_with_retries(
+                    lambda: self._source.open(self._limiter), retry, self._limiter
                 )
-            yield client
-        return
+        outcome = fetch_location(location, self._opened, self._fetch, retry, self._limiter)
+        return outcome, self._address, self._limiter.status()
+
+
+def _task(run: str, location: Location, workers: tuple[str, ...]) -> Any:
+    plugin: Any = get_worker().plugins[run]
+    return plugin.fetch(location, workers)
+
+
+def _share(cluster: ClusterSettings, workers: tuple[str, ...], address: str) -> RateShare:
+    """Share of one worker in the caps on requests in flight and requests per second."""
+    n = len(workers)
+    place = workers.index(address) if address in workers else n - 1
+    in_flight = cluster.concurrency // n + (place < cluster.concurrency % n)
+    return RateShare(max(1, in_flight), cluster.requests_per_second, place, n)
+
+
+def _tasks_ahead(concurrency: int, workers: int) -> int:
+    """Number of tasks submitted at a time.
+
+    One and a half times the requests in flight, to keep their number up while some tasks decode
+    and encode. With more workers than requests each worker's share is one request, and the number
+    of tasks is the cap.
+    """
+    return concurrency if workers >= concurrency else concurrency + -(-concurrency // 2)
+
+
+class Workers:
+    """The workers of one run, from the side of the client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected to the workers.
+    run : str
+        Name under which a `RunPlugin` is registered.
+    cluster : ClusterSettings
+        Settings of the run.
+    """
+
+    def __init__(self, client: Client, run: str, cluster: ClusterSettings) -> None:
+        self.statuses: dict[str, WorkerStatus] = {}
+        """Latest status of each worker, by its address."""
+        self._client = client
+        self._run = run
+        self._cluster = cluster
+        self._events: SimpleQueue[tuple[str, WorkerStatus]] = SimpleQueue()
+        client.subscribe_topic(run, self._receive)
+
+    def outcomes(self, locations: list[Location]) -> Iterator[Outcome | None]:
+        """Fetch locations; yields outcomes in order of completion, and None in every idle second.
+
+        Raises
+        ------
+        InputError, RefusedError
+            As raised in a worker, by opening the source or by a request.
+        """
+        # Not `as_completed`, which has one timeout for all futures, hence no one-second ticks.
+        ended: SimpleQueue[Any] = SimpleQueue()
+        waiting = iter(locations)
+        location_of: dict[Any, int] = {}
+        workers, listed_at = self._addresses(), time.monotonic()
+
+        def submit(count: int) -> None:
+            for location in islice(waiting, count):
+                future = self._client.submit(_task, self._run, location, workers, pure=False)
+                location_of[future.key] = location.location_id
+                future.add_done_callback(ended.put)
+
+        submit(_tasks_ahead(self._cluster.concurrency, len(workers)))
+        while location_of:
+            if time.monotonic() - listed_at > STATUS_INTERVAL_S:
+                workers, listed_at = self._addresses(), time.monotonic()
+            while not self._events.empty():
+                self._keep_latest(*self._events.get())
+            try:
+                future = ended.get(timeout=STATUS_INTERVAL_S)
+            except Empty:
+                yield None
+                continue
+            submit(1)
+            location_id = location_of.pop(future.key)
+            try:
+                outcome, address, status = future.result()
+                self._keep_latest(address, status)
+            except KilledWorker as error:
+                # Several workers died on this location (out of memory, a crash in a library):
+                # reject it, so that the other locations are still fetched.
+                rejection = Rejection(location_id, "crash", f"its workers died: {error}")
+                outcome = Outcome(location_id, None, rejection, None)
+            future.release()
+            yield outcome
+
+    def _receive(self, event: tuple[float, tuple[str, dict[str, Any]]]) -> None:
+        address, status = event[1]
+        counts = Counts(**status["counts"])
+        self._events.put((address, WorkerStatus(**{**status, "counts": counts})))
+
+    def _keep_latest(self, address: str, status: WorkerStatus) -> None:
+        """Keep a worker's latest status: events and results can arrive out of order."""
+        before = self.statuses.get(address)
+        if before is None or before.counts.requests <= status.counts.requests:
+            self.statuses[address] = status
+
+    def _addresses(self) -> tuple[str, ...]:
+        return tuple(sorted(self._client.nthreads())) or ("",)
+
+
+@contextmanager
+def connect(
+    cluster: ClusterSettings, source: SourceSettings, fetch: FetchSettings
+) -> Iterator[Workers]:
+    """Prepare the workers of the given scheduler, or of a new local cluster, for a run.
+
+    Raises
+    ------
+    InputError
+        When the given scheduler does not answer.
+    """
+    # Only exceptions matter to the user, not the connections and exits of workers.
+    logging.getLogger("distributed").setLevel(_SILENT)
+    run = f"caco-data-{uuid4().hex}"
+    with _existing(cluster) if cluster.scheduler else _local(cluster, source.computes) as client:
+        client.register_plugin(RunPlugin(run, source, fetch, cluster))
+        try:
+            yield Workers(client, run, cluster)
+        finally:
+            if cluster.scheduler:  # local workers end with the run
+                with suppress(Exception):  # a lost scheduler has raised its own error
+                    client.unsubscribe_topic(run)
+                    client.unregister_worker_plugin(run)
+
+
+@contextmanager
+def _existing(settings: ClusterSettings) -> Iterator[Client]:
+    """Connect to the scheduler given by its address."""
+    try:
+        client = Client(settings.scheduler, timeout="5s", set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise InputError(
+            f"No Dask scheduler answers: {error}", settings.scheduler or "", "Check the address"
+        ) from error
+    with client:
+        threads = sum(client.nthreads().values())
+        if threads < settings.concurrency:
+            _log.warning(
+                "%s: %d worker threads now, so at most %d of %d requests in flight",
+                *(settings.scheduler, threads, threads, settings.concurrency),
+            )
+        yield client
+
+
+@contextmanager
+def _local(settings: ClusterSettings, computes: bool) -> Iterator[Client]:
+    """Start a cluster on this machine.
+
+    A worker has enough threads for its share of `concurrency` when requests wait for a service,
+    but at most two when the source computes its answers: more would only compete for the processor.
+    """
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
     workers = min(workers, settings.concurrency)
     threads = -(-_tasks_ahead(settings.concurrency, workers) // workers)
-    # Workers inherit "ignore ^C" from this moment: the interrupt is ours to handle, and a worker
-    # that dies of it would print its traceback over our message.
+    # Workers inherit "ignore SIGINT" if they start now: this process handles the interrupt, and a
+    # worker that is killed by it would print a traceback.
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
-    # Work is handed out a location at a time, so there is nothing to steal or to spill.
+    # Tasks are submitted as workers become free: there is nothing to steal or to spill.
     with dask.config.set(
         {
             "distributed.worker.memory.target": False,
@@ -94,9 +269,9 @@ def connect(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
-                # Else two downloads on one machine quarrel about port 8787.
+                # The default port, 8787, is free for one download per machine only.
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                silence_logs=logging.CRITICAL,
+                silence_logs=_SILENT,
             )
         finally:
             if in_main:
@@ -105,144 +280,8 @@ def connect(settings: ClusterSettings, computes: bool) -> Iterator[Any]:
         try:
             yield client
         finally:
-            # Whatever the workers still do is not wanted any more: they are not waited for.
+            # Do not wait for tasks that are still running: their results are no longer needed.
             with suppress(TimeoutError, OSError):
                 client.close(timeout=1)
             with suppress(TimeoutError, OSError):
                 cluster.close(timeout=2)
-
-
-_opening = threading.Lock()
-
-
-@lru_cache(maxsize=2)
-def _limiter(run: str) -> Limiter:
-    """Make the limiter of a run in this process, which the run hears of under its name."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    return Limiter(on_pulse=lambda pulse: worker.log_event(run, (worker.address, asdict(pulse))))
-
-
-@lru_cache(maxsize=2)
-def _opened(source: SourceSettings, run: str) -> ImageSource:
-    return source.open(_limiter(run))
-
-
-def _task(
-    location: Location,
-    caps: tuple[int, float | None],
-    workers: tuple[str, ...],
-    source: SourceSettings,
-    settings: FetchSettings,
-    retry: RetryPolicy,
-    run: str,
-) -> tuple[Outcome, str, Pulse]:
-    """Fetch a location in a worker, whose threads share one opened source and one limiter."""
-    from distributed import get_worker
-
-    me = get_worker().address
-    with _opening:
-        limiter = _limiter(run)
-        limiter.share = _share(caps, workers, me)
-        opened = call_with_retries(lambda: _opened(source, run), retry, limiter)
-    outcome = fetch_location(location, opened, settings, retry, limiter)
-    return outcome, me, limiter.pulse()
-
-
-def _share(caps: tuple[int, float | None], workers: tuple[str, ...], me: str) -> Share:
-    """Split the caps on requests in flight and a second over the workers."""
-    in_flight, per_second = caps
-    n = len(workers)
-    place = workers.index(me) if me in workers else n - 1
-    return Share(max(1, in_flight // n + (place < in_flight % n)), per_second, place, n)
-
-
-def _tasks_ahead(concurrency: int, workers: int) -> int:
-    """How many locations are handed out at a time.
-
-    Half as many again as requests in flight, so that these stay as many while some tasks decode
-    and encode; but where there are more workers than requests, each one's share is one, and the
-    tasks are what caps them.
-    """
-    return concurrency if workers >= concurrency else concurrency + -(-concurrency // 2)
-
-
-def outcomes(
-    client: Any,
-    locations: list[Location],
-    source: SourceSettings,
-    fetch: FetchSettings,
-    cluster: ClusterSettings,
-    run: str,
-    pulses: dict[str, Pulse],
-) -> Iterator[Outcome | None]:
-    """Hand out locations and yield their outcomes as they come, and None once a second meanwhile.
-
-    How things stand in the workers is kept in `pulses`, by their addresses.
-    """
-    from distributed import KilledWorker
-
-    heard: SimpleQueue[tuple[str, Pulse]] = SimpleQueue()
-
-    def hear(event: tuple[float, tuple[str, dict[str, Any]]]) -> None:
-        worker, pulse = event[1]
-        heard.put((worker, Pulse(**{**pulse, "counts": Counts(**pulse["counts"])})))
-
-    client.subscribe_topic(run, hear)
-    ended: SimpleQueue[Any] = SimpleQueue()
-    waiting = iter(locations)
-    location_of: dict[str, int] = {}
-    workers = _addresses(client)
-    asked = time.monotonic()
-
-    def hand_out(count: int) -> None:
-        for location in islice(waiting, count):
-            future = client.submit(
-                _task,
-                location,
-                (cluster.concurrency, cluster.requests_per_second),
-                workers,
-                source,
-                fetch,
-                cluster.retry,
-                run,
-                pure=False,
-            )
-            location_of[future.key] = location.location_id
-            future.add_done_callback(ended.put)
-
-    hand_out(_tasks_ahead(cluster.concurrency, len(workers)))
-    while location_of:
-        if time.monotonic() - asked > PULSE_S:
-            workers, asked = _addresses(client), time.monotonic()
-        while not heard.empty():
-            _keep_latest(pulses, *heard.get())
-        try:
-            future = ended.get(timeout=PULSE_S)
-        except Empty:
-            yield None
-            continue
-        hand_out(1)
-        location_id = location_of.pop(future.key)
-        try:
-            outcome, worker, pulse = future.result()
-            _keep_latest(pulses, worker, pulse)
-        except KilledWorker as error:
-            # Three workers died of it (out of memory, a crash in a library): the rest may live.
-            detail = f"its workers died: {error}"
-            outcome = Outcome(location_id, None, Rejection(location_id, "crash", detail), None)
-        future.release()
-        yield outcome
-    client.unsubscribe_topic(run)
-
-
-def _keep_latest(pulses: dict[str, Pulse], worker: str, pulse: Pulse) -> None:
-    """Keep a worker's latest pulse: they may overtake each other on their ways."""
-    before = pulses.get(worker)
-    if before is None or before.counts.requests <= pulse.counts.requests:
-        pulses[worker] = pulse
-
-
-def _addresses(client: Any) -> tuple[str, ...]:
-    return tuple(sorted(client.nthreads())) or ("",)

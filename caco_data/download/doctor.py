@@ -1,6 +1,6 @@
-"""What may be wrong with this machine, its credentials or its network, before a download is.
+"""Checks of this machine, its credentials and its network before a download.
 
-Every check stands for itself and ends within seconds; none shows a secret.
+The checks are independent of each other and end within seconds; none shows a secret.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ from caco_data.types import Footprint
 
 State = Literal["ok", "warn", "fail"]
 TIMEOUT_S = 5.0
-#: Less room than for this many RGB locations is worth a warning.
+#: Warn when the free disk space is not enough for this many RGB locations.
 FEW_LOCATIONS = 1000
-#: Any place and day with images will do: Toulouse.
+#: Any place and date with images, here Toulouse.
 _PATCH = Footprint((1.44, 1.45, 1.45, 1.44), (43.61, 43.61, 43.60, 43.60))
 _DAY = datetime(2020, 6, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at."""
+    """Result of one check."""
 
     name: str
     state: State
     found: str
     remedy: str = ""
-    """What to do about it; empty when all is well."""
+    """What the user can do; empty when the check passed."""
 
 
 def check(settings: EarthEngineSettings, out: str) -> Iterator[Check]:
-    """Look at everything a download and a training need.
+    """Check the requirements of a download and of training.
 
     Parameters
     ----------
     settings : EarthEngineSettings
-        How Earth Engine would be reached.
+        Settings of the Earth Engine source.
     out : str
-        Where a data set would go.
+        Folder or URL of the data set.
 
     Yields
     ------
     Check
-        As soon as it is known.
+        Each as soon as it is done.
     """
     yield _python()
     yield _packages()
@@ -75,7 +75,7 @@ def check(settings: EarthEngineSettings, out: str) -> Iterator[Check]:
     reachable = _endpoint(settings.url)
     yield reachable
     if found[1] is None or reachable.state == "fail":
-        yield Check("Earth Engine", "warn", "not tried", "Mend what fails above")
+        yield Check("Earth Engine", "warn", "not tried", "Fix the failed checks above")
     else:
         yield _guarded("Earth Engine", lambda: _request(settings))[0]
 
@@ -83,10 +83,10 @@ def check(settings: EarthEngineSettings, out: str) -> Iterator[Check]:
 Found = tuple[Check, FoundCredentials | None]
 
 
-def _guarded(name: str, look: Callable[[], Found]) -> Found:
-    """Turn our own errors into a failed check."""
+def _guarded(name: str, run: Callable[[], Found]) -> Found:
+    """Run a check; an error of caco-data becomes a failed check."""
     try:
-        return look()
+        return run()
     except CacoDataError as error:
         where = f" ({error.where})" if error.where else ""
         return Check(name, "fail", f"{error.what}{where}", error.remedy or "Try again"), None
@@ -98,7 +98,7 @@ def _python() -> Check:
 
 
 def _packages() -> Check:
-    """Hold what is installed against what caco-data requires."""
+    """Compare the installed packages with the requirements of caco-data."""
     wrong = []
     required = [Requirement(text) for text in metadata.requires("caco-data") or ()]
     needed = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
@@ -117,19 +117,21 @@ def _packages() -> Check:
 
 
 def _gdal() -> Check:
-    """Whether GDAL and PROJ find their data: a broken PROJ_DATA or PROJ_LIB is a classic."""
+    """Whether GDAL and PROJ find their data: PROJ_DATA or PROJ_LIB is often set wrongly."""
     try:
         import rasterio
         from rasterio.warp import transform
 
         (east,), (north,) = transform("EPSG:4326", "EPSG:32631", [3.0], [45.0])
-    except Exception as error:  # whatever these libraries raise: that is what is looked for
+    except Exception as error:  # any error of these libraries is the result of the check
         return Check(
             "GDAL", "fail", f"{type(error).__name__}: {error}"[:200],
             "Unset PROJ_DATA, PROJ_LIB and GDAL_DATA, or reinstall rasterio",
         )  # fmt: skip
     if abs(east - 500_000) > 1 or abs(north - 4_982_950) > 100:
-        return Check("GDAL", "fail", "PROJ transforms wrongly", "Unset PROJ_DATA and PROJ_LIB")
+        return Check(
+            "GDAL", "fail", "PROJ returns wrong coordinates", "Unset PROJ_DATA and PROJ_LIB"
+        )
     return Check("GDAL", "ok", f"{rasterio.__gdal_version__}, rasterio {rasterio.__version__}")
 
 
@@ -153,9 +155,9 @@ def _disk(out: str) -> Check:
         return Check("disk space", "ok", f"{out} is not on this machine")
     free = shutil.disk_usage(_existing(out)).free
     fit = free // (10 * tile_nbytes(FetchSettings(SceneSettings(), RGB_BANDS)))
-    found = f"{free / 1e9:,.1f} GB free, room for {fit:,} RGB locations"
+    found = f"{free / 1e9:,.1f} GB free, enough for {fit:,} RGB locations"
     if fit < FEW_LOCATIONS:
-        return Check("disk space", "warn", found, "Free some, or choose another --out")
+        return Check("disk space", "warn", found, "Free disk space, or choose another --out")
     return Check("disk space", "ok", found)
 
 
@@ -178,7 +180,7 @@ def _project(settings: EarthEngineSettings, found: FoundCredentials | None) -> C
     if settings.project:
         return Check("project", "ok", settings.project)
     if found is None:
-        return Check("project", "warn", "not given", "Give --project or set EARTHENGINE_PROJECT")
+        return Check("project", "warn", "not set", "Pass --project or set EARTHENGINE_PROJECT")
     try:
         return Check("project", "ok", find_project(None, found))
     except CacoDataError as error:
@@ -186,7 +188,7 @@ def _project(settings: EarthEngineSettings, found: FoundCredentials | None) -> C
 
 
 def _endpoint(url: str) -> Check:
-    """Whether a connection can be made, directly or through the environment's proxy."""
+    """Whether the endpoint accepts a connection, or a proxy is set in the environment."""
     parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -194,11 +196,11 @@ def _endpoint(url: str) -> Check:
         socket.create_connection((parts.hostname or "", port), TIMEOUT_S).close()
     except (OSError, ValueError) as error:
         if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
-            return Check("endpoint", "warn", f"{url}: not directly; a proxy is set")
+            return Check("endpoint", "warn", f"{url}: no direct connection; a proxy is set")
         return Check(
-            "endpoint", "fail", f"{url}: {error}", "Check the network, a firewall, HTTPS_PROXY"
+            "endpoint", "fail", f"{url}: {error}", "Check the network, the firewall and HTTPS_PROXY"
         )
-    return Check("endpoint", "ok", f"{url}, {(time.monotonic() - began) * 1000:.0f} ms away")
+    return Check("endpoint", "ok", f"{url}, {(time.monotonic() - began) * 1000:.0f} ms to connect")
 
 
 def _request(settings: EarthEngineSettings) -> Found:
@@ -207,5 +209,5 @@ def _request(settings: EarthEngineSettings) -> Found:
     scenes = source.list_scenes(_PATCH, _DAY, _DAY + timedelta(days=30))
     took = time.monotonic() - began
     if not scenes:
-        return Check("Earth Engine", "fail", "an empty listing", "Check --ee-url"), None
+        return Check("Earth Engine", "fail", "listed no scenes", "Check --ee-url"), None
     return Check("Earth Engine", "ok", f"listed {len(scenes)} scenes in {took:.1f} s"), None

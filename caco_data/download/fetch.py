@@ -1,6 +1,6 @@
-"""One location, from its point to its encoded stacks: what a worker does.
+"""Work of one task: from a location to its encoded stacks.
 
-Knows nothing of Dask: a function of a location, settings and an opened source.
+Independent of Dask: a function of a location, settings and an opened source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ import numpy as np
 from caco_data.dataset.shards import encode, write_shard
 from caco_data.download.plan import make_plan, periods
 from caco_data.download.settings import FetchSettings
-from caco_data.download.stacks import clear_fraction, clear_fraction_by_score, fill_stack
+from caco_data.download.stacks import (
+    Cloudy,
+    Unreadable,
+    clear_fraction,
+    clear_fraction_by_score,
+    fill_stack,
+)
 from caco_data.errors import InputError, PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sentinel2 import PIXEL_M, SCL_BAND, SCL_PIXEL_M
@@ -29,9 +35,9 @@ from caco_data.types import (
     LocationStacks,
     Outcome,
     Period,
+    Plan,
     Rejection,
     Scene,
-    Stack,
     Tile,
 )
 
@@ -39,12 +45,12 @@ T = TypeVar("T")
 
 
 def scored(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:
-    """Give the source as one of Cloud Score+, when the settings want it.
+    """Return the source as a source of Cloud Score+, or None when the settings do not use it.
 
     Raises
     ------
     InputError
-        When the source has none.
+        When the settings use Cloud Score+ and the source has none.
     """
     if settings.scenes.cloud_mask != "cs+":
         return None
@@ -54,7 +60,7 @@ def scored(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | N
 
 
 class Requests:
-    """A source's requests for one location, with retries."""
+    """Requests to a source, with retries and counts."""
 
     def __init__(
         self, source: ImageSource, settings: FetchSettings, policy: RetryPolicy, limiter: Limiter
@@ -64,8 +70,6 @@ class Requests:
         self._settings = settings
         self._policy = policy
         self._limiter = limiter
-        self.unreadable = ""
-        """The source's own words about the last scene that can never be read."""
 
     def _call(self, call: Callable[[], T]) -> T:
         return call_with_retries(call, self._policy, self._limiter)
@@ -77,21 +81,20 @@ class Requests:
             lambda: self._source.list_scenes(footprint, period.start, period.end, most)
         )
 
-    def tile(self, scene: Scene, grid: Grid) -> Tile | None:
+    def tile(self, scene: Scene, grid: Grid) -> Tile | Cloudy | Unreadable:
         """Read bands and SCL of a scene in one request.
 
-        Cloud Score+, where it is asked for, is read before: it is small, and spares the pixels of
-        a cloudy scene. None when the scene is cloudy by it, or can never be read.
+        Cloud Score+, where the settings use it, is read first: it is small, and saves reading the
+        bands of a cloudy scene.
         """
         clear = self._clear_by_score(scene, grid)
         if clear is not None and clear < self._settings.scenes.min_clear:
-            return None
+            return Cloudy(clear)
         bands = (*self._settings.bands, SCL_BAND)
         try:
             pixels = self._call(lambda: self._source.read_tile(scene, grid, bands))
         except PermanentError as error:
-            self.unreadable = str(error)
-            return None
+            return Unreadable(str(error))
         self._limiter.count(Counts(nbytes=pixels.nbytes))
         step = SCL_PIXEL_M // PIXEL_M
         scl = pixels[-1, ::step, ::step].astype(np.uint8)
@@ -100,7 +103,7 @@ class Requests:
         return Tile(scene, pixels[:-1], scl, clear, "cs+")
 
     def _clear_by_score(self, scene: Scene, grid: Grid) -> float | None:
-        """Clear fraction by Cloud Score+; None where it is not asked for, or the scene has none."""
+        """Clear fraction by Cloud Score+; None when it is not used or the scene has none."""
         source = self._scored
         if source is None:
             return None
@@ -112,37 +115,51 @@ class Requests:
         return clear_fraction_by_score(score)
 
 
-def get_stacks(
+def plan_location(
     location: Location, requests: Requests, settings: FetchSettings
-) -> LocationStacks | Rejection:
-    """List, plan and read a location.
+) -> Plan | Rejection:
+    """List the scenes of both periods of a location, and plan its stacks.
 
     Raises
     ------
     PermanentError, TransientError
-        When a listing fails for good.
+        When a listing fails permanently or after all retries.
     RefusedError
         When the service refuses the user.
     """
     grid = patch_grid(location)
     footprint = grid_footprint(grid)
-    spans = periods(location.location_id, settings.scenes)
-    listings = [(period, requests.scenes(footprint, period)) for period in spans]
-    plan = make_plan(location, grid, listings, settings.scenes)
-    if isinstance(plan, Rejection):
-        return plan
-    stacks: list[Stack] = []
-    for period in spans:
-        cut = [slot for slot in plan.slots if slot.period == period.name]
-        stack = fill_stack(cut, lambda scene: requests.tile(scene, grid), settings.scenes)
-        if isinstance(stack, str):
-            if requests.unreadable:
-                return Rejection(
-                    location.location_id, "unreadable scenes", f"{stack}; {requests.unreadable}"
-                )
-            return Rejection(location.location_id, "too cloudy", stack)
+    early, late = (
+        (period, requests.scenes(footprint, period))
+        for period in periods(location.location_id, settings.scenes)
+    )
+    return make_plan(location, grid, early, late, settings.scenes)
+
+
+def read_stacks(
+    plan: Plan, requests: Requests, settings: FetchSettings
+) -> LocationStacks | Rejection:
+    """Read the tiles of a plan.
+
+    Raises
+    ------
+    TransientError
+        When a tile cannot be read after all retries.
+    RefusedError
+        When the service refuses the user.
+    """
+    stacks = []
+    for part in (plan.early, plan.late):
+        stack = fill_stack(
+            plan.location.location_id,
+            part,
+            lambda scene: requests.tile(scene, plan.grid),
+            settings.scenes,
+        )
+        if isinstance(stack, Rejection):
+            return stack
         stacks.append(stack)
-    return LocationStacks(location, grid, settings.bands, stacks[0], stacks[1])
+    return LocationStacks(plan.location, plan.grid, settings.bands, *stacks)
 
 
 def fetch_location(
@@ -152,7 +169,7 @@ def fetch_location(
     policy: RetryPolicy,
     limiter: Limiter,
 ) -> Outcome:
-    """Fetch and encode one location; whatever fails for good becomes its rejection.
+    """Fetch and encode one location; a permanent failure becomes its rejection.
 
     Raises
     ------
@@ -161,17 +178,24 @@ def fetch_location(
     """
     requests = Requests(source, settings, policy, limiter)
     try:
-        result = get_stacks(location, requests, settings)
+        plan = plan_location(location, requests, settings)
+        if isinstance(plan, Rejection):
+            return _rejected(plan)
+        stacks = read_stacks(plan, requests, settings)
     except PermanentError as error:
-        result = Rejection(location.location_id, "permanent error", str(error))
+        return _rejected(Rejection(location.location_id, "permanent error", str(error)))
     except TransientError as error:
-        result = Rejection(location.location_id, "retries used up", str(error))
-    if isinstance(result, Rejection):
-        return Outcome(location.location_id, None, result, None)
-    limiter.count(Counts(tiles=len(result.early.tiles) + len(result.late.tiles)))
+        return _rejected(Rejection(location.location_id, "retries used up", str(error)))
+    if isinstance(stacks, Rejection):
+        return _rejected(stacks)
+    limiter.count(Counts(tiles=len(stacks.early.tiles) + len(stacks.late.tiles)))
     buffer = io.BytesIO()
-    write_shard(buffer, "", [encode(result, settings.dtype, settings.compress)])
+    write_shard(buffer, "", [encode(stacks, settings.dtype, settings.compress)])
     truth = None
     if isinstance(source, TruthSource):
-        truth = source.truth(result.grid, *periods(location.location_id, settings.scenes))
+        truth = source.truth(plan.grid, plan.early.period, plan.late.period)
     return Outcome(location.location_id, buffer.getvalue(), None, truth)
+
+
+def _rejected(rejection: Rejection) -> Outcome:
+    return Outcome(rejection.location_id, None, rejection, None)

@@ -1,8 +1,8 @@
-"""Which scenes: pure functions from a catalogue listing to a plan (paper, section 3.3).
+"""Scene selection: pure functions from a catalogue listing to a plan (paper, section 3.3).
 
-Per location an early period at t1 and a late one `gap_years` later, each cut into five slots; late
-slots have the same days of the year as early ones, so that the pairs are seasonally aligned. In a
-slot the clearest scene that covers the patch is tried first.
+Each location has an early period starting at t1 and a late period `gap_years` later, each cut into
+five slots. Early and late slots cover the same days of the year, so that the two stacks are
+seasonally aligned. Within a slot the scenes that cover the patch are tried in order of cloud cover.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from caco_data.types import (
     Grid,
     Location,
     Period,
+    PeriodPlan,
     Plan,
     Rejection,
     Scene,
@@ -31,7 +32,7 @@ from caco_data.types import (
 )
 
 PERIOD_DAYS = 365
-_START_STREAM = 0x5CE9E5  # keeps these draws apart from the sampler's for the same seed
+_START_STREAM = 0x5CE9E5  # separates these random numbers from the sampler's for the same seed
 
 
 def periods(location_id: int, settings: SceneSettings) -> tuple[Period, Period]:
@@ -66,8 +67,8 @@ def covers(footprints: Sequence[Footprint], patch: Footprint) -> NDArray[np.bool
         np.concatenate([getattr(footprint, name) for footprint in footprints])
         for name in ("longitudes", "latitudes")
     )
-    # Unwrapped vertex by vertex a ring that meets the antimeridian stays whole, for a scene is far
-    # smaller than the half turn within which the vertices are placed.
+    # Every vertex is moved to within 180 degrees of the patch. A scene spans far less than that,
+    # so a ring that crosses the antimeridian stays in one piece.
     lon = unwrap(lon, patch.longitudes[0])
     rings = shapely.linearrings(lon, lat, indices=np.repeat(np.arange(len(sizes)), sizes))
     square = shapely.polygons(np.column_stack([patch.longitudes, patch.latitudes]))
@@ -75,13 +76,13 @@ def covers(footprints: Sequence[Footprint], patch: Footprint) -> NDArray[np.bool
 
 
 def usable(scenes: Iterable[Scene], grid: Grid, settings: SceneSettings) -> list[Scene]:
-    """Scenes that may give a tile, clearest first, at most one a day.
+    """Scenes that cover the patch in its UTM zone, in order of cloud cover, at most one per day.
 
-    Two scenes of a day are the same pass, cut by the tiling: they show the same pixels.
+    Two scenes of one day are neighbouring tiles of the same overpass and show the same pixels.
     """
     fit = [
         scene
-        for scene in sorted(scenes, key=_clearest)
+        for scene in sorted(scenes, key=_cloud_order)
         if scene.epsg == grid.epsg and scene.cloud_pct <= settings.max_cloud_pct
     ]
     whole = covers([scene.footprint for scene in fit], grid_footprint(grid)).tolist()
@@ -92,22 +93,21 @@ def usable(scenes: Iterable[Scene], grid: Grid, settings: SceneSettings) -> list
     return list(best.values())
 
 
-def _clearest(scene: Scene) -> tuple[float, str]:
+def _cloud_order(scene: Scene) -> tuple[float, str]:
     return scene.cloud_pct, scene.image_id
 
 
 def slots(period: Period, scenes: Sequence[Scene]) -> tuple[Slot, ...]:
-    """Cut a period into `TILES` equal slots and deal the usable scenes out to them."""
+    """Cut a period into `TILES` equal slots and assign usable scenes, in order of cloud cover."""
     step = (period.end - period.start) / TILES
     edges = [period.start + t * step for t in range(TILES + 1)]
+
+    def between(first: int, last: int) -> tuple[Scene, ...]:
+        start, end = edges[max(first, 0)], edges[min(last, TILES)]
+        return tuple(scene for scene in scenes if start <= scene.acquired < end)
+
     return tuple(
-        Slot(
-            period.name,
-            t,
-            edges[t],
-            edges[t + 1],
-            tuple(s for s in scenes if edges[t] <= s.acquired < edges[t + 1]),
-        )
+        Slot(t, edges[t], edges[t + 1], between(t, t + 1), between(t - 1, t + 2))
         for t in range(TILES)
     )
 
@@ -115,32 +115,29 @@ def slots(period: Period, scenes: Sequence[Scene]) -> tuple[Slot, ...]:
 def make_plan(
     location: Location,
     grid: Grid,
-    listings: Sequence[tuple[Period, Sequence[Scene]]],
+    early: tuple[Period, Sequence[Scene]],
+    late: tuple[Period, Sequence[Scene]],
     settings: SceneSettings,
 ) -> Plan | Rejection:
-    """Plan a location from the catalogue's listing of each period.
+    """Plan a location from its periods and the scenes that the catalogue lists in each.
 
     Returns
     -------
     Plan or Rejection
-        The rejection when some slot, with its neighbours to borrow from, has no candidate at all:
-        no pixel needs to be read to know that.
+        A rejection when a slot and its neighbours have no usable scene: no pixel has to be read to
+        find that out.
     """
-    planned: list[Slot] = []
-    for period, listing in listings:
-        cut = slots(period, usable(listing, grid, settings))
-        for slot in cut:
-            if not any(other.candidates for other in _neighbourhood(slot, cut)):
+    plans = []
+    for period, listing in (early, late):
+        plan = PeriodPlan(period, slots(period, usable(listing, grid, settings)))
+        for slot in plan.slots:
+            if not slot.fallback:
                 reason = "too few scenes" if listing else "no scenes"
                 detail = (
-                    f"{slot.period} slot {slot.t}: none usable of the {len(listing)} scenes with "
+                    f"{period.name} slot {slot.t}: none usable of the {len(listing)} scenes with "
                     f"at most {settings.max_cloud_pct:g} % clouds listed in "
                     f"{period.start:%Y-%m-%d}..{period.end:%Y-%m-%d}"
                 )
                 return Rejection(location.location_id, reason, detail)
-        planned += cut
-    return Plan(location, grid, tuple(planned))
-
-
-def _neighbourhood(slot: Slot, cut: Sequence[Slot]) -> list[Slot]:
-    return [other for other in cut if abs(other.t - slot.t) <= 1]
+        plans.append(plan)
+    return Plan(location, grid, *plans)

@@ -1,4 +1,4 @@
-"""How far a download is."""
+"""Progress of a download."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from caco_data.sources.tally import Counts, Pulse
+from caco_data.sources.tally import Counts, WorkerStatus
 from caco_data.types import Outcome
 
 
 @dataclass(slots=True)
 class DownloadProgress:
-    """How far a download is: handed to the callback after every location."""
+    """Progress of a download, passed to the callback after every location."""
 
     wanted: int
-    """Locations asked for."""
+    """Locations requested."""
     done: int
-    """Complete locations, those of earlier runs included."""
+    """Complete locations, including those of earlier runs."""
     rejected: Counter[str]
-    """Rejected locations by reason, those of earlier runs included."""
+    """Rejected locations by reason, including those of earlier runs."""
     settled: int = 0
     """Locations completed or rejected by this run."""
     pending: int = 0
-    """Locations still to do."""
+    """Locations still to fetch."""
     tiles: int = 0
     """Tiles accepted by this run."""
     requests: int = 0
-    """Requests of this run, retries included."""
+    """Requests of this run, including retries."""
     nbytes: int = 0
     """Bytes of pixels received by this run."""
     retries: Counter[str] = field(default_factory=Counter)
     """Retries of this run by cause."""
     in_flight: int = 0
-    """Requests on their way, as the workers last reported."""
+    """Requests in flight, as last reported by the workers."""
     window: int = 0
-    """Most requests that may be: less than `concurrency` while the service throttles."""
+    """Maximum requests in flight: below `concurrency` while the service throttles."""
     elapsed_s: float = 0.0
-    """Seconds since this run began."""
+    """Seconds since the start of this run."""
 
     def settle(self, outcome: Outcome) -> None:
-        """Count an outcome that has been kept."""
+        """Count a stored outcome."""
         self.settled += 1
         self.pending -= 1
         if outcome.rejection:
@@ -48,17 +48,17 @@ class DownloadProgress:
         else:
             self.done += 1
 
-    def heard(self, pulses: Collection[Pulse]) -> None:
-        """Take over how things stand in the workers."""
+    def update(self, statuses: Collection[WorkerStatus]) -> None:
+        """Add up the latest statuses of all workers."""
         total = Counts()
-        for pulse in pulses:
-            total.add(pulse.counts)
+        for status in statuses:
+            total.add(status.counts)
         self.tiles, self.requests, self.nbytes = total.tiles, total.requests, total.nbytes
         self.retries = Counter(total.retries)
-        self.in_flight = sum(pulse.in_flight for pulse in pulses)
-        self.window = sum(pulse.window for pulse in pulses)
+        self.in_flight = sum(status.in_flight for status in statuses)
+        self.window = sum(status.window for status in statuses)
 
     @property
     def eta_s(self) -> float | None:
-        """Estimated seconds to the end; None before the first location."""
+        """Estimated seconds to the end; None before the first outcome."""
         return self.elapsed_s / self.settled * self.pending if self.settled else None

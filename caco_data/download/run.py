@@ -11,21 +11,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from queue import Full, Queue
 from typing import Any
-from uuid import uuid4
 
 from caco_data.dataset.description import read_description
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
-from caco_data.download.cluster import connect, outcomes
 from caco_data.download.fetch import scored
 from caco_data.download.progress import DownloadProgress
 from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, extend
-from caco_data.sources.limiter import Limiter, Share
+from caco_data.sources.limiter import Limiter, RateShare
 from caco_data.sources.retry import call_with_retries
-from caco_data.sources.tally import Pulse
 from caco_data.storage import open_storage
 from caco_data.types import Location, Outcome
 
@@ -102,7 +99,7 @@ class _BackgroundWriter:
 
 def _try_to_open(settings: DownloadSettings, cluster: ClusterSettings) -> None:
     """Open the source once with few retries, to fail early and before anything is written."""
-    limiter = Limiter(Share(1, cluster.requests_per_second))
+    limiter = Limiter(RateShare(1, cluster.requests_per_second))
     retry = replace(cluster.retry, max_retries=min(3, cluster.retry.max_retries))
     scored(call_with_retries(lambda: settings.source.open(limiter), retry, limiter), settings.fetch)
 
@@ -141,6 +138,8 @@ def download(
     RefusedError
         When the service refuses the user; finished locations are kept.
     """
+    from caco_data.download.cluster import connect  # imports Dask, which takes a second
+
     if settings.fill and not locations.metadata:
         raise InputError(
             "Only locations of 'caco-data sample' can be extended", "--fill", "Omit this option"
@@ -156,23 +155,22 @@ def download(
     writer = DatasetWriter(storage, ledger)
     progress = DownloadProgress(wanted, len(ledger.complete), Counter(ledger.rejected.values()))
     began = time.monotonic()
-    run, pulses = f"caco-data-{uuid4().hex}", dict[str, Pulse]()
     with ExitStack() as stack:
-        client = None
+        workers = None
         while True:
             remaining = _pending(locations, ledger)
             progress.pending = len(remaining)
             on_progress(progress)
             if remaining:
-                client = client or stack.enter_context(connect(cluster, settings.source.computes))
+                workers = workers or stack.enter_context(
+                    connect(cluster, settings.source, settings.fetch)
+                )
                 with _BackgroundWriter(writer, cluster.concurrency) as background:
-                    for outcome in outcomes(
-                        client, remaining, settings.source, settings.fetch, cluster, run, pulses
-                    ):
+                    for outcome in workers.outcomes(remaining):
                         if outcome is not None:
                             background.add(outcome)
                             progress.settle(outcome)
-                        progress.heard(pulses.values())
+                        progress.update(workers.statuses.values())
                         progress.elapsed_s = time.monotonic() - began
                         on_progress(progress)
             missing = wanted - len(ledger.complete)

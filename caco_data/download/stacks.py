@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.download.plan import _clearest, _neighbourhood
 from caco_data.download.settings import SceneSettings
-from caco_data.types import Scene, Slot, Stack, Tile
+from caco_data.types import PeriodPlan, Rejection, Scene, Slot, Stack, Tile
 
 #: SCL classes that show the ground (Sentinel-2 L2A product guide): dark area, vegetation, not
 #: vegetated, water, unclassified, snow. Not: no data, defective, shadow, cloud, cirrus.
 CLEAR_CLASSES = (2, 4, 5, 6, 7, 11)
 _IS_CLEAR = np.isin(np.arange(256), CLEAR_CLASSES)
-#: Tries in a slot before it borrows from a neighbouring slot.
+#: Maximum scenes tried per slot, and again when the slot borrows from its neighbours.
 MAX_CANDIDATES = 3
-#: Least Cloud Score+ (`cs_cdf`) of a clear pixel: "values between 0.50 and 0.65 generally work
+#: Minimum Cloud Score+ (`cs_cdf`) of a clear pixel: "values between 0.50 and 0.65 generally work
 #: well" (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
 CLEAR_SCORE = 0.60
 
 
+@dataclass(frozen=True, slots=True)
+class Cloudy:
+    """Result of a read: the patch is too cloudy by its Cloud Score+, its bands were not read."""
+
+    clear_fraction: float
+    """Share of the patch that is clear, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Result of a read: the source has a permanent error for this scene."""
+
+    message: str
+    """Error message of the source."""
+
+
 def clear_fraction(scl: NDArray[np.uint8]) -> float:
-    """Share of SCL pixels, any shape, whose class is one of `CLEAR_CLASSES`."""
+    """Share of SCL pixels, any shape, in one of the classes `CLEAR_CLASSES`."""
     return float(np.count_nonzero(_IS_CLEAR[scl]) / scl.size)
 
 
 def clear_fraction_by_score(score: NDArray[np.float32]) -> float:
-    """Share of pixels, any shape, whose Cloud Score+ is at least `CLEAR_SCORE`."""
+    """Share of pixels, any shape, with a Cloud Score+ of at least `CLEAR_SCORE`."""
     return float(np.count_nonzero(score >= np.float32(CLEAR_SCORE)) / score.size)
 
 
@@ -39,54 +56,71 @@ def has_nodata(tile: Tile) -> bool:
 
 
 def fill_stack(
-    cut: Sequence[Slot], read: Callable[[Scene], Tile | None], settings: SceneSettings
-) -> Stack | str:
+    location_id: int,
+    plan: PeriodPlan,
+    read: Callable[[Scene], Tile | Cloudy | Unreadable],
+    settings: SceneSettings,
+) -> Stack | Rejection:
     """Fill the slots of one period, reading as few tiles as possible.
+
+    Every slot first tries its own candidates; those left empty then borrow a scene from a
+    neighbouring slot, at a distance of `min_spacing_days` from every accepted tile.
 
     Parameters
     ----------
-    cut : sequence of Slot
+    location_id : int
+        Location to reject.
+    plan : PeriodPlan
         The period's slots.
     read : callable
-        Reads the tile of a scene; None when it can never be read, or is known to be cloudy.
+        Reads the tile of a scene.
     settings : SceneSettings
+        Minimum clear fraction and spacing.
 
     Returns
     -------
-    Stack or str
-        The stack, or what is missing.
+    Stack or Rejection
+        The rejection names the first slot without a tile; its reason is `unreadable scenes` when
+        any scene of the period was unreadable, else `too cloudy`.
     """
     accepted: dict[int, Tile] = {}
     tried: set[str] = set()
+    unreadable: list[Unreadable] = []
+    spacing = timedelta(days=settings.min_spacing_days)
 
-    def first_good(candidates: Iterable[Scene]) -> Tile | None:
-        for scene in list(candidates)[:MAX_CANDIDATES]:
+    def first_good(scenes: Iterable[Scene]) -> Tile | None:
+        for scene in islice(scenes, MAX_CANDIDATES):
             tried.add(scene.image_id)
             tile = read(scene)
-            if tile and tile.clear_fraction >= settings.min_clear and not has_nodata(tile):
+            if isinstance(tile, Unreadable):
+                unreadable.append(tile)
+            elif isinstance(tile, Tile) and _acceptable(tile, settings):
                 return tile
         return None
 
     def borrowable(slot: Slot) -> list[Scene]:
-        far = timedelta(days=settings.min_spacing_days)
-        return sorted(
-            (
-                scene
-                for other in _neighbourhood(slot, cut)
-                for scene in other.candidates
-                if scene.image_id not in tried
-                and all(abs(scene.acquired - t.scene.acquired) >= far for t in accepted.values())
-            ),
-            key=_clearest,
-        )
+        return [
+            scene
+            for scene in slot.fallback
+            if scene.image_id not in tried
+            and all(abs(scene.acquired - t.scene.acquired) >= spacing for t in accepted.values())
+        ]
 
-    for slot in cut:
+    for slot in plan.slots:
         if tile := first_good(slot.candidates):
             accepted[slot.t] = tile
-    for slot in cut:
+    for slot in plan.slots:
         if slot.t not in accepted:
             tile = first_good(borrowable(slot))
             if tile is None:
-                return f"{slot.period} slot {slot.t}: no clear tile in {len(tried)} tried"
+                detail = f"{plan.period.name} slot {slot.t}: no clear tile in {len(tried)} tried"
+                if unreadable:
+                    detail += f"; {unreadable[-1].message}"
+                    return Rejection(location_id, "unreadable scenes", detail)
+                return Rejection(location_id, "too cloudy", detail)
             accepted[slot.t] = tile
-    return Stack(cut[0].period, tuple(accepted[slot.t] for slot in cut))
+    return Stack(plan.period.name, tuple(accepted[slot.t] for slot in plan.slots))
+
+
+def _acceptable(tile: Tile, settings: SceneSettings) -> bool:
+    return tile.clear_fraction >= settings.min_clear and not has_nodata(tile)

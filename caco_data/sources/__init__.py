@@ -1,1 +1,1 @@
-"""Image archives behind one protocol: see `base`."""
+"""Image archives with a common interface, the protocols in `base`."""

@@ -1,8 +1,8 @@
-"""The seam between the pipeline and the archives: what an image source can do.
+"""Interface between the pipeline and the image archives.
 
-A source lists scenes and reads tiles, and knows nothing of slots, clouds or shards. Its settings
-are small, frozen and picklable; every worker process opens them once and shares the opened source
-among its threads. `sources/simulated.py` is the one that needs no network.
+A source lists scenes and reads tiles, independently of slots, cloud limits and shards. Its settings
+are small, frozen and picklable; every worker process opens the source once and shares it among its
+threads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ImageSource(Protocol):
-    """An opened archive. Both methods may be called from many threads at once."""
+    """An opened archive. Its methods may be called from several threads at once."""
 
     def list_scenes(
         self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
@@ -32,19 +32,19 @@ class ImageSource(Protocol):
         footprint : Footprint
             The patch.
         start, end : datetime
-            UTC; scenes acquired at `start` are in, at `end` are out.
+            UTC; scenes acquired at `start` are included, at `end` excluded.
         max_cloud_pct : float
-            Scenes with more clouds over all are left out, 0..100.
+            Maximum cloud cover of a scene, 0..100.
 
         Returns
         -------
         list of Scene
-            In no order; none when the archive has none.
+            In any order; empty when there are none.
 
         Raises
         ------
         TransientError, PermanentError, RefusedError
-            As `caco_data.errors` says.
+            See `caco_data.errors`.
         """
         ...
 
@@ -56,9 +56,9 @@ class ImageSource(Protocol):
         scene : Scene
             One of `list_scenes`, in the CRS of `grid`.
         grid : Grid
-            10 m, snapped to 60 m: a band of 20 m or 60 m comes repeated 2 x 2 or 6 x 6.
+            10 m, snapped to 60 m: pixels of 20 m and 60 m bands are repeated 2 x 2 and 6 x 6.
         bands : sequence of str
-            L2A band names or `SCL`, in the wanted order.
+            L2A band names or `SCL`, in the order of the result.
 
         Returns
         -------
@@ -68,14 +68,14 @@ class ImageSource(Protocol):
         Raises
         ------
         TransientError, PermanentError, RefusedError
-            As `caco_data.errors` says.
+            See `caco_data.errors`.
         """
         ...
 
 
 @runtime_checkable
 class CloudScoreSource(Protocol):
-    """A source that knows, beside the scene classification, a score of how clear each pixel is."""
+    """A source that also has a Cloud Score+ per pixel."""
 
     def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
         """Read the Cloud Score+ of a scene on a grid.
@@ -88,7 +88,7 @@ class CloudScoreSource(Protocol):
         Raises
         ------
         TransientError, RefusedError
-            As `caco_data.errors` says.
+            See `caco_data.errors`.
         PermanentError
             When the scene has no score.
         """
@@ -97,23 +97,19 @@ class CloudScoreSource(Protocol):
 
 @runtime_checkable
 class TruthSource(Protocol):
-    """A source that knows the truth about its own world."""
+    """A source that also has ground truth, as a simulated one."""
 
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
-        """Truth of a patch between two periods."""
+        """Ground truth of a patch between two periods."""
         ...
 
 
 class SourceSettings(Protocol):
-    """How to open a source: a frozen dataclass, picklable, the same in every process."""
-
-    def __hash__(self) -> int:
-        """Equal settings share one opened source."""
-        ...
+    """Settings that open a source: a frozen, picklable dataclass."""
 
     @property
     def name(self) -> str:
-        """The word after `--source`."""
+        """Value of `--source`."""
         ...
 
     @property
@@ -123,11 +119,11 @@ class SourceSettings(Protocol):
 
     @property
     def computes(self) -> bool:
-        """Whether a request keeps a processor busy, rather than waiting for an answer."""
+        """Whether requests keep a processor busy, rather than wait for a service."""
         ...
 
     def record(self) -> dict[str, Any]:
-        """What of the settings decides the source's answers, for dataset.json; never a secret."""
+        """Settings that affect the source's data, for dataset.json; no secrets."""
         ...
 
     def open(self, limiter: Limiter) -> ImageSource:
@@ -136,12 +132,12 @@ class SourceSettings(Protocol):
         Parameters
         ----------
         limiter : Limiter
-            Every request of the source waits for its `request()`.
+            The source makes every request within its `request()`.
 
         Raises
         ------
         InputError
-            When something is missing that the user must give, such as credentials.
+            When something that the user must provide is missing, such as credentials.
         TransientError, RefusedError
             When the service cannot be reached, or refuses the user.
         """

@@ -1,9 +1,9 @@
-"""How fast requests may go: one Limiter a process, its share of the caps over all processes.
+"""Request limits: one Limiter per process enforces its share of the caps over all processes.
 
-The number in flight is capped by a window that halves when the service says "too many" and grows
-by one for every window of answers (additive increase, multiplicative decrease, as in TCP). The rate
-is capped by time slots on the wall clock, dealt out to the processes in turn: nobody needs to talk
-to anybody, and no burst of one process meets the burst of another.
+The number of requests in flight is capped by a window that is halved when the service throttles and
+grows by one per window of answers (additive increase, multiplicative decrease, as in TCP). The rate
+is capped by time slots on the wall clock, which belong to the processes in turn: the processes need
+no communication, and their bursts do not coincide.
 """
 
 from __future__ import annotations
@@ -15,68 +15,71 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from caco_data.sources.tally import PULSE_S, Counts, Pulse
+from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 
-#: Starts keep this far under the cap: on their way, requests bunch up a little.
+#: Requests start at this fraction of the capped rate: their spacing varies a little on the network.
 _MARGIN = 0.97
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What one of several processes may do."""
+class RateShare:
+    """Share of one of several processes in the caps on requests."""
 
     in_flight: int = 2**31
-    """Most requests of this process in flight."""
+    """Maximum requests of this process in flight."""
     per_second: float | None = None
-    """Most requests started a second, over all processes; None for no cap."""
+    """Maximum requests started per second, over all processes; None for no cap."""
     place: int = 0
-    """Which of the processes this is, 0..of-1."""
+    """Number of this process, 0..of-1."""
     of: int = 1
-    """How many processes share `per_second`."""
+    """Number of processes that share `per_second`."""
 
     def next_start(self, after: float) -> float:
-        """First moment of this process' slots after a moment; both seconds since the epoch."""
+        """First time slot of this process after a given time; both seconds since the epoch."""
         if self.per_second is None:
             return after
         rate = self.per_second * _MARGIN
-        slot = math.floor(after * rate + 1e-3) + 1  # a moment just rounded off a slot is in it
+        # A start of this process just below its slot, through rounding, counts as that slot.
+        slot = math.floor(after * rate + 1e-3) + 1
         return (slot + (self.place - slot) % self.of) / rate
 
 
 class Limiter:
-    """Holds the threads of one process to its share, and counts what they do.
+    """Limits the requests of all threads of one process, and counts them.
 
     Parameters
     ----------
-    share : Share, optional
+    share : RateShare, optional
         May be replaced at any time.
-    on_pulse : callable, optional
-        Called by a thread that ends a request, at most once a second.
+    on_status : callable, optional
+        Called with the status at the end of a request, at most once per `STATUS_INTERVAL_S`.
     """
 
     def __init__(
-        self, share: Share | None = None, on_pulse: Callable[[Pulse], None] | None = None
+        self,
+        share: RateShare | None = None,
+        on_status: Callable[[WorkerStatus], None] | None = None,
     ) -> None:
-        self.share = share or Share()
-        self._on_pulse = on_pulse
+        self.share = share or RateShare()
+        self._on_status = on_status
         self._free = threading.Condition()
-        self._busy = 0  # holds a place in the window, may still wait for its slot
+        self._busy = 0  # requests that have a place in the window; some still wait for their slot
         self._in_flight = 0
         self._window = math.inf  # the share's `in_flight` where that is smaller
         self._start = 0.0
-        self._cut = 0.0
-        self._answered = 0.0
-        self._pulsed = time.monotonic()
+        self._halved_at = 0.0
+        self._answered_at = 0.0
+        self._reported_at = time.monotonic()
         self._counts = Counts()
 
     @property
     def window(self) -> int:
-        """Most requests that may be in flight now."""
+        """Current maximum of requests in flight."""
         return max(1, int(min(self._window, self.share.in_flight)))
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Wait for a place in the window and a slot in time, and hold the place."""
+        """Wait for a place in the window and a time slot; occupy the place until the exit."""
         with self._free:
             self._free.wait_for(lambda: self._busy < self.window)
             self._busy += 1
@@ -100,44 +103,44 @@ class Limiter:
             self._report()
 
     def answered(self) -> None:
-        """Note that a call came to its end: the window grows."""
+        """Record that a call succeeded: the window grows."""
         with self._free:
-            self._answered = time.monotonic()
+            self._answered_at = time.monotonic()
             grown = self._window + 1 / self._window
             self._window = grown if grown < self.share.in_flight else math.inf
             self._free.notify()
 
     def answered_since(self, moment: float) -> bool:
-        """Whether any call of this process has come to its end since a `time.monotonic()`."""
-        return self._answered >= moment
+        """Whether any call of this process has succeeded since a `time.monotonic()`."""
+        return self._answered_at >= moment
 
     def throttled(self, began: float) -> None:
-        """Halve the window, for a call that began at a `time.monotonic()`.
+        """Record that a call begun at a `time.monotonic()` was throttled: the window is halved.
 
-        Once for all the calls that were under way together: they tell the same.
+        Calls begun before the last halving do not halve it again: they report the same throttling.
         """
         with self._free:
-            if began >= self._cut:
-                self._cut = time.monotonic()
+            if began >= self._halved_at:
+                self._halved_at = time.monotonic()
                 self._window = max(1.0, min(self._window, self.share.in_flight) / 2)
 
     def count(self, counts: Counts) -> None:
-        """Add to what has been done."""
+        """Add to the totals."""
         with self._free:
             self._counts.add(counts)
 
-    def pulse(self) -> Pulse:
-        """Say how things stand."""
+    def status(self) -> WorkerStatus:
+        """Return a snapshot of the current status."""
         with self._free:
             counts = replace(self._counts, retries=dict(self._counts.retries))
-            return Pulse(counts, self._in_flight, self.window)
+            return WorkerStatus(counts, self._in_flight, self.window)
 
     def _report(self) -> None:
-        if self._on_pulse is None:
+        if self._on_status is None:
             return
         with self._free:
             now = time.monotonic()
-            if now - self._pulsed < PULSE_S:
+            if now - self._reported_at < STATUS_INTERVAL_S:
                 return
-            self._pulsed = now
-        self._on_pulse(self.pulse())
+            self._reported_at = now
+        self._on_status(self.status())

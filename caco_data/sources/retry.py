@@ -1,4 +1,4 @@
-"""One retry policy for every request of every source."""
+"""Retry policy of all requests of all sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Exponential backoff with full jitter; a service's Retry-After is honoured."""
+    """Exponential backoff with full jitter; honours a service's Retry-After."""
 
     max_retries: int = setting(
         8, "Retries of a request after transient failures.", minimum=0, maximum=100
@@ -32,24 +32,24 @@ class RetryPolicy:
         """Seconds before retry number `retry` (0, 1, ...), `jitter` uniform in 0..1.
 
         Full jitter spreads the retries of many clients over the whole interval, so that they do
-        not come back together.
+        not arrive together.
         """
         drawn = jitter * min(self.longest_s, self.base_s * 2.0**retry)
         return max(drawn, retry_after_s or 0.0)
 
 
 def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limiter) -> T:
-    """Make a call, again and again while its failure is transient.
+    """Make a call; repeat it while it fails with a transient error.
 
     Raises
     ------
     TransientError
-        The last one, when the retries are used up although other calls get answers.
+        The last one, when the retries are used up although other calls succeeded.
     RefusedError
-        When the retries are used up and nobody else in this process had an answer meanwhile: the
-        trouble is not this call's.
+        When the retries are used up and no call of this process succeeded meanwhile: the failure
+        is not specific to this call.
     Exception
-        Whatever else `call` raises, at once.
+        Any other error of `call`, without a retry.
     """
     first = time.monotonic()
     for retry in range(policy.max_retries + 1):
@@ -66,7 +66,7 @@ def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limit
                     f"The service gives no answer: {retry + 1} tries in "
                     f"{time.monotonic() - first:.0f} s ended in {error}",
                     "",
-                    "Run the same command again when it does; what is finished is kept",
+                    "Run the same command again later; finished locations are kept",
                 ) from error
             limiter.count(Counts(retries={error.what: 1}))
             time.sleep(policy.sleep_s(retry, error.retry_after_s, random.random()))

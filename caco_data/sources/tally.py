@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: Seconds between two pulses.
-PULSE_S = 1.0
+#: Seconds between two status reports of a worker.
+STATUS_INTERVAL_S = 1.0
 
 
 @dataclass(slots=True)
 class Counts:
-    """What has been done, added up."""
+    """Running totals."""
 
     requests: int = 0
-    """Requests sent: listings and pixel reads, retries included."""
+    """Requests sent: listings and pixel reads, including retries."""
     nbytes: int = 0
-    """Bytes of pixels received, before encoding."""
+    """Bytes of pixels received, uncompressed."""
     tiles: int = 0
     """Tiles accepted."""
     retries: dict[str, int] = field(default_factory=dict)
-    """Retries by what the failure was called."""
+    """Retries by the name of the failure."""
 
     def add(self, other: Counts) -> None:
-        """Add others."""
+        """Add other counts to these."""
         self.requests += other.requests
         self.nbytes += other.nbytes
         self.tiles += other.tiles
@@ -31,12 +31,12 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
-    """How things stand in a process."""
+class WorkerStatus:
+    """Status of one process."""
 
     counts: Counts
-    """All that it has done."""
+    """Totals since its start."""
     in_flight: int
-    """Requests on their way now."""
+    """Requests in flight now."""
     window: int
-    """Most that may be, as the service lets us."""
+    """Current maximum of requests in flight, reduced while the service throttles."""

@@ -15,8 +15,8 @@ from tests.support.flat_source import FlatSource
 
 
 @pytest.fixture(autouse=True)
-def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's home: without any credentials."""
+def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home folder and an environment without any credentials."""
     for name in ("HOME", "CLOUDSDK_CONFIG"):
         monkeypatch.setenv(name, str(tmp_path))
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "EARTHENGINE_PROJECT", "GOOGLE_CLOUD_PROJECT"):
@@ -31,18 +31,18 @@ def states(run: Run, *options: object) -> tuple[int, dict[str, str]]:
     return result.exit_code, {line["name"]: line["state"] for line in lines}
 
 
-def test_all_is_well_with_a_service_that_answers(run: Run, tmp_path: Path) -> None:
+def test_all_checks_pass_with_a_service_that_answers(run: Run, tmp_path: Path) -> None:
     with EarthEngineServer(FlatSource()) as server:
         code, found = states(run, "--ee-url", server.url, "--out", tmp_path / "new" / "set")
-        told = run("doctor", "--ee-url", server.url, "--out", tmp_path)
+        result = run("doctor", "--ee-url", server.url, "--out", tmp_path)
     assert set(found.values()) <= {"ok", "warn"}, found
     assert found["Earth Engine"] == "ok"
     assert code == 0
-    assert "scenes in" in told.stdout
-    assert "\x1b" not in told.stdout  # colours are for terminals
+    assert "scenes in" in result.stdout
+    assert "\x1b" not in result.stdout  # no colours outside a terminal
 
 
-def test_no_credentials(run: Run) -> None:
+def test_missing_credentials(run: Run) -> None:
     result = run("doctor", "--ee-url", "https://none.googleapis.com:1")
     assert result.exit_code == 1
     assert "Run 'earthengine authenticate'" in result.stdout
@@ -50,7 +50,7 @@ def test_no_credentials(run: Run) -> None:
     assert result.stderr.startswith("error: 2 checks failed (credentials, endpoint)")
 
 
-def test_a_refusal_is_told_in_the_services_words(run: Run) -> None:
+def test_a_refusal_shows_the_services_message(run: Run) -> None:
     plan = FaultPlan(denied_projects=("theirs",))
     with EarthEngineServer(FlatSource(), plan) as server:
         result = run("doctor", "--ee-url", server.url, "--project", "theirs")
@@ -58,7 +58,7 @@ def test_a_refusal_is_told_in_the_services_words(run: Run) -> None:
     assert "permission to use project theirs" in result.stdout
 
 
-def test_where_nothing_can_be_written(run: Run, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     _, found = states(run, "--ee-url", "http://127.0.0.1:9", "--out", file)

@@ -62,7 +62,7 @@ def download(run: Run, url: str, table: Path, out: Path, *options: object) -> An
     )  # fmt: skip
 
 
-def test_both_ways_to_the_archive_give_the_same_bytes(
+def test_the_simulated_archive_gives_the_same_bytes_through_earth_engine(
     run: Run, table: Path, tmp_path: Path
 ) -> None:
     bands = ("--bands", "all", "--locations-per-shard", 4)
@@ -75,7 +75,7 @@ def test_both_ways_to_the_archive_give_the_same_bytes(
     assert result.exit_code == 0, result.stderr
     assert len(shards(tmp_path / "ee")) == 2
     assert shards(tmp_path / "ee") == shards(tmp_path / "simulated")
-    assert asked["algorithms"] == 3  # once to try, and once a worker
+    assert asked["algorithms"] == 3  # once as a check, and once per worker
     assert run("verify", tmp_path / "ee").exit_code == 0
     meta = open_dataset(tmp_path / "ee").meta
     assert meta["source"] == {
@@ -84,9 +84,7 @@ def test_both_ways_to_the_archive_give_the_same_bytes(
     }  # fmt: skip
 
 
-def test_tiles_lie_to_the_pixel_where_the_source_has_them(
-    run: Run, table: Path, tmp_path: Path
-) -> None:
+def test_tiles_are_georeferenced_to_the_pixel(run: Run, table: Path, tmp_path: Path) -> None:
     with server_process() as url:
         assert download(run, url, table, tmp_path / "d").exit_code == 0
     dataset = open_dataset(tmp_path / "d")
@@ -101,7 +99,7 @@ def test_tiles_lie_to_the_pixel_where_the_source_has_them(
             with file.open(**profile, **place, dtype="uint16") as written:
                 written.write(tile)
             with file.open() as read:
-                # A block of the source's own, anywhere inside, on a grid of its own.
+                # A block of 60 m somewhere inside the tile, read by its coordinates.
                 left = read.bounds.left + 60 * int(rng.integers(0, 43))
                 top = read.bounds.top - 60 * int(rng.integers(0, 43))
                 window = read.window(left, top - 60, left + 60, top)
@@ -111,7 +109,7 @@ def test_tiles_lie_to_the_pixel_where_the_source_has_them(
         when = row["acquired"]
         scenes = archive.list_scenes(footprint, when, when.replace(year=when.year + 1))
         scene = next(s for s in scenes if s.image_id == row["image_id"])
-        # Places are made whole: ask for the patch's size around the block.
+        # The simulated archive reads patches only: the block is in the corner of one.
         own = archive.read_tile(scene, Grid(epsg, int(left), int(top)), RGB_BANDS)
         np.testing.assert_array_equal(pixels, own[:, :6, :6])
 
@@ -121,9 +119,9 @@ FLAT = ("--source", "flat")
 
 @pytest.fixture(scope="module")
 def many(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """500 locations of which the flat world can serve all."""
+    """A hundred locations, all of which the flat source can serve."""
     out = tmp_path_factory.mktemp("many") / "locations.parquet"
-    assert run("sample", "--n", 500, "--out", out).exit_code == 0
+    assert run("sample", "--n", 100, "--out", out).exit_code == 0
     return out
 
 
@@ -141,11 +139,11 @@ def test_the_caps_hold_over_all_workers(
     assert seen["requests"]["listAssets"] + seen["requests"]["getPixels"] == 12 * N
 
 
-def test_500_locations_survive_every_kind_of_passing_fault(
+def test_100_locations_survive_every_kind_of_transient_fault(
     run: Run, many: Path, tmp_path: Path
 ) -> None:
     rates = {"429": 0.04, "429_retry_after": 0.01, "500": 0.01, "503": 0.01, "drop": 0.01,
-             "short_body": 0.01, "stall": 0.005}  # fmt: skip
+             "short_body": 0.01, "stall": 0.01}  # fmt: skip
     fast = ("--bands", "B2", "--requests-per-second", 2000, "--deadline", 1)
     with server_process(*FLAT) as url:
         calm = download(run, url, many, tmp_path / "calm", *fast)
@@ -169,7 +167,7 @@ def test_throttling_is_answered_with_fewer_requests_in_flight(
         assert result.exit_code == 0, result.stderr
         seen = counters(url)
     assert open_dataset(tmp_path / "d").meta["counts"]["complete"] == N
-    assert 0 < seen["faults"]["capacity"] < 12 * N  # fewer than one a request
+    assert 0 < seen["faults"]["capacity"] < 12 * N  # less than one per request
 
 
 def test_a_permanent_fault_rejects_that_location_only(
@@ -189,7 +187,7 @@ def test_a_permanent_fault_rejects_that_location_only(
     rejected = pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist()
     (row,) = [row for row in rejected if row["reason"] == "unreadable scenes"]
     assert row["location_id"] == 2
-    assert "not found (does not exist" in row["detail"]  # the server's own words
+    assert "not found (does not exist" in row["detail"]  # the server's message
 
 
 def test_an_exhausted_quota_stops_the_run_and_resuming_continues(
@@ -241,7 +239,7 @@ def test_nothing_is_written_when_the_service_cannot_be_opened(
 
 @contextmanager
 def cluster_by_hand(folder: Path) -> Iterator[str]:
-    """Start a scheduler and two workers, each a process of its own."""
+    """Start a scheduler and two workers as separate processes."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     file = folder / "scheduler.json"
     where = ["--scheduler-file", str(file), "--no-dashboard"]
@@ -252,7 +250,7 @@ def cluster_by_hand(folder: Path) -> Iterator[str]:
         for program in (scheduler, worker, worker):
             command = [sys.executable, "-m", f"distributed.cli.{program[0]}", *program[1:]]
             started.append(subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL))
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not file.exists():
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -275,7 +273,7 @@ def test_two_workers_started_by_hand(run: Run, table: Path, tmp_path: Path) -> N
     assert shards(tmp_path / "there") == shards(tmp_path / "here")
 
 
-def test_a_dry_run_prints_the_plan_and_asks_for_nothing(
+def test_a_dry_run_prints_the_plan_and_makes_no_request(
     run: Run, table: Path, tmp_path: Path
 ) -> None:
     options = ("--locations", table, "--out", tmp_path / "d", "--ee-url", "http://127.0.0.1:9")

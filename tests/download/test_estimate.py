@@ -24,7 +24,7 @@ RGB = DownloadSettings(SimulatedSettings(), FetchSettings(SceneSettings()))
 
 @pytest.mark.parametrize("bands", [RGB_BANDS, ALL_BANDS])
 @pytest.mark.parametrize("dtype", ["uint16", "uint8"])
-def test_bytes_on_disk_are_those_of_a_data_set(
+def test_estimated_bytes_match_a_data_set(
     tmp_path: Path, bands: tuple[str, ...], dtype: Dtype
 ) -> None:
     fetch = replace(RGB.fetch, bands=bands, dtype=dtype)

@@ -9,27 +9,16 @@ from hypothesis import strategies as st
 
 from caco_data.download.plan import covers, make_plan, periods, slots, usable
 from caco_data.download.settings import SceneSettings
-from caco_data.download.stacks import (
-    CLEAR_CLASSES,
-    MAX_CANDIDATES,
-    clear_fraction,
-    fill_stack,
-    has_nodata,
-)
 from caco_data.grid import grid_footprint, patch_grid
-from caco_data.types import Footprint, Location, Period, Plan, Rejection, Scene, Stack, Tile
+from caco_data.types import Footprint, Location, Period, Plan, Rejection, Scene
 from tests.support.plain_source import make_scene
 
 START = datetime(2019, 3, 1, tzinfo=UTC)
 PERIOD = Period("early", START, START + timedelta(days=365))
+LATE = Period("late", START, START + timedelta(days=365))
 HERE = Location(7, 3.0, 45.0, 32631)
 GRID = patch_grid(HERE)
 SETTINGS = SceneSettings()
-
-
-def tile(scene: Scene, clear: float = 1.0) -> Tile:
-    scl = np.full((132, 132), 4, dtype=np.uint8)
-    return Tile(scene, np.ones((3, 264, 264), dtype=np.uint16), scl, clear)
 
 
 def at(day: float, **fields: float) -> Scene:
@@ -57,7 +46,7 @@ def test_starts_are_uniform_over_the_days_and_differ_by_seed() -> None:
     assert first[:9] != [periods(i, SceneSettings(seed=2))[0].start.toordinal() for i in range(9)]
 
 
-def test_usable_wants_cover_crs_and_few_clouds_and_one_scene_a_day() -> None:
+def test_usable_scenes_cover_the_patch_in_its_zone_with_few_clouds_one_per_day() -> None:
     good = at(1, cloud_pct=3)
     twin = make_scene(START + timedelta(days=1, seconds=15), cloud_pct=4)
     scenes = [
@@ -101,73 +90,22 @@ def test_slots_partition_the_period(days: list[float]) -> None:
     assert sorted(dealt, key=id) == sorted(scenes, key=id)
     for slot in cut:
         assert all(slot.start <= scene.acquired < slot.end for scene in slot.candidates)
+        near = [other for other in cut if abs(other.t - slot.t) <= 1]
+        neighbours = {scene.image_id for other in near for scene in other.candidates}
+        assert {scene.image_id for scene in slot.fallback} == neighbours
 
 
-def test_plan_or_the_reason_why_not() -> None:
+def test_a_plan_or_a_rejection_with_its_reason() -> None:
     every = [at(day) for day in range(0, 360, 20)]
-    plan = make_plan(HERE, GRID, [(PERIOD, every)], SETTINGS)
+    plan = make_plan(HERE, GRID, (PERIOD, every), (LATE, every), SETTINGS)
     assert isinstance(plan, Plan)
-    assert len(plan.slots) == 5
-    none = make_plan(HERE, GRID, [(PERIOD, [])], SETTINGS)
+    assert plan.early.period == PERIOD
+    assert len(plan.early.slots) == 5
+    none = make_plan(HERE, GRID, (PERIOD, every), (LATE, []), SETTINGS)
     assert isinstance(none, Rejection)
     assert none.reason == "no scenes"
-    winter_only = make_plan(HERE, GRID, [(PERIOD, every[:4])], SETTINGS)
+    assert none.detail.startswith("late slot 0")
+    winter_only = make_plan(HERE, GRID, (PERIOD, every[:4]), (LATE, []), SETTINGS)
     assert isinstance(winter_only, Rejection)
     assert winter_only.reason == "too few scenes"
     assert "slot 2" in winter_only.detail
-
-
-def test_fill_takes_the_clearest_and_reads_no_more_than_it_must() -> None:
-    scenes = [at(day, cloud_pct=day % 19) for day in range(0, 365, 5)]
-    cut = slots(PERIOD, usable(scenes, GRID, SETTINGS))
-    read: list[Scene] = []
-
-    def reader(scene: Scene) -> Tile:
-        read.append(scene)
-        return tile(scene)
-
-    stack = fill_stack(cut, reader, SETTINGS)
-    assert isinstance(stack, Stack)
-    assert [t.scene for t in stack.tiles] == [slot.candidates[0] for slot in cut] == read
-
-
-def test_a_failed_slot_borrows_from_its_neighbour_at_a_distance() -> None:
-    # Slot 1 (days 73-146) has one cloudy scene; slot 2 begins on day 146.
-    scenes = [at(10), at(100), at(150, cloud_pct=1), at(155), at(170), at(250), at(300)]
-    cut = slots(PERIOD, usable(scenes, GRID, SETTINGS))
-    bad = scenes[1].image_id
-    stack = fill_stack(cut, lambda s: tile(s, 0.1 if s.image_id == bad else 1), SETTINGS)
-    assert isinstance(stack, Stack)
-    # Day 155 is within ten days of day 150, which slot 2 took; day 170 is not.
-    assert [t.scene for t in stack.tiles] == [scenes[i] for i in (0, 4, 2, 5, 6)]
-
-
-def test_at_most_three_candidates_a_slot_then_the_reason() -> None:
-    scenes = [at(day) for day in range(0, 365, 5)]
-    cut = slots(PERIOD, usable(scenes, GRID, SETTINGS))
-    read: list[Scene] = []
-
-    def cloudy(scene: Scene) -> Tile | None:
-        read.append(scene)
-        return tile(scene, 0.5) if len(read) % 2 else None
-
-    reason = fill_stack(cut, cloudy, SETTINGS)
-    assert isinstance(reason, str)
-    assert "slot 0" in reason
-    assert len(read) == len({s.image_id for s in read}) == 5 * MAX_CANDIDATES + MAX_CANDIDATES
-
-
-def test_clear_fraction_and_nodata() -> None:
-    classes = np.repeat(np.arange(12, dtype=np.uint8), 11)
-    assert clear_fraction(classes) == pytest.approx(len(CLEAR_CLASSES) / 12)
-    fine = tile(at(0))
-    assert not has_nodata(fine)
-    masked = tile(at(0))
-    masked.pixels[:, 3, 3] = 0
-    assert has_nodata(masked)
-    dark = tile(at(0))
-    dark.pixels[0] = 0  # one band may be zero: deep water
-    assert not has_nodata(dark)
-    edge = tile(at(0))
-    edge.scl[0, 0] = 0
-    assert has_nodata(edge)

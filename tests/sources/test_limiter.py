@@ -4,20 +4,21 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.sources.limiter import Limiter, Share
-from caco_data.sources.tally import Counts, Pulse
+from caco_data.sources.limiter import Limiter, RateShare
+from caco_data.sources.tally import Counts, WorkerStatus
 
 
 @given(st.integers(1, 8), st.floats(0.5, 1000), st.floats(1.7e9, 1.9e9))
 def test_the_slots_of_all_processes_are_evenly_spaced(of: int, rate: float, now: float) -> None:
     starts = []
     for place in range(of):
-        share = Share(per_second=rate, place=place, of=of)
+        share = RateShare(per_second=rate, place=place, of=of)
         moment = now
         for _ in range(3):
             after, moment = moment, share.next_start(moment)
@@ -36,17 +37,10 @@ def in_threads(n: int, work: Callable[[], None]) -> None:
         thread.join()
 
 
-@pytest.mark.parametrize(
-    ("share", "most", "least_s"),
-    [(Share(in_flight=3), 3, 0.1), (Share(in_flight=100, per_second=100), 6, 0.29)],
-)
-def test_requests_in_flight_and_their_rate_are_capped(
-    share: Share, most: int, least_s: float
-) -> None:
-    limiter = Limiter(share)
+def test_requests_in_flight_are_capped() -> None:
+    limiter = Limiter(RateShare(in_flight=3))
     lock = threading.Lock()
     now, seen = 0, 0
-    began = time.monotonic()
 
     def work() -> None:
         nonlocal now, seen
@@ -60,17 +54,33 @@ def test_requests_in_flight_and_their_rate_are_capped(
                     now -= 1
 
     in_threads(6, work)
-    assert seen <= most
-    assert time.monotonic() - began >= least_s  # 30 requests
-    assert limiter.pulse() == Pulse(Counts(requests=30), 0, limiter.window)
+    assert seen == 3
+    assert limiter.status() == WorkerStatus(Counts(requests=30), 0, 3)
 
 
-def test_the_window_halves_once_a_round_and_recovers() -> None:
-    limiter = Limiter(Share(in_flight=40))
+def test_the_rate_of_requests_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.7e9
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    clock = SimpleNamespace(time=lambda: now, sleep=sleep, monotonic=time.monotonic)
+    monkeypatch.setattr("caco_data.sources.limiter.time", clock)
+    limiter = Limiter(RateShare(per_second=100))
+    starts = []
+    for _ in range(30):
+        with limiter.request():
+            starts.append(now)
+    assert min(b - a for a, b in pairwise(starts)) >= 1 / 100
+
+
+def test_the_window_halves_once_per_window_of_requests_and_recovers() -> None:
+    limiter = Limiter(RateShare(in_flight=40))
     assert limiter.window == 40
-    round_one = time.monotonic()
+    began = time.monotonic()
     for _ in range(20):
-        limiter.throttled(round_one)  # all of one round: they tell the same
+        limiter.throttled(began)  # requests of one window report the same throttling
     assert limiter.window == 20
     for _ in range(9):
         limiter.throttled(time.monotonic())
@@ -79,39 +89,41 @@ def test_the_window_halves_once_a_round_and_recovers() -> None:
     while limiter.window < 40:
         limiter.answered()
         answers += 1
-    assert 40 * 41 / 2 * 0.8 < answers < 40 * 41 / 2  # one more for every window of answers
+    assert (
+        40 * 41 / 2 * 0.8 < answers < 40 * 41 / 2
+    )  # the window grows by one per window of answers
     for _ in range(100):
         limiter.answered()
     assert limiter.window == 40
 
 
-def test_a_smaller_share_takes_hold_at_once() -> None:
-    limiter = Limiter(Share(in_flight=40))
-    limiter.share = Share(in_flight=2)
+def test_a_smaller_share_applies_at_once() -> None:
+    limiter = Limiter(RateShare(in_flight=40))
+    limiter.share = RateShare(in_flight=2)
     assert limiter.window == 2
     limiter.throttled(time.monotonic())
     assert limiter.window == 1
 
 
-def test_a_failing_request_gives_its_place_back() -> None:
-    limiter = Limiter(Share(in_flight=1))
+def test_a_failed_request_frees_its_place() -> None:
+    limiter = Limiter(RateShare(in_flight=1))
     for _ in range(2):
         try:
             with limiter.request():
                 raise ValueError
         except ValueError:
             pass
-    assert limiter.pulse().counts.requests == 2
+    assert limiter.status().counts.requests == 2
 
 
-def test_a_pulse_a_second_says_how_things_stand() -> None:
-    pulses: list[Pulse] = []
-    limiter = Limiter(Share(in_flight=4), pulses.append)
+def test_the_status_is_reported_at_most_once_per_second() -> None:
+    statuses: list[WorkerStatus] = []
+    limiter = Limiter(RateShare(in_flight=4), statuses.append)
     limiter.count(Counts(nbytes=10, retries={"503": 1}))
-    limiter._pulsed -= 2  # two seconds later
+    limiter._reported_at -= 2  # two seconds later
     with limiter.request():
         pass
     with limiter.request():
         pass
-    assert pulses == [Pulse(Counts(requests=1, nbytes=10, retries={"503": 1}), 0, 4)]
-    assert limiter.pulse().counts.requests == 2
+    assert statuses == [WorkerStatus(Counts(requests=1, nbytes=10, retries={"503": 1}), 0, 4)]
+    assert limiter.status().counts.requests == 2

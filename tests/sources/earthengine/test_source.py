@@ -160,7 +160,7 @@ def test_an_answer_comes_through_any_mixture_of_faults(
     for scene in scenes:
         tile = call_with_retries(lambda s=scene: source.read_tile(s, grid, ["B2"]), policy, limiter)  # type: ignore[misc]
         np.testing.assert_array_equal(tile, archive.read_tile(scene, grid, ["B2"]))
-    retries = sum(limiter.pulse().counts.retries.values())
+    retries = sum(limiter.status().counts.retries.values())
     assert 0 < retries == sum(server.counters.summary()["faults"].values())
 
 
