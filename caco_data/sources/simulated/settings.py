@@ -1,4 +1,4 @@
-"""Which simulated archive."""
+"""Settings of the simulated archive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimulatedSettings:
-    """Which simulated world."""
+    """Settings of the simulated archive."""
 
     seed: int = 0
     """Of everything: where villages lie, what changes, which days are cloudy."""
@@ -26,7 +26,7 @@ class SimulatedSettings:
         return True
 
     def record(self) -> dict[str, Any]:
-        """What decides the archive's answers."""
+        """Return the settings that decide the images."""
         return {"seed": self.seed}
 
     def open(self, limiter: Limiter | None = None) -> SimulatedSource:

@@ -12,7 +12,7 @@ import numpy as np
 
 from caco_data.grid import to_utm
 from caco_data.sentinel2 import BAND_PIXEL_M, SCL_BAND, SCL_PIXEL_M
-from caco_data.sources.simulated.catalogue import TILE_M
+from caco_data.sources.simulated.tiling import TILE_M
 from caco_data.types import Scene
 
 ROOT = "projects/earthengine-public/assets/"
