@@ -1,4 +1,4 @@
-"""Settings of the simulated archive."""
+"""Which simulated archive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimulatedSettings:
-    """Settings of the simulated archive."""
+    """Which simulated world."""
 
     seed: int = 0
     """Of everything: where villages lie, what changes, which days are cloudy."""
