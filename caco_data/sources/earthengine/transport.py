@@ -1,8 +1,8 @@
 """HTTP transport for the Earth Engine client: httplib2's interface, implemented with urllib3.
 
 The client's default transport keeps ten connections, too few for forty threads, and has no
-deadline. This one keeps a connection per thread and ends every request in time. The limiter is
-applied here, because a request is sent here. The discovery document is reduced to the methods that
+deadline. This one keeps a connection per thread and limits the duration of requests. The limiter is
+applied here, where requests are sent. The discovery document is reduced to the methods that
 are used: the client builds a Python function from each method in it on every call, which took most
 of a call's CPU time.
 """

@@ -23,7 +23,6 @@ from caco_data.sources.simulated.swath import (
 )
 from caco_data.sources.simulated.tiling import (
     LATITUDE_MAX,
-    METRES_A_DEGREE,
     MgrsTile,
     centre,
     mgrs_name,
@@ -31,6 +30,7 @@ from caco_data.sources.simulated.tiling import (
     tiles_over,
 )
 from caco_data.types import Footprint, Scene
+from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
 #: Days are counted from here.
 EPOCH = datetime(2015, 7, 1, tzinfo=UTC)
@@ -78,7 +78,7 @@ def _scenes(seed: int, tile: MgrsTile, orbit: int, year: int) -> tuple[Scene, ..
         return ()
     longitude, latitude = centre(tile)
     hours = (NODE_HOUR - orbit_longitude(orbit) / 15.0) % 24.0
-    after_node_s = -latitude * METRES_A_DEGREE / TRACK_SPEED_M_S
+    after_node_s = -latitude * LONGITUDE_DEGREE_M / TRACK_SPEED_M_S
     overpass = timedelta(seconds=round(hours * 3600 + after_node_s) % 86_400)
     cloudiness = cloud_pct(seed, longitude, latitude, days).tolist()
     delays = NAME_DELAY_S + uniform(seed, days, orbit) * NAME_DELAY_RANGE_S

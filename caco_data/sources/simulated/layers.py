@@ -13,8 +13,7 @@ from caco_data.sources.simulated.frame import FractalNoise, Frame
 from caco_data.sources.simulated.noise import Field
 from caco_data.sources.simulated.parcels import ParcelLayout, Parcels, parcels
 from caco_data.sources.simulated.salts import WorldSalt
-
-METRES_A_DEGREE = 110_900.0
+from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M
 
 Classes = NDArray[np.uint8]
 
@@ -55,7 +54,7 @@ class Layers:
         """Texture of 80 to 480 m, unit variance."""
         self.region = frame.fractal(REGION)
         """Variation over 3 to 26 km, unit variance."""
-        degrees = np.abs(frame.coordinates()[1]) * (PIXEL_M / METRES_A_DEGREE)  # (H, 1)
+        degrees = np.abs(frame.coordinates()[1]) * (PIXEL_M / LATITUDE_DEGREE_MEAN_M)  # (H, 1)
         self.latitude: Field = degrees.astype(np.float32)
         """Distance from the equator, degrees, (H, 1)."""
         dry = DRYNESS_OFFSET + _climate(frame, epsg) + DRYNESS_VARIATION * frame.fractal(DRYNESS)
@@ -91,10 +90,10 @@ def _climate(frame: Frame, epsg: int) -> Field:
     """Return the dryness of the climate, (H, W), one value per block."""
     x, y = (axis.ravel() // CLIMATE_PX for axis in frame.coordinates())
     metres = CLIMATE_PX * PIXEL_M
-    latitude = -(y + 0.5) * metres / METRES_A_DEGREE
+    latitude = -(y + 0.5) * metres / LATITUDE_DEGREE_MEAN_M
     east = (x + 0.5) * metres - UTM_FALSE_EASTING_M
     meridian = 6.0 * (epsg % 100) - 183.0  # of the UTM zone, degrees
     columns, column = np.unique(east, return_inverse=True)
     rows, row = np.unique(latitude, return_inverse=True)
-    longitude = meridian + columns / (METRES_A_DEGREE * np.cos(np.radians(rows[:, None])))
+    longitude = meridian + columns / (LATITUDE_DEGREE_MEAN_M * np.cos(np.radians(rows[:, None])))
     return dryness(longitude, rows[:, None]).astype(np.float32)[row][:, column]

@@ -1,4 +1,4 @@
-"""Bands, scene classification and cloud score of a scene, as the sensor and processor give them."""
+"""Bands, scene classification and cloud score of a scene, computed from its state."""
 
 from __future__ import annotations
 

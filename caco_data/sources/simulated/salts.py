@@ -1,6 +1,6 @@
 """Salts: the number that is hashed with a seed to make each random field independent.
 
-The numbers are part of the archive: a changed one gives other images for the same seed.
+Changing a number changes the images for a given seed.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from caco_data.sentinel2 import PIXEL_M
 from caco_data.sources.simulated.conditions import Conditions
 from caco_data.sources.simulated.ground import Ground
 from caco_data.sources.simulated.land_cover import Cover
@@ -15,6 +16,7 @@ from caco_data.sources.simulated.salts import SceneSalt
 from caco_data.sources.simulated.spectra import DAYS, Vegetation, vegetation_cover
 from caco_data.sources.simulated.surface import Surface
 from caco_data.sources.simulated.weather import cloud_thickness, haze
+from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M
 
 #: Slopes: the effect of their angle to the sun is damped by this, because the sky and the opposite
 #: slopes light the dark ones.
@@ -26,7 +28,7 @@ DIRECT_LIGHT = 0.72
 SOWING_RANGE_DAYS, SOWING_MEAN_DAYS, WEATHER_DAYS = 34, 17, 9
 #: Radians per year: makes the weather of successive years differ.
 WEATHER_RATE = 2.4
-#: Fields whose random number is above this bear another crop in odd years.
+#: Fields whose random number is above this have another crop in odd years.
 ROTATION_ABOVE = 0.15
 #: Vegetation is tropical below the first latitude minus the second and temperate above the first,
 #: degrees.
@@ -36,7 +38,8 @@ TROPICS_LATITUDE, TROPICS_TRANSITION = 26, 14
 SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.9, 0.1, 0.1
 #: Fields are tilled about every so many days; range of brightness between tilled fields.
 TILLAGE_DAYS, TILLAGE_CONTRAST = 75, 0.8
-#: Smallest factors of a field's random numbers in its tillage, and values of the added hash.
+#: Pseudo-random tillage: minimum factors of the field's two random numbers, and the range of what
+#: the epoch adds to each.
 _TILLAGE_PHASE, _TILLAGE_ROTATION, _TILLAGE_VALUES = 37, 53, 64
 
 #: Snow index: grows from this latitude by one per `SNOW_RANGE` degrees, and in winter; less the
@@ -121,8 +124,8 @@ def _vegetation(ground: Ground, surface: Surface, conditions: Conditions) -> Fie
     shift = ground.phase * np.float32(SOWING_RANGE_DAYS) + offset
     index = np.clip(shift, 0, DAYS - 1).astype(np.intp) + types.astype(np.intp) * DAYS
     seasonal = temperate.ravel().take(index)
-    rows = np.abs(ground.frame.coordinates()[1]) * (10 / 110_900)
-    tropics = np.clip((TROPICS_LATITUDE - rows) / TROPICS_TRANSITION, 0, 1)  # (H, 1)
+    latitude = np.abs(ground.frame.coordinates()[1]) * (PIXEL_M / LATITUDE_DEGREE_MEAN_M)
+    tropics = np.clip((TROPICS_LATITUDE - latitude) / TROPICS_TRANSITION, 0, 1)  # (H, 1)
     if tropics.max() > 0:
         seasonal += tropics.astype(np.float32) * (tropical.ravel().take(index) - seasonal)
     return np.asarray(np.clip(seasonal * surface.density, 0, 1))

@@ -38,6 +38,7 @@ from caco_data.sources.simulated.scene_state import SceneState, scene_state
 from caco_data.sources.simulated.swath import nodata
 from caco_data.sources.simulated.tiling import centre
 from caco_data.types import Footprint, Grid, Period, Scene, Truth
+from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
 #: Grounds in the cache, about 4 MB each. All tiles of a location use the same one, and a process
 #: works on as many locations as it has requests in flight (40 by default).
@@ -61,7 +62,7 @@ class SimulatedSource:
         latitude = float(np.mean(footprint.latitudes))
         high = np.ptp(footprint.latitudes) / 2
         wide = np.ptp(footprint.longitudes) / 2 * np.cos(np.radians(latitude))
-        half_m = float(max(high, wide)) * 111_320 + 100
+        half_m = float(max(high, wide)) * LONGITUDE_DEGREE_M + 100
         with self._limiter.request():
             return [
                 scene

@@ -1,4 +1,4 @@
-"""Orbits and swaths: which orbits see a tile, and which part of it.
+"""Orbits and swaths: the orbits that see a tile, and the part that each one sees.
 
 Imitates the constellation of Sentinel-2A and B: every relative orbit is flown every fifth day, and
 adjacent swaths overlap more the further they are from the equator.
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from caco_data.grid import SNAP_M, to_lonlat, unwrap
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.sources.simulated.tiling import METRES_A_DEGREE, TILE_M, MgrsTile, centre, outline
+from caco_data.sources.simulated.tiling import TILE_M, MgrsTile, centre, outline
 from caco_data.types import Footprint, Grid
+from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
 ORBITS = 143
 REVISIT_DAYS = 5
@@ -31,7 +32,7 @@ def swath_edges(orbit: int, latitude: float) -> tuple[float, float]:
 
     Compare with `along_track`. The width depends on the latitude; it is constant over a tile.
     """
-    half = HALF_SWATH_M / (METRES_A_DEGREE * float(np.cos(np.radians(latitude))))
+    half = HALF_SWATH_M / (LONGITUDE_DEGREE_M * float(np.cos(np.radians(latitude))))
     middle = orbit_longitude(orbit)
     return middle - half, middle + half
 
@@ -121,11 +122,11 @@ def nodata(tile: MgrsTile, orbit: int, grid: Grid) -> NDArray[np.bool_] | None:
     if not _off_swath(*corners, west + margin, limit - margin, tile).any():
         return outside if outside.any() else None
     # The edge follows whole pixels of 60 m, those of the coarsest bands, in every band.
-    x, y = np.meshgrid(_middles(east), _middles(north))
+    x, y = np.meshgrid(_block_centres(east), _block_centres(north))
     return outside | _off_swath(*to_lonlat(x, y, grid.epsg), west, limit, tile)
 
 
-def _middles(positions: NDArray[np.floating]) -> NDArray[np.float64]:
+def _block_centres(positions: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the centre of the 60 m block of each 10 m pixel; the grid starts on a block."""
     side = SNAP_M // PIXEL_M
     blocks = np.arange(positions.size) // side * side

@@ -1,4 +1,4 @@
-"""MGRS-like tiles: their names, positions and which of them a place needs."""
+"""Tiles like those of MGRS: names, positions, and the tiles around a point."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from caco_data.grid import (
     unwrap,
     utm_epsg,
 )
+from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M, LONGITUDE_DEGREE_M
 
 #: Side of a tile's image, and spacing of the tiles, metres.
 TILE_M = 109_800
 SQUARE_M = 100_000
-METRES_A_DEGREE = 111_320.0
 #: Sentinel-2 acquires up to 84 degrees; the simulated archive ends slightly earlier.
 LATITUDE_MAX = 83.0
 
@@ -69,9 +69,8 @@ def centre(tile: MgrsTile) -> tuple[float, float]:
 def mgrs_name(tile: MgrsTile) -> str:
     """Return the MGRS name of a tile, such as `31TCF`."""
     zone = tile.epsg % 100
-    band = _BANDS[
-        int(np.clip((centre(tile)[1] - _FIRST_BAND_DEG) // _BAND_DEG, 0, len(_BANDS) - 1))
-    ]
+    number = int((centre(tile)[1] - _FIRST_BAND_DEG) // _BAND_DEG)
+    band = _BANDS[min(max(number, 0), len(_BANDS) - 1)]
     # Column letters repeat every three zones; row letters begin five letters later in even zones.
     column = _LETTERS[(zone - 1) % 3 * _COLUMNS + (tile.column - 1) % _COLUMNS]
     row = _LETTERS[(tile.row - 1 + 5 * (1 - zone % 2)) % _ROWS]
@@ -92,7 +91,7 @@ def tiles_over(longitude: float, latitude: float, half_m: float) -> list[MgrsTil
 
     Near the border of a UTM zone these are tiles of both zones.
     """
-    near = TILE_M / METRES_A_DEGREE
+    near = TILE_M / LONGITUDE_DEGREE_M
     lon = longitude + np.array([-1, 0, 1]) * near / np.cos(np.radians(latitude))
     lat = np.clip(latitude + np.array([-1, 0, 1]) * near, -LATITUDE_MAX, LATITUDE_MAX)
     found = []
@@ -134,7 +133,8 @@ def tile_named(name: str) -> MgrsTile | None:
     column = _LETTERS.find(name[3]) - (zone - 1) % 3 * _COLUMNS + 1
     row = _LETTERS.find(name[4]) - 5 * (1 - zone % 2) + 1
     # Row letters repeat every 2,000 km; bands of latitude are half as high.
-    middle = ((_BANDS.index(band) + 0.5) * 8 - 80) * 110.6 / 100
+    middle_deg = (_BANDS.index(band) + 0.5) * _BAND_DEG + _FIRST_BAND_DEG
+    middle = middle_deg * LATITUDE_DEGREE_MEAN_M / SQUARE_M
     row += _ROWS * round((middle - row) / _ROWS)
     for candidate in (row, row - _ROWS, row + _ROWS):
         tile = MgrsTile(epsg, column, candidate)

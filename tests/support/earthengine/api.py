@@ -120,7 +120,7 @@ class Api:
             )
         )
         # A source lists in no particular order; pages need one.
-        scenes = sorted(filter(scene_filter.holds, scenes), key=lambda scene: scene.image_id)
+        scenes = sorted(filter(scene_filter.accepts, scenes), key=lambda scene: scene.image_id)
         self._listed.update((scene.image_id, scene) for scene in scenes)
         end = first + min(size, self._page_size)
         fields = request.query.get("fields")

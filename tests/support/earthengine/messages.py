@@ -123,7 +123,7 @@ class SceneFilter:
     clouds: tuple[tuple[str, float], ...]
     """Operators and operands for the scene's cloud cover; all must hold."""
 
-    def holds(self, scene: Scene) -> bool:
+    def accepts(self, scene: Scene) -> bool:
         """Return whether a scene's cloud cover passes the filter."""
         return all(_OPERATORS[name](scene.cloud_pct, value) for name, value in self.clouds)
 
