@@ -1,6 +1,6 @@
-"""How fast the simulated archive answers: listings, and tiles a second on one core.
+"""Speed of the simulated archive: listings, and tiles per second on one core.
 
-OMP_NUM_THREADS=1 python benchmarks/bench_simulated.py
+OMP_NUM_THREADS=1 python -m benchmarks.bench_simulated
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Location
 
 START, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
-#: Country, fringes, a core, a coast, the tropics: places differ in what has to be drawn.
+#: Country, town fringe, city, coast, tropics, north: land covers differ in computing time.
 PLACES = ((2.1, 48.2), (11.75, 48.1), (2.34, 48.86), (2.25, 41.45), (101.6, 3.2), (24.6, 60.3))
 TILES = 10
 
@@ -44,10 +44,10 @@ def main() -> None:
             reading_s += time.perf_counter() - begin
             tiles += len(scenes) + 1
         print(
-            f"{len(bands):2d} bands: {tiles / reading_s:5.0f} tiles/s with {TILES} a place, "
+            f"{len(bands):2d} bands: {tiles / reading_s:5.0f} tiles/s with {TILES} per place, "
             f"first tile {first_s / len(PLACES) * 1e3:3.0f} ms, "
             f"then {(reading_s - first_s) / (tiles - len(PLACES)) * 1e3:4.1f} ms each; "
-            f"listing a year {listing_s / len(PLACES) * 1e3:3.1f} ms"
+            f"listing of a year {listing_s / len(PLACES) * 1e3:3.1f} ms"
         )
 
 

@@ -1,6 +1,6 @@
-"""A world for benchmarks, whose answers cost next to nothing: always clear, the same everywhere.
+"""An image source for benchmarks that costs almost no time: constant pixels, always clear.
 
-A scene every five days over every place of a UTM zone.
+It has one scene every five days per UTM zone.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from caco_data.types import Footprint, Grid, Scene
 
 EPOCH = datetime(2015, 7, 1, 10, 30, tzinfo=UTC)
 REVISIT = timedelta(days=5)
-#: Every band's DN; vegetation in the scene classification.
+#: DN of every band; vegetation in the scene classification.
 DN, VEGETATION = 1500, 4
 
 
 @lru_cache(maxsize=65_536)
 def flat_scene(number: int, epsg: int) -> Scene:
-    """Make the scene of a pass over a zone."""
+    """Return the scene of a pass over a UTM zone."""
     acquired = EPOCH + number * REVISIT
     south = epsg > UTM_SOUTH
     middle = (epsg % 100) * 6 - 183.0
-    # Patches at the zone's edge reach over it; the exceptions of Norway and Svalbard are wider.
+    # Patches at the zone's edge extend beyond it, and the zones of Norway and Svalbard are wider.
     west, east = middle - 10, middle + 10
     low, high = (-85.0, 1.0) if south else (-1.0, 85.0)
     stamp = f"{acquired:%Y%m%dT%H%M%S}"
@@ -41,12 +41,12 @@ def flat_scene(number: int, epsg: int) -> Scene:
 
 
 def find_flat(image_id: str) -> Scene:
-    """Find a scene by its name alone.
+    """Find a scene by its image id.
 
     Raises
     ------
     PermanentError
-        When there is none of that name.
+        When there is none with that id.
     """
     match = re.fullmatch(r"(\d{8}T\d{6})_\1_T(\d\d)([MN])AA", image_id)
     if match:
@@ -59,19 +59,19 @@ def find_flat(image_id: str) -> Scene:
 
 
 class FlatSource:
-    """See the module."""
+    """The image source."""
 
     def list_scenes(
         self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
     ) -> list[Scene]:
-        """List a scene every five days, in the zone of the footprint's middle."""
+        """List one scene every five days, in the zone of the footprint's centre."""
         epsg = int(utm_epsg(np.mean(footprint.longitudes), np.mean(footprint.latitudes)))
         first = max(0, -((EPOCH - start) // REVISIT))
         last = max(0, -((EPOCH - end) // REVISIT))
         return [flat_scene(number, epsg) for number in range(first, last)]
 
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
-        """Read the same pixels everywhere."""
+        """Return constant pixels."""
         values = np.array([VEGETATION if band == SCL_BAND else DN for band in bands], np.uint16)
         return np.broadcast_to(
             values[:, None, None], (len(bands), grid.height_px, grid.width_px)

@@ -1,8 +1,8 @@
-"""Statistics of simulated tiles, in the way the real ones were measured (facts of the project)."""
+"""Statistics of simulated tiles, computed as those of the real ones were."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -34,29 +34,31 @@ def day(year: int, month: int, number: int = 1) -> datetime:
 
 
 def scenes_of(grid: Grid, start: datetime, end: datetime) -> list[Scene]:
-    """Scenes in the grid's zone, by date."""
+    """Scenes in the grid's UTM zone, by date."""
     listed = source().list_scenes(grid_footprint(grid), start, end)
     own = [scene for scene in listed if scene.epsg == grid.epsg]
     return sorted(own, key=lambda scene: scene.acquired)
 
 
-def clear_tiles(grid: Grid, start: datetime, end: datetime) -> Iterator[Floats]:
-    """All bands of the clear tiles of a span, clearest scene first, (12, H, W)."""
+def clear_tiles(
+    grid: Grid, start: datetime, end: datetime, bands: Sequence[str] = ALL_BANDS
+) -> Iterator[Floats]:
+    """Clear tiles of an interval, clearest scene first, (C, H, W)."""
     for scene in sorted(scenes_of(grid, start, end), key=lambda scene: scene.cloud_pct):
         scl = source().read_tile(scene, grid, ["SCL"])
         if np.isin(scl, (2, 4, 5, 6)).mean() > 0.995:
-            yield source().read_tile(scene, grid, ALL_BANDS).astype(np.float64)
+            yield source().read_tile(scene, grid, bands).astype(np.float64)
 
 
 def autocorrelation(image: Floats, lag: int) -> float:
-    """Mean of the correlation of pixels `lag` apart along rows and columns."""
+    """Mean correlation of pixels `lag` apart along rows and columns."""
     image = image - image.mean()
     pairs = (image[:, lag:] * image[:, :-lag]).mean() + (image[lag:] * image[:-lag]).mean()
     return float(pairs / 2 / (image**2).mean())
 
 
 def power_slope(image: Floats) -> float:
-    """Slope of the radial power spectrum in double logarithms."""
+    """Slope of the radial power spectrum on logarithmic axes."""
     size = image.shape[0]
     window = np.outer(np.hanning(size), np.hanning(size))
     power = np.abs(np.fft.fftshift(np.fft.fft2((image - image.mean()) * window))) ** 2
@@ -67,22 +69,27 @@ def power_slope(image: Floats) -> float:
     return float(np.polyfit(np.log(k), np.log(radial[k]), 1)[0])
 
 
-#: From surface reflectance to EuroSAT's pictures: they are top-of-atmosphere (air adds so many DN
-#: to red, green and blue and dims what is below), 2750 DN shown as 255.
-_AIR_DN = np.array([205.0, 340.0, 595.0])[:, None, None]
+#: EuroSAT's images are top-of-atmosphere and show 2750 DN as 255: the atmosphere adds these DN to
+#: red, green and blue and dims the surface.
+_PATH_RADIANCE_DN = np.array([205.0, 340.0, 595.0])[:, None, None]
 
 
 def as_eurosat(rgb: Floats) -> Floats:
-    """Red, green and blue DN to 8 bits as EuroSAT shows them, (3, H, W)."""
-    return np.asarray(np.clip((0.9 * rgb + _AIR_DN) / 2750 * 255, 0, 255))
+    """Convert red, green and blue DN to 8 bits like EuroSAT, (3, H, W)."""
+    return np.asarray(np.clip((0.9 * rgb + _PATH_RADIANCE_DN) / 2750 * 255, 0, 255))
 
 
 def windows_of(cover: Cover, grid: Grid, share: float = 0.8, size: int = 64) -> list[
     tuple[slice, slice]
 ]:  # fmt: skip
-    """Windows of a grid that a land cover dominates."""
-    inner = slice(MARGIN_PX, -MARGIN_PX)
-    there = make_ground(grid, 0).before.cover[inner, inner] == cover
+    """Windows of a grid in which a land cover has at least a share of the pixels."""
+    there = _land_cover(grid) == cover
     steps = range(0, there.shape[0] - size + 1, size)
     found = [(slice(i, i + size), slice(j, j + size)) for i in steps for j in steps]
     return [window for window in found if there[window].mean() >= share]
+
+
+@lru_cache(maxsize=16)
+def _land_cover(grid: Grid) -> NDArray[np.uint8]:
+    inner = slice(MARGIN_PX, -MARGIN_PX)
+    return make_ground(grid, 0).before.cover[inner, inner]

@@ -1,1 +1,1 @@
-"""Earth Engine, through its own client: the only place where `ee` is imported."""
+"""Earth Engine through its own client; `ee` is imported in this package only."""

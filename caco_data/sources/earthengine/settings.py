@@ -55,7 +55,7 @@ class EarthEngineSettings:
         return False
 
     def record(self) -> dict[str, Any]:
-        """Name the endpoint when it is not Google's: a stand-in gives other pixels."""
+        """Return the endpoint if it is not Google's: a test server returns other pixels."""
         return {} if is_google(self.url) else {"endpoint": urlsplit(self.url).hostname}
 
     def find_credentials(self) -> FoundCredentials:
@@ -70,11 +70,11 @@ class EarthEngineSettings:
         Raises
         ------
         InputError
-            Without credentials or project.
+            Without credentials or a project.
         RefusedError
             With credentials that are expired or have no access to the project.
         TransientError
-            When the service cannot be reached just now.
+            When the service cannot be reached at the moment.
         """
         from caco_data.sources.earthengine.source import EarthEngineSource
 

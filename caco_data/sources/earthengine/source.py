@@ -1,8 +1,8 @@
-"""Earth Engine through its own client: one listing a period, one pixel request a tile.
+"""Earth Engine through its own client: one listing per period, one pixel request per tile.
 
-The client (earthengine-api) stays as it is; it is given a transport of ours, and its retries are
-off, because ours honour Retry-After and are counted. Its state belongs to the process and does not
-travel: every worker process opens the source for itself.
+The client (earthengine-api) is used unmodified, with the transport of `transport.py` and without
+its retries, because those of `sources/retry.py` honour Retry-After and are counted. Its state is
+global to the process and cannot be pickled: every worker process opens the source itself.
 """
 
 from __future__ import annotations
@@ -37,22 +37,23 @@ T = TypeVar("T")
 #: Same `system:index` as the images (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
 CLOUD_SCORE_COLLECTION = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 CLOUD_SCORE_BAND = "cs_cdf"
-#: What of a listing's entries is wanted: all their bands' grids are most of their bytes.
-LISTED = "nextPageToken,assets(id,startTime,geometry,properties,bands/grid/crsCode)"
+#: Fields requested of a listing; the grids of all bands would be most of its bytes.
+LISTING_FIELDS = "nextPageToken,assets(id,startTime,geometry,properties,bands/grid/crsCode)"
 
-#: Words about quotas that no waiting of minutes will refill: a day's, a month's.
-_EXHAUSTED = re.compile(r"per (day|month)|daily ?limit|monthly|quotaExceeded", re.IGNORECASE)
+#: Messages about daily and monthly quotas, which retries within minutes cannot help.
+_QUOTA_USED_UP = re.compile(r"per (day|month)|daily ?limit|monthly|quotaExceeded", re.IGNORECASE)
 _RATE_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")
-_reading_header = threading.Lock()
-_LATER = "Run the same command again when there is quota; what is finished is kept"
-_ACCESS = "Check --project and its access to Earth Engine; 'caco-data doctor' tells more"
+_HEADER_LOCK = threading.Lock()
+_QUOTA_REMEDY = "Run the same command again when there is quota; finished work is kept"
+_ACCESS_REMEDY = "Check --project and its access to Earth Engine, or run 'caco-data doctor'"
 
 
 class EarthEngineSource:
-    """The initialised client; its methods may be called from many threads."""
+    """The initialised client; its methods may be called from several threads."""
 
-    _opening = threading.Lock()
-    _current: tuple[object, ...] = ()
+    _init_lock = threading.Lock()
+    _initialised_with: tuple[object, ...] = ()
+    """Settings of the process's client, which has global state."""
 
     def __init__(
         self,
@@ -65,12 +66,12 @@ class EarthEngineSource:
         self._settings = (url, project, key_file, deadline_s)
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError("Not an address", url, "Give --ee-url as https://HOST")
+            raise InputError("Not a valid address", url, "Pass --ee-url as https://HOST")
         found = find_credentials(url, key_file)
-        with self._opening:
-            # Initialised once more, the client would not ask whether it may.
+        with self._init_lock:
+            # Without a reset, a second initialisation skips the permission check.
             ee.Reset()
-            # Otherwise Initialize reads a catalogue from the internet, without a deadline.
+            # Prevents Initialize from downloading a catalogue, which it does without a deadline.
             vars(ee.deprecation)["deprecated_assets"] = {"_offline": None}
             ee.data.setMaxRetries(0)
             _call(
@@ -81,14 +82,14 @@ class EarthEngineSource:
                     http_transport=Transport(url, deadline_s, limiter),
                 )
             )
-            EarthEngineSource._current = self._settings
+            EarthEngineSource._initialised_with = self._settings
 
-    def _ask(self, call: Callable[[], T]) -> T:
-        if EarthEngineSource._current != self._settings:
+    def _request(self, call: Callable[[], T]) -> T:
+        if EarthEngineSource._initialised_with != self._settings:
             raise RefusedError(
                 "Another run has opened Earth Engine with other settings in this process",
                 "",
-                "Give each run workers of its own",
+                "Use separate workers for each run",
             )
         return _call(call)
 
@@ -102,11 +103,11 @@ class EarthEngineSource:
             "startTime": f"{start:%Y-%m-%dT%H:%M:%S.%fZ}",
             "endTime": f"{end:%Y-%m-%dT%H:%M:%S.%fZ}",
             "region": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
-            "fields": LISTED,
+            "fields": LISTING_FIELDS,
             "filter": f"properties.CLOUDY_PIXEL_PERCENTAGE <= {max_cloud_pct!r}",
         }
-        listing = self._ask(lambda: ee.data.listImages(query))
-        return [scene for image in listing["images"] or () if (scene := scene_of(image))]
+        listing = self._request(lambda: ee.data.listImages(query))
+        return [scene for image in listing["images"] or () if (scene := parse_scene(image))]
 
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
         """Read a scene on a grid in its CRS; see `ImageSource.read_tile`."""
@@ -139,7 +140,7 @@ class EarthEngineSource:
                 "crsCode": grid.crs,
             },
         }  # fmt: skip
-        pixels = self._ask(lambda: _array(ee.data.getPixels(query)))
+        pixels = self._request(lambda: read_npy(ee.data.getPixels(query)))
         if pixels.shape != (grid.height_px, grid.width_px):
             raise TransientError("wrong shape", f"{scene.image_id}: {pixels.shape}")
         missing = set(bands) - set(pixels.dtype.names or ())
@@ -148,10 +149,13 @@ class EarthEngineSource:
         return pixels
 
 
-def _array(npy: bytes) -> NDArray[np.void]:
-    """Look at a `.npy` file as its array; ValueError when it is not whole.
+def read_npy(npy: bytes) -> NDArray[np.void]:
+    """Return the array of a `.npy` file without a copy; `np.load` would copy it twice.
 
-    `np.load` would copy it twice over.
+    Raises
+    ------
+    ValueError
+        When the file is incomplete.
     """
     start = 10 + int.from_bytes(npy[8:10], "little")  # "NPY format", version 1.0
     shape, dtype = _shape_and_dtype(npy[:start])
@@ -160,65 +164,70 @@ def _array(npy: bytes) -> NDArray[np.void]:
 
 @lru_cache(maxsize=64)
 def _shape_and_dtype(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read the header of a `.npy` file, which is the same for nearly every tile of a run.
+    """Read the header of a `.npy` file, which is the same for almost every tile of a run.
 
-    NumPy reads it with `ast`, which in Python 3.11 fails now and then when two threads
-    are in it at once ("AST constructor recursion depth mismatch"): hence the lock.
+    The lock is needed because NumPy parses it with `ast`, which in Python 3.11 sometimes fails in
+    concurrent threads ("AST constructor recursion depth mismatch").
     """
     file = io.BytesIO(header)
     np.lib.format.read_magic(file)
-    with _reading_header:
+    with _HEADER_LOCK:
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     return shape, dtype
 
 
 def _call(call: Callable[[], T]) -> T:
-    """Call the client, its failures turned into the kinds of `caco_data.errors`."""
+    """Call the client and convert its exceptions into those of `caco_data.errors`."""
     try:
         return call()
     except (SourceError, InputError):
         raise
     except HttpError as error:  # while the client is initialised
-        raise _kind(error.resp, error.content, error.reason) from None
+        raise _http_error(error.resp, error.content, error.reason) from None
     except ee.EEException as error:
-        # The client keeps nothing of a refusal but its words; the rest hangs on the context.
-        answer = error.__context__
-        if not isinstance(answer, HttpError):  # it was no refusal, but not JSON either
+        # The client's error has only the message; the HTTP response is in `__context__`.
+        cause = error.__context__
+        if not isinstance(cause, HttpError):  # the body was not JSON
             raise TransientError("corrupt body", str(error)[:100]) from None
-        raise _kind(answer.resp, answer.content, str(error)) from None
+        raise _http_error(cause.resp, cause.content, str(error)) from None
     except AuthTransportError:
         raise TransientError("connection", "asking for a token") from None
     except GoogleAuthError:
-        # Not the error's own words: they may quote a token.
-        raise RefusedError("Earth Engine refuses the credentials", "", EXPIRED) from None
+        # The original message is not repeated: it may quote a token.
+        raise RefusedError("Earth Engine rejects the credentials", "", EXPIRED) from None
     except (ValueError, EOFError, ApiError) as error:
-        # Neither an array nor JSON: a proxy's HTML page, a body cut off.
+        # Neither an array nor JSON: an HTML page of a proxy, or a truncated body.
         raise TransientError("corrupt body", type(error).__name__) from None
     except (ConnectionError, TimeoutError) as error:
         raise TransientError("connection", str(error)) from None
 
 
-def _kind(answer: Any, content: bytes, words: str) -> SourceError:
-    """Classify a refused request by its HTTP answer."""
-    status = int(answer.get("status", 0))
+def _http_error(response: Any, content: bytes, message: str) -> SourceError:
+    """Return the exception for an HTTP error response."""
+    status = int(response.get("status", 0))
     reason = _reason(content)
-    if status in (403, 429) and _EXHAUSTED.search(f"{reason} {words}"):
-        return RefusedError(f"Earth Engine's quota is used up: {words}", "", _LATER)
+    if status in (403, 429) and _QUOTA_USED_UP.search(f"{reason} {message}"):
+        return RefusedError(f"Earth Engine's quota is used up: {message}", "", _QUOTA_REMEDY)
     if status == 429 or (status == 403 and reason in _RATE_REASONS):
         return TransientError(
-            str(status), words, retry_after_s=_seconds(answer.get("retry-after")), throttled=True
+            str(status),
+            message,
+            retry_after_s=_seconds(response.get("retry-after")),
+            throttled=True,
         )
     if status >= 500 or status == 408:
-        return TransientError(str(status), words, retry_after_s=_seconds(answer.get("retry-after")))
+        return TransientError(
+            str(status), message, retry_after_s=_seconds(response.get("retry-after"))
+        )
     if status == 401:
-        return RefusedError("Earth Engine refuses the credentials", "", EXPIRED)
+        return RefusedError("Earth Engine rejects the credentials", "", EXPIRED)
     if status == 403:
-        return RefusedError(f"Earth Engine refuses: {words}", "", _ACCESS)
-    return PermanentError(f"Earth Engine: {words}", f"HTTP {status}" if status else "")
+        return RefusedError(f"Earth Engine denies access: {message}", "", _ACCESS_REMEDY)
+    return PermanentError(f"Earth Engine: {message}", f"HTTP {status}" if status else "")
 
 
 def _reason(content: bytes) -> str:
-    """Read the reason from Google's error JSON, `rateLimitExceeded`; empty when there is none."""
+    """Return the reason in Google's error JSON, such as `rateLimitExceeded`; or an empty string."""
     try:
         return str(json.loads(content)["error"]["errors"][0]["reason"])
     except (ValueError, LookupError, TypeError):
@@ -226,15 +235,15 @@ def _reason(content: bytes) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Read Retry-After; None when it is absent or a date."""
+    """Return the seconds of a Retry-After header; None when it is absent or a date."""
     try:
         return max(0.0, float(retry_after)) if retry_after else None
     except ValueError:
         return None
 
 
-def scene_of(image: dict[str, Any]) -> Scene | None:
-    """Read a scene from its listing entry; None when the entry lacks what a tile needs."""
+def parse_scene(image: dict[str, Any]) -> Scene | None:
+    """Read a scene from its listing entry; None when a required field is missing or invalid."""
     try:
         properties = image["properties"]
         return Scene(
@@ -250,7 +259,7 @@ def scene_of(image: dict[str, Any]) -> Scene | None:
 
 
 def _footprint(geometry: dict[str, Any]) -> Footprint:
-    """Read a GeoJSON footprint; of several parts the one with the most vertices."""
+    """Read a GeoJSON geometry; of several parts, the one with the most vertices."""
     parts: list[Any] = geometry["coordinates"]
     if geometry["type"] == "LinearRing":
         rings = [parts]
@@ -260,6 +269,6 @@ def _footprint(geometry: dict[str, Any]) -> Footprint:
         rings = parts[:1]
     ring = max(rings, key=len)[:-1]
     longitudes, latitudes = zip(*ring, strict=True)
-    if max(longitudes) - min(longitudes) > 180:  # it meets the antimeridian
+    if max(longitudes) - min(longitudes) > 180:  # it crosses the antimeridian
         longitudes = tuple(np.unwrap(longitudes, period=360.0).tolist())
     return Footprint(longitudes, latitudes)

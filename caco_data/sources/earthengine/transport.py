@@ -1,10 +1,10 @@
-"""HTTP for the Earth Engine client: httplib2's interface, as it wants it, over urllib3.
+"""HTTP transport for the Earth Engine client: httplib2's interface, implemented with urllib3.
 
-The client's own transport keeps ten connections, which churn under forty threads, and knows no
-deadline. This one keeps a connection a thread and ends every request in time; and here, where the
-requests really start, the limiter holds them to the caps. It also hands the client a discovery
-document of the few methods that are used: of every method in it the client makes a Python function,
-for every call anew, and that was the larger part of a call's CPU time.
+The client's default transport keeps ten connections, too few for forty threads, and has no
+deadline. This one keeps a connection per thread and limits the duration of requests. The limiter is
+applied here, where requests are sent. The discovery document is reduced to the methods that
+are used: the client builds a Python function from each method in it on every call, which took most
+of a call's CPU time.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from caco_data.errors import TransientError
 from caco_data.sources.limiter import Limiter
 
 CONNECT_S = 10.0
-#: Connections kept; more than any process has threads by default.
+#: Maximum number of connections kept open; more than a process has threads by default.
 _POOL = 64
 _CHUNK = 1 << 18
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-#: Methods used, by their resource under `projects`.
+#: Methods used, per resource under `projects`.
 METHODS = {"algorithms": ("list",), "assets": ("listAssets", "getPixels")}
 
 
 class Transport:
-    """The client's `http_transport`; may be used by many threads.
+    """Transport for `ee.Initialize(http_transport=)`; may be used from several threads.
 
     Parameters
     ----------
     url : str
-        Address of the service, which decides whether the environment's proxy is used.
+        Address of the service; decides whether the environment's proxy is used.
     deadline_s : float
-        Longest a request may take, seconds; and longest it may say nothing.
+        Timeout of a request as a whole, and of each wait for data, seconds.
     limiter : Limiter
-        Every request waits for it.
+        Admits each request.
     """
 
     def __init__(self, url: str, deadline_s: float, limiter: Limiter) -> None:
@@ -70,7 +70,7 @@ class Transport:
         redirections: int | None = None,
         connection_type: Any = None,
     ) -> tuple[httplib2.Response, bytes]:
-        """Make a request, as `httplib2.Http.request` does.
+        """Send a request, like `httplib2.Http.request`.
 
         Raises
         ------
@@ -86,19 +86,19 @@ class Transport:
                 content = self._read(answer, deadline)
         except urllib3.exceptions.TimeoutError as error:
             if isinstance(error, urllib3.exceptions.NewConnectionError):
-                raise TransientError("connection", f"{_host(uri)}: {_words(error)}") from error
+                raise TransientError("connection", f"{_host(uri)}: {_cause(error)}") from error
             raise TransientError("timeout", _host(uri)) from error
         except (urllib3.exceptions.DecodeError, urllib3.exceptions.IncompleteRead) as error:
             raise TransientError("corrupt body", _host(uri)) from error
         except urllib3.exceptions.HTTPError as error:
-            raise TransientError("connection", f"{_host(uri)}: {_words(error)}") from error
+            raise TransientError("connection", f"{_host(uri)}: {_cause(error)}") from error
         if answer.status == 200 and "/$discovery/" in uri:
-            content = pruned(content)
+            content = reduced_discovery(content)
         fields = {key.lower(): value for key, value in answer.headers.items()}
         return httplib2.Response({**fields, "status": answer.status}), content
 
     def _read(self, answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        """Read a body as it comes: a slow drip keeps every single read within its timeout."""
+        """Read a body in chunks and check the deadline: single slow reads do not time out."""
         chunks = []
         while chunk := answer.read1(_CHUNK):
             chunks.append(chunk)
@@ -109,8 +109,8 @@ class Transport:
         return b"".join(chunks)
 
 
-def pruned(document: bytes) -> bytes:
-    """Keep only those methods of a discovery document that are used; all of an odd one."""
+def reduced_discovery(document: bytes) -> bytes:
+    """Return a discovery document with the used methods only; unchanged if it is malformed."""
     try:
         api = json.loads(document)
         kept = {}
@@ -127,6 +127,6 @@ def _host(uri: str) -> str:
     return urlsplit(uri).netloc
 
 
-def _words(error: Exception) -> str:
-    """Say what went wrong underneath, in the system's words."""
+def _cause(error: Exception) -> str:
+    """Return the operating system's message for the underlying error."""
     return str(getattr(error, "reason", None) or error).rsplit(": ", 1)[-1]

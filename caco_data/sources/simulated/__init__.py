@@ -1,1 +1,1 @@
-"""The simulated Sentinel-2 archive, one idea a file: see `caco_data.sources.simulated.source`."""
+"""The simulated Sentinel-2 archive; start reading at `caco_data.sources.simulated.source`."""

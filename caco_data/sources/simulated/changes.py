@@ -1,6 +1,6 @@
-"""What changes for good: building, clearing, new water, solar parks, each at a place and a day.
+"""Permanent changes: construction, clearing, new lakes, solar parks, each with a place and a day.
 
-Events lie on a jittered lattice. Near towns they are frequent, far from them rare.
+Events are placed on a jittered lattice. They are frequent near towns and rare far from them.
 """
 
 from __future__ import annotations
@@ -9,20 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .frame import Frame, Mask
-from .land_cover import Cover
-from .noise import Field, mix, uniform
-from .settlement import Town, urbanity
+from caco_data.sources.simulated.frame import Frame, Mask
+from caco_data.sources.simulated.land_cover import Cover
+from caco_data.sources.simulated.noise import Field, mix, uniform
+from caco_data.sources.simulated.salts import WorldSalt
+from caco_data.sources.simulated.settlement import Town, urban_density
 
+#: Spacing of the lattice, pixels.
 CELL_PX = 96
-#: An event reaches no further than this from its cell.
+#: Events reach at most this far from their cell, pixels.
 REACH_PX = 2 * CELL_PX
-#: Events happen between these days, counted from 2015-07-01: mid 2016 to the end of 2028.
+#: Range of the events' days, counted from 2015-07-01: mid 2016 to the end of 2028.
 FIRST_DAY, LAST_DAY = 366.0, 4930.0
-#: Chance of an event in a cell over all that time, far from towns and at their fringe.
+#: Probability of an event in a cell over all that time, far from towns and at their fringe.
 RARE, FREQUENT = 0.03, 0.42
+#: The fringe: urban density at which it is reached; density above which a town's core begins, with
+#: little land left to build on; width of the transition; activity that remains in the core.
+FRINGE_URBAN, CORE_URBAN, CORE_TRANSITION, CORE_ACTIVITY = 0.25, 1.35, 0.6, 0.25
 
-#: What becomes of the ground, with cumulated odds, at a town's fringe and elsewhere.
+#: Urban density above which `_NEAR_TOWN` applies.
+NEAR_TOWN_ABOVE = 0.12
+#: The new land cover with its cumulative probability, near towns and elsewhere.
 _NEAR_TOWN = (
     (0.55, Cover.RESIDENTIAL), (0.85, Cover.INDUSTRIAL), (0.93, Cover.BARE),
     (1.0, Cover.SOLAR_PARK),
@@ -33,63 +40,88 @@ _ELSEWHERE = (
 )  # fmt: skip
 
 
+#: Half width, pixels: minimum, range, exponent (large events are rare); factor for housing.
+HALF_WIDTH_PX, HALF_WIDTH_RANGE_PX, HALF_WIDTH_EXPONENT = 11, 75, 2.2
+RESIDENTIAL_SIZE = 0.8
+#: Half height relative to the half width: minimum and range.
+HEIGHT_MIN, HEIGHT_RANGE = 0.5, 0.7
+#: Deviation of the outline from a rectangle, in half widths: of built and of other land cover.
+BUILT = (Cover.INDUSTRIAL, Cover.SOLAR_PARK, Cover.RESIDENTIAL)
+BUILT_ROUGHNESS, NATURAL_ROUGHNESS = 0.12, 0.45
+#: Maximum deviation, in multiples of that.
+MAX_DEVIATION = 1.5
+
+#: Numbers hashed with a cell's seed, one per attribute.
+_X, _Y, _HAPPENS, _KIND, _SIZE, _SHAPE, _ANGLE, _DAY = range(1, 9)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One permanent change."""
 
     x: float
-    """Centre, absolute pixels."""
+    """Column of the centre, absolute pixels."""
     y: float
+    """Row of the centre, absolute pixels."""
     half_width: float
-    """Pixels; so are the next two."""
+    """Pixels."""
     half_height: float
-    rough: float
-    """How far noise bends the outline."""
+    """Pixels."""
+    roughness: float
+    """Standard deviation of the outline from a rectangle, pixels."""
     angle: float
-    """Radians."""
+    """Orientation, radians."""
     becomes: Cover
+    """Land cover from `day` on."""
     day: float
     """Days from 2015-07-01."""
 
 
-def events(frame: Frame, places: list[Town]) -> list[Event]:
-    """Events that may reach into a frame, earliest first."""
+def events(frame: Frame, towns: list[Town]) -> list[Event]:
+    """Return the events that may reach into a frame, earliest first."""
     c = CELL_PX
     wide = frame.grown(REACH_PX)
     rows = np.arange(wide.y0 // c, (wide.y0 + wide.height) // c + 1)[:, None]
     columns = np.arange(wide.x0 // c, (wide.x0 + wide.width) // c + 1)[None, :]
-    key = mix(frame.seed, 61, rows, columns)
-    x = (columns + uniform(key, 1)) * c
-    y = (rows + uniform(key, 2)) * c
-    urban = urbanity(places, x, y)
-    # Frequent at the fringe; in a town's core little is left to build on.
-    fringe = np.clip(urban / 0.25, 0, 1) * np.clip((1.35 - urban) / 0.6, 0.25, 1)
-    happens = uniform(key, 3) < RARE + (FREQUENT - RARE) * fringe
+    key = mix(frame.seed, WorldSalt.CHANGES, rows, columns)
+    x = (columns + uniform(key, _X)) * c
+    y = (rows + uniform(key, _Y)) * c
+    urban = urban_density(towns, x, y)
+    outside_core = np.clip((CORE_URBAN - urban) / CORE_TRANSITION, CORE_ACTIVITY, 1)
+    fringe = np.clip(urban / FRINGE_URBAN, 0, 1) * outside_core
+    happens = uniform(key, _HAPPENS) < RARE + (FREQUENT - RARE) * fringe
     found = []
     for i, j in np.argwhere(happens):
         k = int(key[i, j]) >> 1
-        kind, size, shape, angle, when = (float(uniform(k, n)) for n in range(4, 9))
-        table = _NEAR_TOWN if urban[i, j] > 0.12 else _ELSEWHERE
-        becomes = next(cover for odds, cover in table if kind <= odds)
-        half = 11 + 75 * size**2.2
+        kind, size, shape, angle, when = (
+            float(uniform(k, number)) for number in (_KIND, _SIZE, _SHAPE, _ANGLE, _DAY)
+        )
+        table = _NEAR_TOWN if urban[i, j] > NEAR_TOWN_ABOVE else _ELSEWHERE
+        becomes = next(cover for probability, cover in table if kind <= probability)
+        half = HALF_WIDTH_PX + HALF_WIDTH_RANGE_PX * size**HALF_WIDTH_EXPONENT
         if becomes is Cover.RESIDENTIAL:
-            half *= 0.8
-        # Builders draw straight lines, loggers and water do not.
-        rough = 0.12 if becomes in (Cover.INDUSTRIAL, Cover.SOLAR_PARK, Cover.RESIDENTIAL) else 0.45
+            half *= RESIDENTIAL_SIZE
         found.append(
             Event(
-                float(x[i, j]), float(y[i, j]), half, half * (0.5 + 0.7 * shape), rough * half,
-                angle * np.pi, becomes, FIRST_DAY + (LAST_DAY - FIRST_DAY) * when,
+                x=float(x[i, j]),
+                y=float(y[i, j]),
+                half_width=half,
+                half_height=half * (HEIGHT_MIN + HEIGHT_RANGE * shape),
+                roughness=(BUILT_ROUGHNESS if becomes in BUILT else NATURAL_ROUGHNESS) * half,
+                angle=angle * np.pi,
+                becomes=becomes,
+                day=FIRST_DAY + (LAST_DAY - FIRST_DAY) * when,
             )
-        )  # fmt: skip
+        )
     return sorted(found, key=lambda event: event.day)
 
 
-def taken(event: Event, frame: Frame, bend: Field) -> Mask:
-    """Pixels of a frame that an event takes; `bend` is noise of unit variance."""
+def event_mask(event: Event, frame: Frame, deviation: Field) -> Mask:
+    """Return the pixels that an event changes; `deviation` is noise of unit variance, (H, W)."""
     x, y = frame.coordinates()
     cos, sin = np.cos(event.angle), np.sin(event.angle)
     u = np.abs((x - event.x) * cos + (y - event.y) * sin)
     v = np.abs((y - event.y) * cos - (x - event.x) * sin)
     beyond = np.maximum(u - event.half_width, v - event.half_height)
-    return np.asarray(beyond < np.clip(bend, -1.5, 1.5) * event.rough)
+    limit = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION) * event.roughness
+    return np.asarray(beyond < limit)

@@ -1,16 +1,17 @@
-"""Climate: where it is dry, when it is cloudy; a sketch of the real world in a few bumps."""
+"""Dryness and cloudiness by place and season: the real climate as a sum of Gaussian regions."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .noise import Field, at, mix, uniform
+from caco_data.sources.simulated.noise import Field, at, mix, uniform
+from caco_data.sources.simulated.salts import SceneSalt
 
 Floats = NDArray[np.float64]
 
 # fmt: off
-#: Longitude and latitude of the middle, half-widths in degrees, and how dry.
+#: Dry regions: longitude and latitude of the centre, half widths in degrees, dryness.
 _DRY = np.array([
     (10, 23, 28, 8, 1.0), (30, 27, 7, 6, 1.0), (46, 23, 12, 9, 1.0), (41, 33, 6, 4, 0.75),
     (56, 32, 9, 5, 0.85), (71, 27, 5, 4, 0.8), (60, 41, 12, 5, 0.8), (83, 40, 10, 4, 1.0),
@@ -19,32 +20,52 @@ _DRY = np.array([
     (-78, -10, 3, 6, 0.8), (-68, -44, 4, 7, 0.6), (-40, -9, 4, 4, 0.5), (-113, 33, 6, 5, 0.85),
     (-116, 39, 6, 4, 0.55), (-104, 27, 5, 5, 0.6), (-1.5, 38, 3, 2, 0.4),
 ])
-#: Where summers are dry and winters wet: the Mediterranean, California, Chile, the Cape, Perth.
+#: Regions with dry summers and wet winters: the Mediterranean, California, Chile, the Cape, Perth.
 _DRY_SUMMER = np.array([
     (15, 38, 24, 6, 1.0), (-121, 38, 5, 6, 1.0), (-71, -34, 4, 4, 1.0), (19, -33, 4, 2, 0.8),
     (117, -32, 4, 3, 0.9),
 ])
-#: Where the summer monsoon rains.
+#: Regions with a summer monsoon.
 _MONSOON = np.array([
     (82, 22, 12, 7, 1.0), (104, 18, 10, 8, 0.9), (117, 28, 10, 7, 0.6), (-5, 10, 20, 5, 0.8),
 ])
 # fmt: on
 
+YEAR_DAYS = 365.25
+#: Warmest day of the northern year, days from 2015-07-01.
+MIDSUMMER_DAY = 16
 
-def _strongest(bumps: Floats, longitude: ArrayLike, latitude: ArrayLike) -> Floats:
+#: Cloudiness: index of the mean climate, in standard deviations of the day's weather.
+MEAN_CLOUDINESS = 0.05
+#: The belt of tropical rains: its weight, half width in degrees, and the degrees of latitude by
+#: which it follows the sun.
+RAIN_BELT, RAIN_BELT_WIDTH, RAIN_BELT_SHIFT = 0.75, 9, 8
+#: The storm tracks: weight, latitude and half width in degrees; strongest in winter.
+STORMS, STORM_LATITUDE, STORM_WIDTH = 0.3, 58, 14
+#: Weights of dryness, of dry summers and of the monsoon.
+DRY_CLIMATE, DRY_SUMMER, MONSOON = 2.1, 0.75, 1.3
+#: Seasons (`season`) at which dry summers end and the monsoon begins.
+DRY_SUMMER_UNTIL, MONSOON_FROM = 0.6, 0.35
+#: The day's weather: weights of fronts, which neighbouring tiles share, and of the tile's own;
+#: lattice cells per degree, and size of the fronts in cells (4 degrees).
+FRONT_WEIGHT, LOCAL_WEIGHT, CELLS_PER_DEGREE, FRONT_CELLS = 1.5, 0.5, 10, 40
+
+
+def _strongest(regions: Floats, longitude: ArrayLike, latitude: ArrayLike) -> Floats:
+    """Return the largest value of any of the regions at points."""
     lon, lat = np.asarray(longitude)[..., None], np.asarray(latitude)[..., None]
-    east = ((lon - bumps[:, 0] + 180.0) % 360.0 - 180.0) / bumps[:, 2]
-    north = (lat - bumps[:, 1]) / bumps[:, 3]
-    return np.asarray((bumps[:, 4] * np.exp(-(east**2) - north**2)).max(axis=-1))
+    east = ((lon - regions[:, 0] + 180.0) % 360.0 - 180.0) / regions[:, 2]
+    north = (lat - regions[:, 1]) / regions[:, 3]
+    return np.asarray((regions[:, 4] * np.exp(-(east**2) - north**2)).max(axis=-1))
 
 
 def dryness(longitude: ArrayLike, latitude: ArrayLike) -> Floats:
-    """How dry the climate is at points: 0 humid, 1 the heart of a desert."""
+    """Return the dryness of the climate at points: 0 humid, 1 the centre of a desert."""
     return _strongest(_DRY, longitude, latitude)
 
 
-def summer(latitude: ArrayLike, days: ArrayLike) -> Floats:
-    """Season: 1 in the middle of the hemisphere's summer, -1 in its winter.
+def season(latitude: ArrayLike, days: ArrayLike) -> Floats:
+    """Return the season: 1 in the middle of the hemisphere's summer, -1 in its winter.
 
     Parameters
     ----------
@@ -53,43 +74,45 @@ def summer(latitude: ArrayLike, days: ArrayLike) -> Floats:
     days : array_like
         Days from 2015-07-01.
     """
-    phase = np.cos(2 * np.pi * (np.asarray(days) - 16) / 365.25)
+    phase = np.cos(2 * np.pi * (np.asarray(days) - MIDSUMMER_DAY) / YEAR_DAYS)
     return np.asarray(np.where(np.asarray(latitude) >= 0, phase, -phase))
 
 
 def cloud_pct(seed: int, longitude: float, latitude: float, days: NDArray[np.int64]) -> Floats:
-    """CLOUDY_PIXEL_PERCENTAGE of scenes of a place, 0..100, by the climate and the day's fronts.
+    """Return CLOUDY_PIXEL_PERCENTAGE of scenes, by the climate and the day's weather.
 
     Parameters
     ----------
     seed : int
+        Seed of the archive.
     longitude, latitude : float
-        Middle of the scenes' tile, degrees.
+        Centre of the scenes' tile, degrees.
     days : ndarray of int, shape (N,)
         Days from 2015-07-01.
 
     Returns
     -------
     ndarray of float64, shape (N,)
-        Many are clear, many overcast, fewer between.
+        0..100; most are nearly clear or nearly overcast.
     """
-    season = summer(latitude, days)
-    # The belt of tropical rains follows the sun.
-    rains_at = 8 * season * np.sign(latitude)
-    tendency = (
-        0.05
-        + 0.75 * np.exp(-(((latitude - rains_at) / 9) ** 2))
-        + 0.3 * np.exp(-(((abs(latitude) - 58) / 14) ** 2)) * (1 - season)
-        - 2.1 * dryness(longitude, latitude)
-        - 0.75 * _strongest(_DRY_SUMMER, longitude, latitude) * (0.6 + season)
-        + 1.3 * _strongest(_MONSOON, longitude, latitude) * (season - 0.35)
+    summer = season(latitude, days)
+    rains_at = RAIN_BELT_SHIFT * summer * np.sign(latitude)
+    storms = np.exp(-(((abs(latitude) - STORM_LATITUDE) / STORM_WIDTH) ** 2))
+    dry_summer = _strongest(_DRY_SUMMER, longitude, latitude)
+    climate = (
+        MEAN_CLOUDINESS
+        + RAIN_BELT * np.exp(-(((latitude - rains_at) / RAIN_BELT_WIDTH) ** 2))
+        + STORMS * storms * (1 - summer)
+        - DRY_CLIMATE * dryness(longitude, latitude)
+        - DRY_SUMMER * dry_summer * (DRY_SUMMER_UNTIL + summer)
+        + MONSOON * _strongest(_MONSOON, longitude, latitude) * (summer - MONSOON_FROM)
     )
-    x, y = int(longitude * 10), int(-latitude * 10)
-    front = at(mix(seed, 11, days), x, y, 40)
-    local = uniform(seed, 12, days, x, y) * 2 - 1
-    return 100 * _share_of_normal(1.5 * front + 0.5 * local + tendency)
+    x, y = int(longitude * CELLS_PER_DEGREE), int(-latitude * CELLS_PER_DEGREE)
+    front = at(mix(seed, SceneSalt.CLOUD_FRONT, days), x, y, FRONT_CELLS)
+    local = uniform(seed, SceneSalt.LOCAL_CLOUD, days, x, y) * 2 - 1
+    return 100 * _normal_cdf(FRONT_WEIGHT * front + LOCAL_WEIGHT * local + climate)
 
 
-def _share_of_normal(z: Field | Floats) -> Floats:
-    """Normal distribution function, to 2e-4: near enough for clouds, and quick."""
+def _normal_cdf(z: Field | Floats) -> Floats:
+    """Return the normal distribution function by a fast approximation with an error of 2e-4."""
     return np.asarray(1 / (1 + np.exp(-1.5976 * z - 0.07056 * z**3)))

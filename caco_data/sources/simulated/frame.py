@@ -1,4 +1,4 @@
-"""A grid as absolute pixels of its zone's world, and the random fields on it."""
+"""Absolute pixel coordinates of a grid in its UTM zone, and random fields on them."""
 
 from __future__ import annotations
 
@@ -10,44 +10,59 @@ from numpy.typing import NDArray
 
 from caco_data.grid import false_northing_m
 from caco_data.sentinel2 import PIXEL_M
+from caco_data.sources.simulated.noise import Field, fractal, mix, smooth, white
+from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.types import Grid
-
-from .noise import Field, fractal, mix, smooth, white
 
 Ids = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class FractalNoise:
+    """Parameters of a fractal field of mean 0 and unit variance."""
+
+    salt: WorldSalt
+    scales_px: tuple[int, ...]
+    """Feature sizes of the summed fields, pixels, the one with the largest weight first."""
+    gain: float = 0.6
+    """Weight of each field relative to the one before."""
+
+
 @dataclass(frozen=True)
 class Frame:
-    """A grid in absolute pixels of its zone; y grows southwards, 0 at the equator."""
+    """A rectangle of absolute pixels of a UTM zone; y grows southwards and is 0 at the equator."""
 
     seed: int
-    """Of the zone's world."""
+    """Seed of the zone's world."""
     x0: int
+    """Column of the left edge."""
     y0: int
+    """Row of the upper edge."""
     width: int
+    """Pixels."""
     height: int
+    """Pixels."""
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Arguments of the noise functions."""
+        """Left, upper edge, width and height, as the noise functions take them."""
         return self.x0, self.y0, self.width, self.height
 
     def grown(self, margin: int) -> Frame:
-        """Grow by a margin on every side."""
+        """Return the frame enlarged by a margin in pixels on every side."""
         return Frame(
             self.seed, self.x0 - margin, self.y0 - margin,
             self.width + 2 * margin, self.height + 2 * margin,
         )  # fmt: skip
 
-    def noise(self, salt: int, scale: int) -> Field:
-        """Smooth noise of this world."""
-        return smooth(_salted(self.seed, salt), *self.box, scale)
+    def noise(self, salt: int, scale_px: int) -> Field:
+        """Smooth noise of unit variance, (H, W)."""
+        return smooth(_salted(self.seed, salt), *self.box, scale_px)
 
-    def fractal(self, salt: int, scales: tuple[int, ...], gain: float = 0.6) -> Field:
-        """Fractal noise of this world."""
-        return fractal(_salted(self.seed, salt), *self.box, scales, gain)
+    def fractal(self, noise: FractalNoise) -> Field:
+        """Fractal noise of unit variance, (H, W)."""
+        return fractal(_salted(self.seed, noise.salt), *self.box, noise.scales_px, noise.gain)
 
     def coordinates(self) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Pixel centres in absolute pixels, (1, W) and (H, 1)."""
@@ -56,7 +71,7 @@ class Frame:
         return x, y
 
     def white(self, salt: int) -> Field:
-        """Independent noise a pixel, -1..1."""
+        """Noise that is independent from pixel to pixel, uniform in -1..1, (H, W)."""
         return white(_salted(self.seed, salt), *self.box)
 
 
@@ -66,7 +81,7 @@ def _salted(seed: int, salt: int) -> int:
 
 
 def frame_of(grid: Grid, seed: int) -> Frame:
-    """Absolute pixel frame of a grid."""
+    """Return the frame of a grid in the world of an archive's seed."""
     north = grid.top_m - int(false_northing_m(grid.epsg))
     world = int(mix(seed, grid.epsg)) >> 1
     return Frame(world, grid.left_m // PIXEL_M, -north // PIXEL_M, grid.width_px, grid.height_px)

@@ -1,6 +1,6 @@
-"""The ground of a grid: its land cover before and after what changes, its look, its relief.
+"""The ground of a grid: its surface before and after permanent changes, and its relief.
 
-Slow to make and independent of time, so it is made once a place (`simulated` keeps some).
+Slow to compute and independent of time, so it is computed once per grid and cached by the source.
 """
 
 from __future__ import annotations
@@ -9,29 +9,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from caco_data.sources.simulated.changes import REACH_PX, event_mask, events
+from caco_data.sources.simulated.frame import FractalNoise, Frame, frame_of
+from caco_data.sources.simulated.land_cover import WATER, Cover
+from caco_data.sources.simulated.land_use import land_cover
+from caco_data.sources.simulated.layers import Classes, Layers
+from caco_data.sources.simulated.noise import Field
+from caco_data.sources.simulated.parcels import FieldAttribute
+from caco_data.sources.simulated.salts import WorldSalt
+from caco_data.sources.simulated.settlement import sea, towns, urban_density
+from caco_data.sources.simulated.surface import Surface, bare_surface
+from caco_data.sources.simulated.surface_rural import RURAL
+from caco_data.sources.simulated.surface_urban import URBAN
 from caco_data.types import Grid
-
-from .changes import REACH_PX, events, taken
-from .frame import Frame, frame_of
-from .land_cover import Cover
-from .land_use import cover_of
-from .layers import Layers
-from .noise import Field
-from .settlement import sea, towns, urbanity
-from .surface import Look, look_of_cover
 
 #: Pixels around the grid that the optics blur into it.
 MARGIN_PX = 1
+#: Deviation of the outlines of changes.
+CHANGE_OUTLINE = FractalNoise(WorldSalt.CHANGE_OUTLINE, (24, 9))
+
+#: Land cover without slopes.
+LEVEL = (*WATER, Cover.INDUSTRIAL, Cover.RESIDENTIAL, Cover.SOLAR_PARK)
+#: Relief: scales of the ridges, pixels; their height in pixels is `RIDGE_HEIGHT` times the scale
+#: to the power of `RIDGE_EXPONENT`, at a steepness of 1.
+RIDGE_SCALES_PX = (420, 170, 74, 33, 15)
+RIDGE_HEIGHT, RIDGE_EXPONENT = 0.21, 0.92
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A place; fields of shape (H, W), a margin of `MARGIN_PX` about the grid included."""
+    """The ground of a grid; fields of shape (H, W), including a margin of `MARGIN_PX`."""
 
     frame: Frame
-    before: Look
+    before: Surface
     """Until `change_day`."""
-    after: Look | None
+    after: Surface | None
     """From `change_day` on; None where nothing ever changes."""
     change_day: Field
     """Days from 2015-07-01; infinite where nothing changes."""
@@ -40,61 +52,69 @@ class Ground:
     slope_south: Field
     """Rise over run towards the south."""
     phase: Field
-    """0..1, a draw a parcel: how early its crop is."""
+    """Random number per field, 0..1: how early its crop grows."""
     rotation: Field
-    """0..1, another one: which crop it bears in odd years."""
-    grain: Field
-    """Fine texture, unit variance."""
-    patches: Field
-    """Coarser texture, unit variance."""
+    """Random number per field, 0..1: whether its crop differs in odd years."""
+    coarse_texture: Field
+    """Texture of 80 to 480 m, unit variance."""
+
+    def surface_on(self, day: float) -> Surface:
+        """Return the surface on a day, counted from 2015-07-01, with the changes up to it."""
+        if self.after is None:
+            return self.before
+        changed = self.change_day <= day
+        return self.before.replaced(changed, self.after) if changed.any() else self.before
 
 
 def make_ground(grid: Grid, seed: int) -> Ground:
-    """Make the ground of a grid; a pixel is the same in every grid that holds it."""
+    """Compute the ground of a grid; a pixel is the same in every grid that contains it."""
     frame = frame_of(grid, seed).grown(MARGIN_PX)
-    places = towns(grid, frame, REACH_PX)
-    layers = Layers(frame, grid.epsg, urbanity(places, *frame.coordinates()))
-    cover = cover_of(layers, sea(grid, frame))
+    near = towns(grid, frame, REACH_PX)
+    layers = Layers(frame, grid.epsg, urban_density(near, *frame.coordinates()))
+    cover = land_cover(layers, sea(grid, frame))
     later, change_day = cover.copy(), np.full(cover.shape, np.inf, dtype=np.float32)
-    bend = frame.fractal(62, (24, 9))
-    for event in events(frame, places):
-        where = taken(event, frame, bend) & np.isinf(change_day)
-        where &= (cover != event.becomes) & ~np.isin(cover, (Cover.SEA, Cover.RIVER, Cover.LAKE))
+    deviation = frame.fractal(CHANGE_OUTLINE)
+    for event in events(frame, near):
+        where = event_mask(event, frame, deviation) & np.isinf(change_day)
+        where &= (cover != event.becomes) & ~np.isin(cover, WATER)
         if event.becomes is not Cover.INDUSTRIAL:
-            where &= cover != Cover.RESIDENTIAL  # houses give way to nothing less than that
+            where &= cover != Cover.RESIDENTIAL  # houses are replaced by industry only
         later[where] = event.becomes
         change_day[where] = event.day
     slope_east, slope_south = _slopes(layers)
-    level = np.isin(cover, _LEVEL) | np.isin(later, _LEVEL)
+    level = np.isin(cover, LEVEL) | np.isin(later, LEVEL)
     slope_east[level], slope_south[level] = 0, 0
-    after = look_of_cover(layers, later) if np.isfinite(change_day).any() else None
     return Ground(
         frame,
-        look_of_cover(layers, cover),
-        after,
-        change_day,
-        slope_east,
-        slope_south,
-        phase=layers.fields.draw(1),
-        rotation=layers.fields.draw(2),
-        grain=layers.grain,
-        patches=layers.patches,
+        before=surface_of(layers, cover),
+        after=surface_of(layers, later) if np.isfinite(change_day).any() else None,
+        change_day=change_day,
+        slope_east=slope_east,
+        slope_south=slope_south,
+        phase=layers.fields.random(FieldAttribute.PHASE),
+        rotation=layers.fields.random(FieldAttribute.ROTATION),
+        coarse_texture=layers.coarse_texture,
     )
 
 
-#: What is level, or is made so.
-_LEVEL = (
-    Cover.SEA, Cover.LAKE, Cover.RIVER, Cover.INDUSTRIAL, Cover.RESIDENTIAL, Cover.SOLAR_PARK,
-)  # fmt: skip
+def surface_of(layers: Layers, cover: Classes) -> Surface:
+    """Return the surface of a land cover, (H, W)."""
+    surface = bare_surface(layers, cover)
+    for kind, set_surface in (RURAL | URBAN).items():
+        where = cover == kind
+        if where.any():
+            set_surface(surface, where, layers)
+    return surface
 
 
 def _slopes(layers: Layers) -> tuple[Field, Field]:
-    """Rise over run of hills: ridges that branch, valleys between them."""
+    """Return rise over run towards the east and the south, of branching ridges and valleys."""
     wide = layers.frame.grown(1)
     height = np.zeros((wide.height, wide.width), dtype=np.float32)
-    for salt, scale in enumerate((420, 170, 74, 33, 15)):
-        # Rivers cut valleys: the absolute value leaves sharp lines where they run.
-        height += np.float32(0.21 * scale**0.92) * np.abs(wide.noise(710 + salt, scale))
+    for number, scale in enumerate(RIDGE_SCALES_PX):
+        # The absolute value makes sharp valley lines, as rivers cut them.
+        ridges = np.abs(wide.noise(WorldSalt.RIDGES + number, scale))
+        height += np.float32(RIDGE_HEIGHT * scale**RIDGE_EXPONENT) * ridges
     half = layers.steepness / 2
     east = (height[1:-1, 2:] - height[1:-1, :-2]) * half
     south = (height[2:, 1:-1] - height[:-2, 1:-1]) * half

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Cover(IntEnum):
-    """Land cover, after EuroSAT's classes."""
+    """Land-cover classes, similar to those of EuroSAT."""
 
     SEA = 0
     LAKE = 1
@@ -21,3 +21,6 @@ class Cover(IntEnum):
     INDUSTRIAL = 10
     HIGHWAY = 11
     SOLAR_PARK = 12
+
+
+WATER = (Cover.SEA, Cover.LAKE, Cover.RIVER)

@@ -1,60 +1,179 @@
-"""Land cover before anything changes: woods, fields, towns, water, roads."""
+"""Land cover before any change: fields, forest, bare land, water, towns, roads."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .land_cover import Cover
-from .layers import Classes, Layers
-from .parcels import line_distance
+from caco_data.sources.simulated.frame import FractalNoise
+from caco_data.sources.simulated.land_cover import Cover
+from caco_data.sources.simulated.layers import Classes, Layers
+from caco_data.sources.simulated.parcels import EstateAttribute, FieldAttribute, line_distance
+from caco_data.sources.simulated.salts import WorldSalt
+
+#: Farming index of a field, about 0..1: its mean, the spread between fields, and how much a region
+#: has in common.
+FARMING_MEAN, FARMING_SPREAD, FARMING_REGION = 0.5, 0.5, 0.2
+FARMING = FractalNoise(WorldSalt.FARMING, (1100, 350), 0.7)
+#: Classes by that index: pasture up to the first value, then annual crops, then permanent crops.
+#: Herbaceous vegetation takes both ends.
+ANNUAL_CROP_ABOVE, PERMANENT_CROP_ABOVE = 0.42, 0.8
+HERBACEOUS_BELOW, HERBACEOUS_ABOVE = 0.14, 0.98
+
+#: Forest index: weights of its terms, and the value above which there is forest.
+FOREST_TEXTURE, FOREST_COLD, FOREST_TROPICS, FOREST_DRYNESS = 0.4, 0.9, 0.5, 1.9
+FOREST_STEEPNESS, FOREST_PARCEL, FOREST_ABOVE = 0.9, 0.5, 0.3
+#: Boreal forest begins at this latitude and is complete so many degrees further, degrees.
+COLD_LATITUDE, COLD_RANGE = 50, 12
+#: Width of the belt of tropical forest, degrees of latitude.
+TROPICS_WIDTH = 11
+
+#: Index of uncultivated land: weights, and the values above which it is herbaceous or bare.
+UNCULTIVATED = FractalNoise(WorldSalt.UNCULTIVATED, (1500, 500, 120, 40), 0.65)
+UNCULTIVATED_TEXTURE, UNCULTIVATED_DRYNESS = 0.8, 2.2
+UNCULTIVATED_PARCEL, UNCULTIVATED_STEEPNESS = 0.35, 0.4
+HERBACEOUS_LAND_ABOVE, BARE_LAND_ABOVE = 1.2, 2.15
+
+#: Steepness of average land: steeper land has more forest and less farming.
+MEAN_STEEPNESS = 0.8
+
+#: Lakes fill the highest values of this field, standard deviations; fewer in dry climates.
+LAKES = FractalNoise(WorldSalt.LAKES, (380, 210, 90, 30), 0.7)
+LAKE_DRYNESS, LAKE_ABOVE = 1.1, 2.0
+
+#: Towns begin at this urban density; the outline is roughened by the field.
+TOWN_EDGE = FractalNoise(WorldSalt.TOWN_EDGE, (90, 36, 14), 0.75)
+TOWN_ROUGHNESS, TOWN_ABOVE = 0.22, 0.33
+#: Industrial estates in towns: field, weight of the estate's own number, threshold.
+INDUSTRY = FractalNoise(WorldSalt.INDUSTRY, (150, 60), 0.6)
+INDUSTRY_ESTATE, INDUSTRIAL_ABOVE = 0.5, 1.05
+#: Parks in towns: the estates above this fraction, where the urban density is above the second
+#: value; above the third fraction they are grass, otherwise trees.
+PARK_ABOVE, PARK_URBAN_ABOVE, PARK_GRASS_ABOVE = 0.92, 0.3, 0.5
+
+#: Roads exist where the urban density is higher than this.
+ROAD_URBAN_ABOVE = 0.02
+
+#: River courses: zero lines of a sum of fields with these scales in pixels and weights.
+RIVER_SCALES_PX, RIVER_WEIGHTS = (900, 110, 34), (1, 0.22, 0.05)
+#: Half width of rivers, pixels: mean, variation along the course and its scale, limits.
+RIVER_PX, RIVER_VARIATION_PX, RIVER_VARIATION_SCALE_PX = 2.6, 2.2, 1500
+RIVER_MIN_PX, RIVER_MAX_PX = 0.7, 7
+#: Rivers end where the land is drier than this.
+RIVER_DRYNESS_BELOW = 0.62
 
 
-def cover_of(layers: Layers, at_sea: NDArray[np.bool_]) -> Classes:
-    """Land cover before anything changes."""
-    frame, dry, urban = layers.frame, layers.dryness, layers.urban
-    # Farmers of a region do alike, and each a little otherwise.
-    custom = frame.fractal(99, (1100, 350), 0.7)
-    use = 0.5 + 0.5 * (layers.fields.draw(3) - 0.5) + 0.2 * custom
-    cover = np.full(urban.shape, Cover.PASTURE, dtype=np.uint8)
-    cover[use > 0.42] = Cover.ANNUAL_CROP
-    cover[use > 0.8] = Cover.PERMANENT_CROP
-    cover[(use > 0.98) | (use < 0.14)] = Cover.HERBACEOUS
-    # Woods: where the land is not good for fields, with ragged edges; some whole parcels too.
-    cold = np.clip((layers.latitude - 50) / 12, 0, 1)
-    rainy = np.exp(-((layers.latitude / 11) ** 2))
-    woods = layers.region + 0.4 * layers.patches + 0.9 * cold + 0.5 * rainy - 1.9 * dry
-    woods = woods + 0.9 * (layers.steepness - 0.8) + 0.5 * (layers.fields.draw(4) - 0.5)
-    cover[woods > 0.3] = Cover.FOREST
-    wild = 0.8 * frame.fractal(86, (1500, 500, 120, 40), 0.65) + 2.2 * dry
-    wild = wild + 0.35 * (layers.fields.draw(9) - 0.5) + 0.4 * (layers.steepness - 0.8)
-    cover[(wild > 1.2) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
-    cover[wild > 2.15] = Cover.BARE
-    cover[frame.fractal(87, (380, 210, 90, 30), 0.7) - 1.1 * dry > 2.0] = Cover.LAKE
-    _draw_rivers(cover, layers)
-    developed = urban + 0.22 * frame.fractal(88, (90, 36, 14), 0.75) * np.sqrt(np.minimum(urban, 1))
-    town = developed > 0.33
-    town &= cover != Cover.RIVER
-    if town.any():
-        works = frame.fractal(89, (150, 60), 0.6) + 0.5 * (layers.estates.draw(1) - 0.5)
-        park = (layers.estates.draw(2) > 0.92) & (urban > 0.3)
-        cover[town] = Cover.RESIDENTIAL
-        cover[town & park] = np.where(layers.estates.draw(3) > 0.5, Cover.PASTURE, Cover.FOREST)[
-            town & park
-        ]
-        cover[town & (works > 1.05)] = Cover.INDUSTRIAL
-    wide = frame.grown(1)
-    for salt, scale in ((91, 700), (92, 330)):
-        road = line_distance(wide.noise(salt, scale) + 0.06 * wide.noise(salt + 10, 90))
-        reach = 1.35 if scale == 700 else 0.75
-        cover[(road < reach) & (urban > 0.02)] = Cover.HIGHWAY
-    cover[at_sea] = Cover.SEA
+@dataclass(frozen=True, slots=True)
+class RoadNetwork:
+    """Roads along the zero lines of a smooth field."""
+
+    salt: WorldSalt
+    scale_px: int
+    """Spacing of the roads, pixels."""
+    half_width_px: float
+    bend_salt: WorldSalt
+    bend_scale_px: int = 90
+    """Length of the bends, pixels."""
+    bend_weight: float = 0.06
+
+
+ROADS = (
+    RoadNetwork(WorldSalt.MOTORWAYS, 700, 1.35, WorldSalt.MOTORWAY_BENDS),
+    RoadNetwork(WorldSalt.MAIN_ROADS, 330, 0.75, WorldSalt.MAIN_ROAD_BENDS),
+)
+
+
+def land_cover(layers: Layers, sea: NDArray[np.bool_]) -> Classes:
+    """Return the land cover before any change.
+
+    Parameters
+    ----------
+    layers : Layers
+    sea : ndarray of bool, shape (H, W)
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+        `Cover`.
+    """
+    cover = _farmland(layers)
+    _add_forest(cover, layers)
+    _add_uncultivated(cover, layers)
+    lakes = layers.frame.fractal(LAKES) - LAKE_DRYNESS * layers.dryness
+    cover[lakes > LAKE_ABOVE] = Cover.LAKE
+    _add_rivers(cover, layers)
+    _add_towns(cover, layers)
+    _add_roads(cover, layers)
+    cover[sea] = Cover.SEA
     return cover
 
 
-def _draw_rivers(cover: Classes, layers: Layers) -> None:
+def _farmland(layers: Layers) -> Classes:
+    own = layers.fields.random(FieldAttribute.FARMING) - 0.5
+    farming = FARMING_MEAN + FARMING_SPREAD * own + FARMING_REGION * layers.frame.fractal(FARMING)
+    cover = np.full(farming.shape, Cover.PASTURE, dtype=np.uint8)
+    cover[farming > ANNUAL_CROP_ABOVE] = Cover.ANNUAL_CROP
+    cover[farming > PERMANENT_CROP_ABOVE] = Cover.PERMANENT_CROP
+    cover[(farming > HERBACEOUS_ABOVE) | (farming < HERBACEOUS_BELOW)] = Cover.HERBACEOUS
+    return cover
+
+
+def _add_forest(cover: Classes, layers: Layers) -> None:
+    """Forest on land unsuited to fields, with ragged edges, and on some whole parcels."""
+    cold = np.clip((layers.latitude - COLD_LATITUDE) / COLD_RANGE, 0, 1)
+    tropics = np.exp(-((layers.latitude / TROPICS_WIDTH) ** 2))
+    forest = layers.region + FOREST_TEXTURE * layers.coarse_texture + FOREST_COLD * cold
+    forest = forest + FOREST_TROPICS * tropics - FOREST_DRYNESS * layers.dryness
+    forest = forest + FOREST_STEEPNESS * (layers.steepness - MEAN_STEEPNESS)
+    forest = forest + FOREST_PARCEL * (layers.fields.random(FieldAttribute.FOREST) - 0.5)
+    cover[forest > FOREST_ABOVE] = Cover.FOREST
+
+
+def _add_uncultivated(cover: Classes, layers: Layers) -> None:
+    texture = UNCULTIVATED_TEXTURE * layers.frame.fractal(UNCULTIVATED)
+    index = texture + UNCULTIVATED_DRYNESS * layers.dryness
+    index = index + UNCULTIVATED_PARCEL * (layers.fields.random(FieldAttribute.UNCULTIVATED) - 0.5)
+    index = index + UNCULTIVATED_STEEPNESS * (layers.steepness - MEAN_STEEPNESS)
+    cover[(index > HERBACEOUS_LAND_ABOVE) & (cover != Cover.FOREST)] = Cover.HERBACEOUS
+    cover[index > BARE_LAND_ABOVE] = Cover.BARE
+
+
+def _add_rivers(cover: Classes, layers: Layers) -> None:
     wide = layers.frame.grown(1)
-    course = wide.noise(93, 900) + 0.22 * wide.noise(94, 110) + 0.05 * wide.noise(95, 34)
-    width = 2.6 + 2.2 * layers.frame.noise(96, 1500)
-    river = line_distance(course) < np.clip(width, 0.7, 7) * (layers.dryness < 0.62)
+    salts = (WorldSalt.RIVER_COURSE, WorldSalt.RIVER_BENDS, WorldSalt.RIVER_WINDINGS)
+    main, bends, windings = (
+        weight * wide.noise(salt, scale_px)
+        for salt, scale_px, weight in zip(salts, RIVER_SCALES_PX, RIVER_WEIGHTS, strict=True)
+    )
+    course = main + bends + windings
+    variation = layers.frame.noise(WorldSalt.RIVER_WIDTH, RIVER_VARIATION_SCALE_PX)
+    width = np.clip(RIVER_PX + RIVER_VARIATION_PX * variation, RIVER_MIN_PX, RIVER_MAX_PX)
+    river = line_distance(course) < width * (layers.dryness < RIVER_DRYNESS_BELOW)
     cover[river] = Cover.RIVER
+
+
+def _add_towns(cover: Classes, layers: Layers) -> None:
+    urban = layers.urban
+    edge = layers.frame.fractal(TOWN_EDGE)
+    density = urban + TOWN_ROUGHNESS * edge * np.sqrt(np.minimum(urban, 1))
+    town = (density > TOWN_ABOVE) & (cover != Cover.RIVER)
+    if not town.any():
+        return
+    estates = layers.estates  # costly, so not before it is needed
+    own = INDUSTRY_ESTATE * (estates.random(EstateAttribute.INDUSTRY) - 0.5)
+    industry = layers.frame.fractal(INDUSTRY) + own
+    park = town & (estates.random(EstateAttribute.PARK) > PARK_ABOVE) & (urban > PARK_URBAN_ABOVE)
+    grass = estates.random(EstateAttribute.PARK_COVER) > PARK_GRASS_ABOVE
+    cover[town] = Cover.RESIDENTIAL
+    cover[park] = np.where(grass, Cover.PASTURE, Cover.FOREST)[park]
+    cover[town & (industry > INDUSTRIAL_ABOVE)] = Cover.INDUSTRIAL
+
+
+def _add_roads(cover: Classes, layers: Layers) -> None:
+    wide = layers.frame.grown(1)
+    for road in ROADS:
+        bends = road.bend_weight * wide.noise(road.bend_salt, road.bend_scale_px)
+        distance = line_distance(wide.noise(road.salt, road.scale_px) + bends)
+        cover[(distance < road.half_width_px) & (layers.urban > ROAD_URBAN_ABOVE)] = Cover.HIGHWAY

@@ -1,8 +1,8 @@
-"""Random fields over absolute pixel coordinates: a place has the same value in any grid.
+"""Random fields over absolute pixel coordinates: a pixel has the same value in every grid.
 
-To the last bit, so that grids that overlap agree exactly. Matrix products round by the order of
-their sums, which depends on the shapes; here lattice values and weights are whole numbers, small
-enough that every sum is exact in float64.
+The values are equal to the last bit, so that overlapping grids agree exactly. The rounding of a
+matrix product depends on the order of its sums and so on the shapes; here lattice values and
+weights are integers, small enough that every sum is exact in float64.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from numpy.typing import NDArray
 Field = NDArray[np.float32]
 Whole = NDArray[np.int64]
 
-#: Lattice values have 16 bits, weights 18: two weights and a value, summed, stay under 2**53.
+#: Bits of lattice values and of weights: sums of a value times two weights stay below 2**53.
 _VALUE_BITS, _WEIGHT_BITS = 16, 18
-#: A cubic B-spline keeps 0.23 of the lattice's variance (1/12) in two dimensions.
+#: Scale to unit variance: a cubic B-spline in two dimensions keeps 0.23 of the variance of the
+#: lattice values, which is 1/12.
 _UNIT = 7.2 / (1 << (_VALUE_BITS + 2 * _WEIGHT_BITS))
 
+#: Distinguishes the hashes of columns from those of rows.
+_COLUMNS = 7
+#: Constants of splitmix64.
 _A, _B, _C = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def mix(*values: object) -> NDArray[np.uint64]:
-    """Hash whole parts of numbers, broadcast together, to 64 bits (splitmix64's finaliser)."""
+    """Hash the integer parts of numbers, broadcast together, to 64 bits (splitmix64 finaliser)."""
     state = np.zeros((), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for value in values:
@@ -41,7 +45,7 @@ def _bits(value: object) -> NDArray[np.uint64]:
 
 
 def uniform(*values: object) -> Field:
-    """Hash integers to 0..1."""
+    """Hash numbers as `mix` does, to uniform values in 0..1, float32."""
     return ((mix(*values) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)).astype(
         np.float32
     )
@@ -74,7 +78,7 @@ def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) 
     Parameters
     ----------
     seed : int
-        Of the field.
+        Seed of the field.
     x0, y0 : int
         Absolute coordinates of the upper left pixel; y grows downwards.
     width, height : int
@@ -94,7 +98,10 @@ def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) 
 def fractal(
     seed: int, x0: int, y0: int, width: int, height: int, scales: tuple[int, ...], gain: float
 ) -> Field:
-    """Sum of smooth noises, each weighted `gain` of the one before, scaled to unit variance."""
+    """Sum smooth noises of several scales, scaled to unit variance, (H, W).
+
+    Each is weighted `gain` times the one before.
+    """
     total = np.zeros((height, width), dtype=np.float32)
     weight, power = 1.0, 0.0
     for i, scale in enumerate(scales):
@@ -105,10 +112,10 @@ def fractal(
 
 
 def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
-    """Independent noise a pixel, uniform in -1..1."""
+    """Noise that is independent from pixel to pixel, uniform in -1..1, (H, W)."""
     x = np.arange(x0, x0 + width)
     y = np.arange(y0, y0 + height)
-    rows, columns = mix(seed, y)[:, None], mix(seed, 7, x)[None, :]
+    rows, columns = mix(seed, y)[:, None], mix(seed, _COLUMNS, x)[None, :]
     bits = (rows.astype(np.uint32) ^ columns.astype(np.uint32)) * np.uint32(0x9E3779B1)
     bits ^= bits >> np.uint32(15)
     bits *= np.uint32(0x85EBCA77)
@@ -116,7 +123,7 @@ def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
 
 
 def at(seeds: NDArray[np.uint64], x: int, y: int, scale: int) -> Field:
-    """`smooth` at one pixel, for seeds of any shape."""
+    """Value of `smooth` at one pixel, for seeds of any shape."""
     xs, wx = _weights(x, 1, scale)
     ys, wy = _weights(y, 1, scale)
     nodes_x = np.arange(xs, xs + wx.shape[1])

@@ -1,61 +1,106 @@
-"""Parcels and lines: what people draw on the ground has straight edges."""
+"""Parcels with straight edges, such as fields and blocks, and distances to lines."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .frame import Frame, Ids
-from .noise import Field, mix, uniform
+from caco_data.sources.simulated.frame import Frame, Ids
+from caco_data.sources.simulated.noise import Field, mix, uniform
+from caco_data.sources.simulated.salts import WorldSalt
+
+
+class FieldAttribute(IntEnum):
+    """Numbers of the random attributes of fields; see `Parcels.random`."""
+
+    PHASE = 1
+    ROTATION = 2
+    FARMING = 3
+    FOREST = 4
+    SOIL = 5
+    BRIGHTNESS = 6
+    TONE = 7
+    CROP = 8
+    UNCULTIVATED = 9
+    STAND = 10
+
+
+class BlockAttribute(IntEnum):
+    """Numbers of the random attributes of blocks of houses."""
+
+    BUILT = 1
+    ROOF = 2
+    LOT_SIDE = 3
+
+
+class EstateAttribute(IntEnum):
+    """Numbers of the random attributes of estates."""
+
+    INDUSTRY = 1
+    PARK = 2
+    PARK_COVER = 3
+    HALL_WIDTH = 4
+    HALL_LENGTH = 5
+    BUILT = 6
+    ROOF = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelLayout:
+    """Parameters of a division of the ground into parcels."""
+
+    salt: WorldSalt
+    region_px: int
+    """Typical size of a region with one orientation and parcel size, pixels."""
+    width_px: tuple[float, float]
+    """Minimum and maximum width of parcels, pixels."""
+    aspect: float
+    """Maximum length, in widths."""
 
 
 class Parcels:
-    """A patchwork of rectangles, each region of it turned its own way; fields of shape (H, W)."""
+    """Rectangles, oriented alike within a region; fields of shape (H, W)."""
 
     def __init__(self, ids: Ids, edge_px: Field, across: Field, along: Field) -> None:
         self.ids = ids
-        """A hash a parcel."""
+        """One hash per parcel."""
         self.edge_px = edge_px
         """Distance in pixels to the nearest edge of the parcel."""
         self.across = across
         """Pixels from the parcel's left edge."""
         self.along = along
-        """Pixels from its upper edge."""
+        """Pixels from the parcel's upper edge."""
         self._words: dict[int, Ids] = {}
 
-    def draw(self, number: int) -> Field:
-        """Give a uniform draw a parcel, 0..1: four of 16 bits from each hash."""
-        word, part = divmod(number, 4)
+    def random(self, attribute: int) -> Field:
+        """Return one uniform random number per parcel, 0..1, for a numbered attribute.
+
+        Each 64-bit hash serves four attributes with 16 bits each.
+        """
+        word, part = divmod(attribute, 4)
         if word not in self._words:
             self._words[word] = mix(self.ids, word)
         bits = (self._words[word] >> np.uint64(16 * part)).astype(np.uint16)
         return np.asarray(bits.astype(np.float32) / np.float32(1 << 16))
 
 
-def parcels(
-    frame: Frame, salt: int, region_px: int, width_px: tuple[float, float], aspect: float
-) -> Parcels:
-    """Cut the ground into parcels.
+#: Numbers hashed with a region's seed, one per attribute.
+_SEED_X, _SEED_Y, _ANGLE, _WIDTH, _LENGTH = range(1, 6)
 
-    Parameters
-    ----------
-    frame : Frame
-    salt : int
-        Of the patchwork.
-    region_px : int
-        Typical size of a region of one orientation and parcel size, pixels.
-    width_px : (float, float)
-        Narrowest and widest parcels, pixels.
-    aspect : float
-        Longest length, in widths.
-    """
+
+def parcels(frame: Frame, layout: ParcelLayout) -> Parcels:
+    """Divide the ground of a frame into parcels."""
+    region_px, (narrowest, widest) = layout.region_px, layout.width_px
     x, y = frame.coordinates()
     columns, left = _cells(frame.x0, frame.width, region_px)
     rows, top = _cells(frame.y0, frame.height, region_px)
-    seeds = mix(frame.seed, salt, rows[:, None], columns[None, :])
-    seed_x = (columns + uniform(seeds, 1)) * region_px
-    seed_y = (rows[:, None] + uniform(seeds, 2)) * region_px
-    # Each pixel belongs to the nearest of the jittered seeds of its own and the next cells.
+    seeds = mix(frame.seed, layout.salt, rows[:, None], columns[None, :])
+    seed_x = (columns + uniform(seeds, _SEED_X)) * region_px
+    seed_y = (rows[:, None] + uniform(seeds, _SEED_Y)) * region_px
+    # Each pixel belongs to the nearest of the jittered seeds of its own and the adjacent cells.
     nearest = np.empty((frame.height, frame.width), dtype=np.intp)
     numbers = np.arange(seeds.size).reshape(seeds.shape)
     for i in range(len(rows) - 2):
@@ -66,9 +111,9 @@ def parcels(
             south = (seed_y[around].reshape(9, 1, 1) - y[cell[0]]).astype(np.float32)
             nearest[cell] = numbers[around].ravel()[(east**2 + south**2).argmin(axis=0)]
     names = seeds.ravel()
-    angle = uniform(names, 3) * np.pi
-    width = width_px[0] + (width_px[1] - width_px[0]) * uniform(names, 4) ** 2
-    length = width * (1 + (aspect - 1) * uniform(names, 5))
+    angle = uniform(names, _ANGLE) * np.pi
+    width = narrowest + (widest - narrowest) * uniform(names, _WIDTH) ** 2
+    length = width * (1 + (layout.aspect - 1) * uniform(names, _LENGTH))
     cos, sin = np.cos(angle), np.sin(angle)
 
     def of(values: Field) -> Field:
@@ -88,13 +133,23 @@ def parcels(
 
 
 def _cells(first: int, count: int, size: int) -> tuple[NDArray[np.int64], list[int]]:
-    """Cells along an axis, with one more on both sides, and where the inner ones begin and end."""
+    """Return the cells along an axis, one more on both sides, and the inner cells' limits."""
     cells = np.arange(first // size - 1, (first + count - 1) // size + 2)
     return cells, np.clip(cells[1:] * size - first, 0, count).tolist()
 
 
 def line_distance(field: Field) -> Field:
-    """Distance in pixels to the zero line of a smooth field with a margin of 1, (H-2, W-2)."""
+    """Return the distance in pixels to the zero lines of a smooth field.
+
+    Parameters
+    ----------
+    field : ndarray of float32, shape (H + 2, W + 2)
+        With a margin of one pixel.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+    """
     gy = (field[2:, 1:-1] - field[:-2, 1:-1]) / 2
     gx = (field[1:-1, 2:] - field[1:-1, :-2]) / 2
     return np.asarray(np.abs(field[1:-1, 1:-1]) / np.sqrt(gx * gx + gy * gy + np.float32(1e-9)))

@@ -32,7 +32,7 @@ class SimulatedSettings:
         return True
 
     def record(self) -> dict[str, Any]:
-        """What decides the archive's answers."""
+        """Return the settings that decide the images."""
         return {"seed": self.seed}
 
     def open(self, limiter: Limiter | None = None) -> SimulatedSource:

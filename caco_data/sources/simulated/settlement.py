@@ -1,4 +1,4 @@
-"""Where the sea is and where people live: the real coast, the real cities, invented villages."""
+"""The sea and the towns: the real coast, the real cities, and invented villages."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from caco_data.grid import false_northing_m, to_lonlat, to_utm
 from caco_data.sentinel2 import PIXEL_M
+from caco_data.sources.simulated.frame import FractalNoise, Frame, Mask
+from caco_data.sources.simulated.noise import Field, mix, uniform
+from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.types import Grid
 from caco_data.world.cities import Cities, load_cities
 from caco_data.world.land import rings_near
 
-from .frame import Frame, Mask
-from .noise import Field, mix, uniform
-
-#: How far the shore strays from the map's line, pixels.
+#: Maximum distance of the shore from the map's coastline, pixels.
 SHORE_PX = 24
+#: Standard deviation of that distance along each axis, pixels.
+SHORE_SHIFT_PX = SHORE_PX * 0.4
+SHORE_SCALES_PX = (32, 12, 5)
+SHORE_EAST = FractalNoise(WorldSalt.SHORE_EAST, SHORE_SCALES_PX)
+SHORE_SOUTH = FractalNoise(WorldSalt.SHORE_SOUTH, SHORE_SCALES_PX)
+#: Maximum distance of vertices along a coastline: parallels are curved in UTM, degrees.
 RING_STEP_DEG = 0.02
 
 
 def sea(grid: Grid, frame: Frame) -> Mask:
-    """Where the sea is: the real coast, made rough below the map's resolution."""
+    """Return the pixels at sea: the real coast, made rough below the map's resolution."""
     wide = frame.grown(SHORE_PX)
     north = int(false_northing_m(grid.epsg))
     x = np.array([wide.x0, wide.x0 + wide.width]) * float(PIXEL_M)
@@ -35,33 +41,36 @@ def sea(grid: Grid, frame: Frame) -> Mask:
     for ring in rings:
         line = _densified(ring)
         east, up = to_utm(line[:, 0], line[:, 1], grid.epsg)
-        _cross(land, east / PIXEL_M - wide.x0, (north - up) / PIXEL_M - wide.y0)
+        _count_crossings(land, east / PIXEL_M - wide.x0, (north - up) / PIXEL_M - wide.y0)
     is_sea = land.cumsum(axis=1) % 2 == 0
     if is_sea.all() or not is_sea.any():
         return np.full((frame.height, frame.width), bool(is_sea[0, 0]))
-    shift = SHORE_PX * 0.4
-    dx = np.clip(frame.fractal(31, (32, 12, 5)) * shift, -SHORE_PX, SHORE_PX).astype(np.int64)
-    dy = np.clip(frame.fractal(32, (32, 12, 5)) * shift, -SHORE_PX, SHORE_PX).astype(np.int64)
+    dx, dy = (
+        np.clip(frame.fractal(noise) * SHORE_SHIFT_PX, -SHORE_PX, SHORE_PX).astype(np.int64)
+        for noise in (SHORE_EAST, SHORE_SOUTH)
+    )
     i = np.arange(frame.height)[:, None] + SHORE_PX + dy
     j = np.arange(frame.width)[None, :] + SHORE_PX + dx
     return np.asarray(is_sea[i, j])
 
 
 def _densified(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ring with vertices at least every `RING_STEP_DEG`: parallels are curved in UTM."""
+    """Return a ring with vertices inserted at least every `RING_STEP_DEG`."""
     pieces = np.ceil(np.abs(np.diff(ring, axis=0)).max(axis=1) / RING_STEP_DEG)
     where = np.concatenate([[0], np.cumsum(np.maximum(pieces, 1))])
     at = np.arange(where[-1] + 1)
     return np.stack([np.interp(at, where, ring[:, k]) for k in (0, 1)], axis=1)
 
 
-def _cross(land: NDArray[np.int32], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Count, at the first pixel east of them, the crossings of a ring with the rows' middles."""
+def _count_crossings(
+    land: NDArray[np.int32], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> None:
+    """Count where a ring crosses the centre lines of pixel rows, at the next pixel to the east."""
     height, width = land.shape
     top, bottom = np.minimum(y[:-1], y[1:]), np.maximum(y[:-1], y[1:])
     west = np.minimum(x[:-1], x[1:])
     for k in np.flatnonzero((bottom >= 0) & (top < height) & (west < width)):
-        # Half-open, so that a vertex on a row's middle counts once.
+        # Half-open, so that a vertex on a centre line is counted once.
         rows = np.arange(max(np.ceil(top[k] - 0.5), 0), min(np.ceil(bottom[k] - 0.5), height))
         f = (rows + 0.5 - y[k]) / (y[k + 1] - y[k])
         column = np.maximum(np.ceil(x[k] + f * (x[k + 1] - x[k]) - 0.5), 0)
@@ -69,12 +78,22 @@ def _cross(land: NDArray[np.int32], x: NDArray[np.float64], y: NDArray[np.float6
         np.add.at(land, (rows[seen].astype(np.int64), column[seen].astype(np.int64)), 1)
 
 
-#: Radius in metres of a town of 20,000 people, and how it grows with population.
-TOWN_M, TOWN_GROWTH = 850.0, 0.4
-#: Nothing of a town is felt beyond this many radii.
+#: Radius of a town of the reference population, metres; it grows with this power of population.
+TOWN_M, TOWN_POPULATION, TOWN_GROWTH = 850.0, 20_000, 0.4
+#: Smaller places of the city table count as of this population.
+TOWN_MIN_POPULATION = 5000
+#: The urban density is 0 beyond this many radii from the centre.
 TOWN_REACH = 2.4
-#: Spacing of invented villages, and their radii, pixels.
-VILLAGE_CELL_PX, VILLAGE_PX = 420, (9.0, 35.0)
+#: Cities are searched within this distance of a grid, degrees of a great circle: enough for the
+#: reach of the largest city (40 km) and the margin.
+TOWN_SEARCH_DEG = 0.6
+#: Urban density: value at the centre, and exponent of its decrease with distance.
+URBAN_CENTRE, URBAN_EXPONENT = np.float32(1.5), np.float32(1.3)
+
+#: Invented villages: spacing and radii, pixels; share of cells with a village.
+VILLAGE_CELL_PX, VILLAGE_PX, VILLAGE_SHARE = 420, (9.0, 35.0), 0.6
+#: Numbers hashed with a cell's seed, one per attribute.
+_EXISTS, _X, _Y, _RADIUS = range(1, 5)
 
 
 @lru_cache(maxsize=1)
@@ -84,34 +103,34 @@ def _cities() -> Cities:
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A place where people live."""
+    """A town or village."""
 
     x: float
-    """Centre, absolute pixels."""
+    """Column of the centre, absolute pixels."""
     y: float
+    """Row of the centre, absolute pixels."""
     radius_px: float
 
 
 def towns(grid: Grid, frame: Frame, margin_px: int) -> list[Town]:
-    """Towns and villages that are felt within a margin around a frame."""
+    """Return the towns and villages with an effect within a margin around a frame."""
     longitude, latitude = to_lonlat(
         (grid.left_m + grid.right_m) / 2, (grid.top_m + grid.bottom_m) / 2, grid.epsg
     )
     cities = _cities()
-    # Degrees enough for the largest city (a reach of 40 km) and the margin.
-    near = np.abs(cities.latitude - latitude) < 0.6
+    near = np.abs(cities.latitude - latitude) < TOWN_SEARCH_DEG
     turn = np.abs((cities.longitude - longitude + 180.0) % 360.0 - 180.0)
-    rows = np.flatnonzero(near & (turn * np.cos(np.radians(latitude)) < 0.6))
+    rows = np.flatnonzero(near & (turn * np.cos(np.radians(latitude)) < TOWN_SEARCH_DEG))
     east, north = to_utm(cities.longitude[rows], cities.latitude[rows], grid.epsg)
-    people = np.maximum(cities.population[rows], 5000)
-    radius = TOWN_M * (people / 20_000) ** TOWN_GROWTH / PIXEL_M
+    population = np.maximum(cities.population[rows], TOWN_MIN_POPULATION)
+    radius = TOWN_M * (population / TOWN_POPULATION) ** TOWN_GROWTH / PIXEL_M
     x, y = east / PIXEL_M, (false_northing_m(grid.epsg) - north) / PIXEL_M
     real = [Town(*town) for town in zip(x.tolist(), y.tolist(), radius.tolist(), strict=True)]
     wide = frame.grown(margin_px)
-    return [town for town in [*real, *_villages(wide)] if _is_felt(town, wide)]
+    return [town for town in [*real, *_villages(wide)] if _reaches(town, wide)]
 
 
-def _is_felt(town: Town, frame: Frame) -> bool:
+def _reaches(town: Town, frame: Frame) -> bool:
     reach = TOWN_REACH * town.radius_px
     return (
         frame.x0 - reach < town.x < frame.x0 + frame.width + reach
@@ -120,32 +139,37 @@ def _is_felt(town: Town, frame: Frame) -> bool:
 
 
 def _villages(frame: Frame) -> list[Town]:
-    """Villages too small for the city table."""
+    """Return the invented villages, which are smaller than those of the city table."""
     c = VILLAGE_CELL_PX
     rows = np.arange(frame.y0 // c - 1, (frame.y0 + frame.height) // c + 2)[:, None]
     columns = np.arange(frame.x0 // c - 1, (frame.x0 + frame.width) // c + 2)[None, :]
-    key = mix(frame.seed, 41, rows, columns)
-    there = uniform(key, 1) < 0.6
-    x = ((columns + uniform(key, 2)) * c)[there]
-    y = ((rows + uniform(key, 3)) * c)[there]
+    key = mix(frame.seed, WorldSalt.VILLAGES, rows, columns)
+    exists = uniform(key, _EXISTS) < VILLAGE_SHARE
+    x = ((columns + uniform(key, _X)) * c)[exists]
+    y = ((rows + uniform(key, _Y)) * c)[exists]
     small, large = VILLAGE_PX
-    radius = (small + (large - small) * uniform(key, 4) ** 2)[there]
+    radius = (small + (large - small) * uniform(key, _RADIUS) ** 2)[exists]
     return [Town(*town) for town in zip(x.tolist(), y.tolist(), radius.tolist(), strict=True)]
 
 
-def urbanity(places: list[Town], x: ArrayLike, y: ArrayLike) -> Field:
-    """How urban points are: 1 and more in the middle of a town, 0 in the open country.
+def urban_density(towns: list[Town], x: ArrayLike, y: ArrayLike) -> Field:
+    """Return the urban density of points: 1 and more in a town's centre, 0 in the open country.
 
     Parameters
     ----------
-    places : list of Town
+    towns : list of Town
     x, y : array_like
         Absolute pixels, broadcast together.
+
+    Returns
+    -------
+    ndarray of float32
+        Of the broadcast shape.
     """
     near = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)), dtype=np.float32)
-    for town in places:
+    for town in towns:
         reach = TOWN_REACH * town.radius_px
         east = ((np.asarray(x) - town.x) / reach).astype(np.float32)
         south = ((np.asarray(y) - town.y) / reach).astype(np.float32)
         np.maximum(near, 1 - np.sqrt(east**2 + south**2), out=near)
-    return np.asarray(np.float32(1.5) * near ** np.float32(1.3))
+    return np.asarray(URBAN_CENTRE * near**URBAN_EXPONENT)

@@ -1,11 +1,11 @@
-"""An embedded, deterministic Sentinel-2 archive: for demos, tests and benchmarks.
+"""An embedded, deterministic Sentinel-2 archive for demonstrations, tests and benchmarks.
 
-Its land follows the real coast and the real cities; plants grow by latitude and season, crops
-rotate, clouds pass with their shadows, and some places change for good, more often near cities. It
-knows what changed (`truth`). It is held against real statistics by `tests/test_statistics.py`.
+Coasts and cities are the real ones. Vegetation follows latitude and season, crops rotate, clouds
+cast shadows, and some places change permanently, more often near cities; `truth` reports these
+changes. `tests/sources/simulated/test_statistics.py` compares the images with real statistics.
 
-A pixel is a function of the seed, the UTM zone, its absolute coordinates and the scene: grids that
-overlap agree. Needs numpy, pyarrow and pyproj only.
+A pixel depends only on the seed, the UTM zone, its absolute coordinates and the scene, so that
+overlapping grids agree. Requires numpy, pyarrow and pyproj only.
 """
 
 from __future__ import annotations
@@ -24,33 +24,35 @@ from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, SCL_BAND
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.simulated.catalogue import (
     EPOCH,
-    Take,
-    centre,
+    Acquisition,
     find,
-    nodata,
     scenes_over,
     touches,
 )
+from caco_data.sources.simulated.conditions import Conditions
 from caco_data.sources.simulated.ground import MARGIN_PX, Ground, make_ground
 from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.noise import mix
-from caco_data.sources.simulated.render import View, band, cloud_score, look_of, scenery, scl
+from caco_data.sources.simulated.render import band, cloud_score, scene_classes
+from caco_data.sources.simulated.scene_state import SceneState, scene_state
+from caco_data.sources.simulated.swath import nodata
+from caco_data.sources.simulated.tiling import centre
 from caco_data.types import Footprint, Grid, Period, Scene, Truth
 from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
-#: Places kept, about 4 MB each: every tile of a location wants the same one, and as many locations
-#: are under way as a process has requests in flight (40 by default).
-PLACES = 48
+#: Grounds in the cache, about 4 MB each. All tiles of a location use the same one, and a process
+#: works on as many locations as it has requests in flight (40 by default).
+CACHED_GROUNDS = 48
 
 
 class SimulatedSource:
-    """The archive; its methods may be called from many threads."""
+    """The archive; its methods may be called from several threads."""
 
     def __init__(self, seed: int, limiter: Limiter) -> None:
         self._seed = seed
         self._limiter = limiter
         self._lock = threading.Lock()
-        self._places: OrderedDict[Grid, Ground] = OrderedDict()
+        self._grounds: OrderedDict[Grid, Ground] = OrderedDict()
 
     def list_scenes(
         self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
@@ -80,68 +82,71 @@ class SimulatedSource:
             if name not in BAND_PIXEL_M and name != SCL_BAND:
                 raise PermanentError(f"No band '{name}'", scene.image_id)
         _check(scene, grid)
-        take = find(self._seed, scene.image_id)
+        acquisition = find(self._seed, scene.image_id)
         with self._limiter.request():
-            ground = self._place(grid)
-            view = self._view(take)
-            seen = scenery(ground, view)
-            tile = np.stack(
-                [
-                    scl(ground, view, seen) if name == SCL_BAND else band(ground, view, seen, name)
-                    for name in bands
-                ]
-            )
-        missing = nodata(take, grid)
+            ground = self._ground(grid)
+            conditions = self._conditions(acquisition)
+            state = scene_state(ground, conditions)
+            tile = np.stack([_layer(ground, conditions, state, name) for name in bands])
+        missing = nodata(acquisition.tile, acquisition.orbit, grid)
         if missing is not None:
             tile[:, missing] = 0
         return tile
 
     def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
-        """Read how clear a scene is; see `CloudScoreSource.read_cloud_score`."""
+        """Read the cloud score of a scene; see `CloudScoreSource.read_cloud_score`."""
         _check(scene, grid)
-        take = find(self._seed, scene.image_id)
+        acquisition = find(self._seed, scene.image_id)
         with self._limiter.request():
-            score = cloud_score(scenery(self._place(grid), self._view(take)))
-        missing = nodata(take, grid)
+            state = scene_state(self._ground(grid), self._conditions(acquisition))
+            score = cloud_score(state)
+        missing = nodata(acquisition.tile, acquisition.orbit, grid)
         if missing is not None:
             score[missing] = 0
         return score
 
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
-        """What changed for good between the middles of two periods; see `TruthSource`."""
-        ground = self._place(grid)
+        """Return the permanent change between the middles of two periods; see `TruthSource`."""
+        ground = self._ground(grid)
         inner = slice(MARGIN_PX, -MARGIN_PX)
         first, last = (
-            look_of(ground, _days(period.start + (period.end - period.start) / 2)).cover
+            ground.surface_on(_days(period.start + (period.end - period.start) / 2)).cover
             for period in (early, late)
         )
         first, last = first[inner, inner], last[inner, inner]
         counts = np.bincount(first.ravel(), minlength=len(Cover))
         return Truth(float(np.mean(first != last)), Cover(int(counts.argmax())).name.lower())
 
-    def _view(self, take: Take) -> View:
-        scene = take.scene
+    def _conditions(self, acquisition: Acquisition) -> Conditions:
+        scene = acquisition.scene
         day = int(_days(scene.acquired))
-        # The weather of a pass is one, over all the tiles it is cut into.
+        # All tiles of a pass share its weather.
         key = int(mix(self._seed, scene.epsg, day)) >> 1
-        return View(key, day, centre(take.tile)[1], scene.cloud_pct / 100)
+        return Conditions(key, day, centre(acquisition.tile)[1], scene.cloud_pct / 100)
 
-    def _place(self, grid: Grid) -> Ground:
+    def _ground(self, grid: Grid) -> Ground:
         with self._lock:
-            ground = self._places.get(grid)
-            if ground is not None:
-                self._places.move_to_end(grid)
-                return ground
+            if grid in self._grounds:
+                self._grounds.move_to_end(grid)
+                return self._grounds[grid]
         ground = make_ground(grid, self._seed)
         with self._lock:
-            self._places[grid] = ground
-            if len(self._places) > PLACES:
-                self._places.popitem(last=False)
+            self._grounds[grid] = ground
+            if len(self._grounds) > CACHED_GROUNDS:
+                self._grounds.popitem(last=False)
         return ground
 
 
+def _layer(
+    ground: Ground, conditions: Conditions, state: SceneState, name: str
+) -> NDArray[np.uint16]:
+    if name == SCL_BAND:
+        return scene_classes(conditions, state)
+    return band(ground, conditions, state, name)
+
+
 def _check(scene: Scene, grid: Grid) -> None:
-    """Refuse grids on which the archive has no pixels."""
+    """Reject grids that are not on the archive's pixels."""
     if grid.epsg != scene.epsg:
         raise PermanentError(f"The scene is in EPSG:{scene.epsg}", scene.image_id)
     block = SNAP_M // PIXEL_M
@@ -151,4 +156,5 @@ def _check(scene: Scene, grid: Grid) -> None:
 
 
 def _days(when: datetime) -> float:
+    """Return the days from `EPOCH`."""
     return (when - EPOCH).total_seconds() / 86_400

@@ -1,4 +1,4 @@
-"""Reflectance of materials and plants in the L2A bands, and how plants grow over the year."""
+"""Reflectance of materials and vegetation in the L2A bands; vegetation cover over the year."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from caco_data.sentinel2 import ALL_BANDS
-
-from .noise import Field
+from caco_data.sources.simulated.noise import Field
 
 
 class Material(IntEnum):
-    """What lies on the ground."""
+    """Materials of the ground under the vegetation."""
 
     DARK_SOIL = 0
     LIGHT_SOIL = 1
@@ -49,7 +47,7 @@ _MATERIALS = {
     Material.SOLAR_PANEL:  (330, 400, 400, 370, 420, 520, 580, 640, 700, 700, 950, 850),
     Material.LITTER:       (260, 330, 500, 610, 880, 1250, 1450, 1600, 1750, 1750, 2000, 1400),
 }
-#: Full canopies: crops and grass, conifers, broadleaves.
+#: Full canopies: crops and grass, conifers, broadleaved trees; then snow and opaque cloud.
 _CROP =    (160, 190, 450, 230, 850, 2600, 3250, 3450, 3600, 3450, 1650, 750)
 _CONIFER = (120, 135, 270, 140, 500, 1500, 1850, 2000, 2100, 2050, 950, 430)
 _BROADLEAF = (130, 150, 350, 150, 680, 2150, 2700, 2900, 3050, 2900, 1350, 600)
@@ -58,8 +56,8 @@ CLOUD =    (8200, 7900, 7700, 7700, 7800, 7900, 7950, 8000, 8050, 5200, 4600, 37
 # fmt: on
 
 
-class Plants(IntEnum):
-    """What grows, by its course over the year."""
+class Vegetation(IntEnum):
+    """Vegetation types, by their course over the year."""
 
     NONE = 0
     CONIFER = 1
@@ -74,58 +72,68 @@ class Plants(IntEnum):
     GARDEN = 10
 
 
-#: Least and greatest cover of the ground, 0..1.
+#: Minimum and maximum cover of the ground, 0..1.
 _COVER = {
-    Plants.NONE: (0.0, 0.0),
-    Plants.CONIFER: (0.88, 0.95),
-    Plants.BROADLEAF: (0.3, 0.97),
-    Plants.MEADOW: (0.55, 0.9),
-    Plants.WINTER_CROP: (0.06, 0.95),
-    Plants.SUMMER_CROP: (0.04, 0.93),
-    Plants.EARLY_CROP: (0.06, 0.9),
-    Plants.FALLOW: (0.05, 0.35),
-    Plants.ORCHARD: (0.25, 0.55),
-    Plants.SHRUB: (0.3, 0.62),
-    Plants.GARDEN: (0.35, 0.62),
+    Vegetation.NONE: (0.0, 0.0),
+    Vegetation.CONIFER: (0.88, 0.95),
+    Vegetation.BROADLEAF: (0.3, 0.97),
+    Vegetation.MEADOW: (0.55, 0.9),
+    Vegetation.WINTER_CROP: (0.06, 0.95),
+    Vegetation.SUMMER_CROP: (0.04, 0.93),
+    Vegetation.EARLY_CROP: (0.06, 0.9),
+    Vegetation.FALLOW: (0.05, 0.35),
+    Vegetation.ORCHARD: (0.25, 0.55),
+    Vegetation.SHRUB: (0.3, 0.62),
+    Vegetation.GARDEN: (0.35, 0.62),
 }
-#: Days of the year (northern) of greening and of browning or harvest, and how fast each goes.
+#: Days of the northern year of green-up and of senescence or harvest, and the days each takes.
 _COURSE = {
-    Plants.CONIFER: (100, 300, 30, 30),
-    Plants.BROADLEAF: (118, 298, 9, 12),
-    Plants.MEADOW: (85, 310, 18, 25),
-    Plants.WINTER_CROP: (78, 176, 14, 5),
-    Plants.SUMMER_CROP: (168, 255, 10, 6),
-    Plants.EARLY_CROP: (60, 160, 12, 5),
-    Plants.FALLOW: (95, 170, 20, 20),
-    Plants.ORCHARD: (105, 300, 15, 18),
-    Plants.SHRUB: (95, 185, 20, 30),
-    Plants.GARDEN: (105, 300, 18, 20),
+    Vegetation.CONIFER: (100, 300, 30, 30),
+    Vegetation.BROADLEAF: (118, 298, 9, 12),
+    Vegetation.MEADOW: (85, 310, 18, 25),
+    Vegetation.WINTER_CROP: (78, 176, 14, 5),
+    Vegetation.SUMMER_CROP: (168, 255, 10, 6),
+    Vegetation.EARLY_CROP: (60, 160, 12, 5),
+    Vegetation.FALLOW: (95, 170, 20, 20),
+    Vegetation.ORCHARD: (105, 300, 15, 18),
+    Vegetation.SHRUB: (95, 185, 20, 30),
+    Vegetation.GARDEN: (105, 300, 18, 20),
 }
 
-#: These stand green, thinly, from autumn on.
-_SOWN_IN_AUTUMN = (Plants.WINTER_CROP, Plants.EARLY_CROP)
+#: These are sown in autumn: fraction of their full cover in winter, day and days of emergence.
+_SOWN_IN_AUTUMN = (Vegetation.WINTER_CROP, Vegetation.EARLY_CROP)
+_WINTER_COVER, _EMERGENCE_DAY, _EMERGENCE_DAYS = 0.6, 318, 9
+
+#: Evergreen in the tropics, where the others grow in two rainy seasons: the day on which the first
+#: one begins, and the fraction of the course that does not depend on them.
+_EVERGREEN = (Vegetation.CONIFER, Vegetation.BROADLEAF, Vegetation.ORCHARD, Vegetation.GARDEN)
+_RAINS_DAY, _DRY_SEASON_COVER = 40, 0.25
 
 DAYS = 366
 
 
 @lru_cache(maxsize=1)
-def growth() -> tuple[Field, Field]:
-    """Plant cover by kind and day of the northern year, (kinds, 366): temperate and tropical."""
+def vegetation_cover() -> tuple[Field, Field]:
+    """Return the cover by type and day of the northern year: temperate and tropical.
+
+    Returns
+    -------
+    temperate, tropical : ndarray of float32, shape (types, 366)
+        0..1.
+    """
     day = np.arange(DAYS, dtype=np.float64)
-    temperate = np.zeros((len(Plants), DAYS), dtype=np.float32)
+    temperate = np.zeros((len(Vegetation), DAYS), dtype=np.float32)
     tropical = np.zeros_like(temperate)
     for kind, (up, down, rise, fall) in _COURSE.items():
         low, high = _COVER[kind]
         course = 1 / (1 + np.exp(-(day - up) / rise)) - 1 / (1 + np.exp(-(day - down) / fall))
         if kind in _SOWN_IN_AUTUMN:
-            course += 0.6 * (
-                1 / (1 + np.exp(-(day - 318) / 9)) + 1 / (1 + np.exp((day - up) / rise))
-            )
+            sown = 1 / (1 + np.exp(-(day - _EMERGENCE_DAY) / _EMERGENCE_DAYS))
+            course += _WINTER_COVER * (sown + 1 / (1 + np.exp((day - up) / rise)))
         temperate[kind] = low + (high - low) * course
-        # Two seasons of rain rather than a summer: crops twice a year, woods always green.
-        twice = 0.5 - 0.5 * np.cos(4 * np.pi * (day - 40) / DAYS)
-        steady = kind in (Plants.CONIFER, Plants.BROADLEAF, Plants.ORCHARD, Plants.GARDEN)
-        tropical[kind] = high if steady else low + (high - low) * (0.25 + 0.75 * twice)
+        rains = 0.5 - 0.5 * np.cos(4 * np.pi * (day - _RAINS_DAY) / DAYS)
+        course = _DRY_SEASON_COVER + (1 - _DRY_SEASON_COVER) * rains
+        tropical[kind] = high if kind in _EVERGREEN else low + (high - low) * course
     return temperate, tropical
 
 
@@ -137,16 +145,14 @@ def _table(kinds: type[IntEnum], rows: Mapping[Any, tuple[int, ...]]) -> Field:
 
 
 MATERIALS: Field = _table(Material, _MATERIALS)
-"""(12, materials), DN."""
+"""Reflectance of materials, (12, materials), DN."""
 CANOPIES: Field = _table(
-    Plants,
+    Vegetation,
     {
-        kind: _CONIFER if kind is Plants.CONIFER
-        else _BROADLEAF if kind in (Plants.BROADLEAF, Plants.GARDEN, Plants.ORCHARD)
+        kind: _CONIFER if kind is Vegetation.CONIFER
+        else _BROADLEAF if kind in (Vegetation.BROADLEAF, Vegetation.GARDEN, Vegetation.ORCHARD)
         else _CROP
-        for kind in Plants
+        for kind in Vegetation
     },
 )  # fmt: skip
-"""(12, plants), DN of a full canopy."""
-
-Levels = NDArray[np.float32]
+"""Reflectance of full canopies, (12, vegetation types), DN."""

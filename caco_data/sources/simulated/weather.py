@@ -1,52 +1,71 @@
-"""How cloudy a scene is, and where its clouds and haze are."""
+"""Clouds and haze of a scene."""
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
 
 import numpy as np
 
-from .noise import Field, fractal, mix, smooth, uniform
+from caco_data.sources.simulated.noise import Field, fractal, mix, smooth, uniform
+from caco_data.sources.simulated.salts import SceneSalt
 
 _NORMAL = NormalDist()
+#: Cloud cover of a scene is limited to this distance from 0 and 1.
+COVER_MARGIN = 1e-4
 
+#: Scales of cloud fields and of the clouds in them, pixels; gain of each sum of noises.
+FIELD_SCALES_PX, FIELD_GAIN = (1024, 320), 0.7
+CLOUD_SCALES_PX, CLOUD_GAIN = (100, 40, 16, 6), 0.62
+#: Weights of the two sums; their squares add up to 1.
+FIELD_WEIGHT, CLOUD_WEIGHT = 0.88, 0.475
+#: Upper limit of the sum of the cloud scales, standard deviations.
+CLOUD_MAX = 2.2
 
-def season(latitude: float, day_of_year: float) -> float:
-    """Cosine of the season: 1 in the middle of the hemisphere's summer, -1 in its winter."""
-    phase = math.cos(2 * math.pi * (day_of_year - 197) / 365.25)
-    return phase if latitude >= 0 else -phase
-
-
-def day_of_year(day: int) -> float:
-    """Day of the year, 0..365, of a day counted from 2015-07-01."""
-    return (day + 181) % 365.25
-
-
-CLOUD_SCALES = (1024, 320, 100, 40, 16, 6)
-#: Bound of the finer scales' sum, standard deviations.
-FINE_MAX = 2.2
+#: Haze, DN in red: minimum, maximum above it (most scenes have little), relative variation over
+#: the scene, and its scale in pixels.
+HAZE_MIN_DN, HAZE_RANGE_DN, HAZE_DRIFT, HAZE_SCALE_PX = 5, 200, 0.18, 512
 
 
 def cloud_thickness(
     seed: int, cover: float, x0: int, y0: int, width: int, height: int
 ) -> Field | None:
-    """Optical thickness of clouds, 0 where the sky is clear; None where it is all clear.
+    """Return the optical thickness of clouds over a rectangle of absolute pixels.
 
     The threshold is set so that about `cover` of a whole scene is cloudy; a patch is smaller than
-    a cloud field, so in a clear scene some patches are cloudy, and the reverse.
+    a cloud field, so that some patches of clear scenes are cloudy, and the reverse.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the scene.
+    cover : float
+        Cloud cover of the scene, 0..1.
+    x0, y0, width, height : int
+        Left and upper edge and size, pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W), or None
+        0 where the sky is clear; None when all of it is.
     """
-    cut = _NORMAL.inv_cdf(1 - min(max(cover, 1e-4), 1 - 1e-4))
-    base = fractal(seed, x0, y0, width, height, CLOUD_SCALES[:2], 0.7)
-    if 0.88 * float(base.max()) + 0.475 * FINE_MAX < cut:  # no finer scale can lift it over
-        return None
-    fine = fractal(seed + 1, x0, y0, width, height, CLOUD_SCALES[2:], 0.62)
-    field = base * np.float32(0.88) + np.minimum(fine, np.float32(FINE_MAX)) * np.float32(0.475)
-    return np.asarray(np.maximum(field - np.float32(cut), 0))
+    threshold = _NORMAL.inv_cdf(1 - min(max(cover, COVER_MARGIN), 1 - COVER_MARGIN))
+    fields = fractal(seed, x0, y0, width, height, FIELD_SCALES_PX, FIELD_GAIN)
+    if FIELD_WEIGHT * float(fields.max()) + CLOUD_WEIGHT * CLOUD_MAX < threshold:
+        return None  # whatever the finer scales are
+    clouds = fractal(seed + 1, x0, y0, width, height, CLOUD_SCALES_PX, CLOUD_GAIN)
+    limited = np.minimum(clouds, np.float32(CLOUD_MAX))
+    total = fields * np.float32(FIELD_WEIGHT) + limited * np.float32(CLOUD_WEIGHT)
+    return np.asarray(np.maximum(total - np.float32(threshold), 0))
 
 
 def haze(seed: int, x0: int, y0: int, width: int, height: int) -> Field:
-    """Path radiance added to red, DN: a level for the scene, and a slow drift over the patch."""
-    level = float(uniform(seed, 21)) ** 2
-    drift = smooth(int(mix(seed, 22)) >> 1, x0, y0, width, height, 512)
-    return np.asarray(5 + 200 * level * (1 + 0.18 * drift), dtype=np.float32)
+    """Return the path radiance of a scene in red, DN, (H, W).
+
+    It has a level per scene and varies slowly over the patch.
+    """
+    level = float(uniform(seed, SceneSalt.HAZE_LEVEL)) ** 2
+    drift_seed = int(mix(seed, SceneSalt.HAZE_DRIFT)) >> 1
+    drift = smooth(drift_seed, x0, y0, width, height, HAZE_SCALE_PX)
+    return np.asarray(
+        HAZE_MIN_DN + HAZE_RANGE_DN * level * (1 + HAZE_DRIFT * drift), dtype=np.float32
+    )

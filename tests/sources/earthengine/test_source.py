@@ -1,4 +1,4 @@
-"""The Earth Engine source, through the unmodified client, against the stand-in."""
+"""The Earth Engine source with the unmodified client and the test server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from caco_data.grid import grid_footprint
 from caco_data.sentinel2 import ALL_BANDS, SCL_BAND
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
 from caco_data.sources.earthengine.settings import EarthEngineSettings
-from caco_data.sources.earthengine.source import _array, scene_of
+from caco_data.sources.earthengine.source import parse_scene, read_npy
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
 from caco_data.sources.simulated.settings import SimulatedSettings
@@ -43,7 +43,7 @@ from tests.support.earthengine.server import EarthEngineServer
 from tests.support.simulated_statistics import grid_at
 
 YEAR = (datetime(2020, 3, 1, tzinfo=UTC), datetime(2021, 3, 1, tzinfo=UTC))
-#: Toulouse; Buenos Aires; a village on the antimeridian's western side.
+#: Toulouse; Buenos Aires; a village just east of the antimeridian.
 PLACES = [(1.44, 43.6), (-58.4, -34.6), (-179.97, -16.6)]
 
 
@@ -66,13 +66,15 @@ def scenes_at(source: ImageSource, grid: Grid) -> list[Scene]:
     return sorted(source.list_scenes(grid_footprint(grid), *YEAR), key=lambda s: s.image_id)
 
 
-def _fits() -> tuple[SourceSettings, Callable[..., ImageSource], Callable[..., CloudScoreSource]]:
-    """Let mypy hold the source against the protocols."""
+def _satisfies_protocols() -> tuple[
+    SourceSettings, Callable[..., ImageSource], Callable[..., CloudScoreSource]
+]:
+    """Let mypy check the source against the protocols."""
     return EarthEngineSettings(), EarthEngineSettings().open, EarthEngineSettings().open
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_listings_equal_the_archives_own_over_several_pages(
+def test_listings_of_several_pages_equal_those_of_the_archive(
     server: EarthEngineServer, archive: SimulatedSource, place: tuple[float, float]
 ) -> None:
     grid = grid_at(*place)
@@ -86,7 +88,7 @@ def test_listings_equal_the_archives_own_over_several_pages(
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_tiles_equal_the_archives_own_in_every_band(
+def test_tiles_equal_those_of_the_archive_in_every_band(
     server: EarthEngineServer, archive: SimulatedSource, place: tuple[float, float]
 ) -> None:
     grid = grid_at(*place)
@@ -96,15 +98,15 @@ def test_tiles_equal_the_archives_own_in_every_band(
     assert tile.dtype == np.uint16
     assert tile.shape == (13, 264, 264)
     np.testing.assert_array_equal(tile, archive.read_tile(scene, grid, bands))
-    assert server.counters.summary()["requests"]["getPixels"] == 1  # all bands in one
-    # Native values come back by decimation: every pixel of 20 m or 60 m is one value.
+    assert server.counters.summary()["requests"]["getPixels"] == 1  # for all bands
+    # Decimation recovers the native values: a pixel of 20 m or 60 m is one repeated value.
     for band, step in (("B11", 2), ("B8A", 2), (SCL_BAND, 2), ("B1", 6), ("B9", 6)):
         layer = tile[bands.index(band)]
         native = layer[::step, ::step]
         np.testing.assert_array_equal(native.repeat(step, 0).repeat(step, 1), layer)
 
 
-def test_cloud_scores_equal_the_archives_own(
+def test_cloud_scores_equal_those_of_the_archive(
     server: EarthEngineServer, archive: SimulatedSource
 ) -> None:
     grid = grid_at(*PLACES[0])
@@ -115,7 +117,7 @@ def test_cloud_scores_equal_the_archives_own(
 
 
 THROTTLED = {"429": "429", "429_retry_after": "429", "403_rate": "403"}
-PASSING = THROTTLED | {
+TRANSIENT = THROTTLED | {
     "500": "500", "503": "503", "drop": "connection", "short_body": "connection",
     "html": "corrupt body", "truncated_npy": "corrupt body", "corrupt_gzip": "corrupt body",
     "stall": "timeout", "drip": "deadline", "wrong_shape": "wrong shape",
@@ -123,14 +125,15 @@ PASSING = THROTTLED | {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("fault", "what"), PASSING.items())
-def test_passing_faults_are_transient(
+@pytest.mark.parametrize(("fault", "what"), TRANSIENT.items())
+def test_transient_faults_of_tiles(
     server: EarthEngineServer, archive: SimulatedSource, fault: str, what: str
 ) -> None:
     grid = grid_at(*PLACES[0])
     scene = scenes_at(archive, grid)[0]
-    source = opened(server, deadline_s=0.6)
-    server.plan = FaultPlan({fault: 1.0}, stall_s=2.0)
+    slow = fault in ("stall", "drip")
+    source = opened(server, deadline_s=0.6 if slow else 60.0)
+    server.plan = FaultPlan({fault: 1.0}, stall_s=600 if fault == "stall" else 2.0)
     with pytest.raises(TransientError) as caught:
         source.read_tile(scene, grid, ["B4", "B3"])
     assert caught.value.what == what
@@ -140,21 +143,21 @@ def test_passing_faults_are_transient(
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "drop", "short_body", "html", "truncated_npy"])
-def test_passing_faults_of_listings_are_transient(server: EarthEngineServer, fault: str) -> None:
+def test_transient_faults_of_listings(server: EarthEngineServer, fault: str) -> None:
     source = opened(server)
     server.plan = FaultPlan({fault: 1.0})
     with pytest.raises(TransientError):
         source.list_scenes(grid_footprint(grid_at(*PLACES[0])), *YEAR)
 
 
-def test_an_answer_comes_through_any_mixture_of_faults(
+def test_retries_succeed_despite_mixed_faults(
     server: EarthEngineServer, archive: SimulatedSource
 ) -> None:
     grid = grid_at(*PLACES[0])
     scenes = scenes_at(archive, grid)[:12]
     limiter = Limiter()
-    source = EarthEngineSettings(url=server.url, deadline_s=0.5).open(limiter)
-    kinds = [kind for kind in PASSING if kind not in ("429_retry_after", "stall", "drip")]
+    source = EarthEngineSettings(url=server.url).open(limiter)
+    kinds = [kind for kind in TRANSIENT if kind not in ("429_retry_after", "stall", "drip")]
     server.plan = FaultPlan(dict.fromkeys(kinds, 0.05), seed=3)
     policy = RetryPolicy(max_retries=30, base_s=0.0)
     for scene in scenes:
@@ -174,7 +177,7 @@ def refused(server: EarthEngineServer, plan: FaultPlan) -> SourceError:
     return caught.value
 
 
-def test_what_no_retry_mends(server: EarthEngineServer) -> None:
+def test_errors_that_are_not_retried(server: EarthEngineServer) -> None:
     quota = refused(server, FaultPlan(quota=0))
     assert isinstance(quota, RefusedError)
     assert "EECU-hours per month" in str(quota)
@@ -184,14 +187,14 @@ def test_what_no_retry_mends(server: EarthEngineServer) -> None:
     scene = scenes_at(SimulatedSettings().open(), grid_at(*PLACES[0]))[0]
     vanished = refused(server, FaultPlan(vanished=(scene.image_id,)))
     assert isinstance(vanished, PermanentError)
-    assert "not found" in str(vanished)  # the server's own words
+    assert "not found" in str(vanished)  # the server's message
     server.plan = FaultPlan()
     with pytest.raises(PermanentError, match="B10"):
         opened(server).read_tile(scene, grid_at(*PLACES[0]), ["B10"])
 
 
-class _Litter:
-    """Garbage whose collection lets another thread run."""
+class _Garbage:
+    """Garbage that lets another thread run when it is collected."""
 
     def __init__(self) -> None:
         self.cycle = self
@@ -200,27 +203,27 @@ class _Litter:
         time.sleep(0)
 
 
-def test_threads_may_decode_tiles_at_once() -> None:
+def test_threads_decode_tiles_concurrently() -> None:
     def decode(width: int) -> tuple[int, ...]:
-        _Litter()
+        _Garbage()
         file = io.BytesIO()
         np.save(file, np.zeros((2, width), [("B2", "<u2")]))
-        return _array(file.getvalue()).shape
+        return read_npy(file.getvalue()).shape
 
-    switching, collecting = sys.getswitchinterval(), gc.get_threshold()
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(1e-6)
     gc.set_threshold(20)
     try:
         with ThreadPoolExecutor(8) as threads:
             shapes = list(threads.map(decode, range(1, 4001)))
     finally:
-        sys.setswitchinterval(switching)
-        gc.set_threshold(*collecting)
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
     assert shapes == [(2, width) for width in range(1, 4001)]
 
 
-def test_odd_listing_entries_are_passed_over() -> None:
-    assert scene_of({"type": "IMAGE", "id": "COPERNICUS/S2_SR_HARMONIZED/x"}) is None
+def test_listing_entries_with_missing_fields_and_other_geometries() -> None:
+    assert parse_scene({"type": "IMAGE", "id": "COPERNICUS/S2_SR_HARMONIZED/x"}) is None
     square = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
     far = [[179.9, 0.0], [-179.9, 0.0], [-179.9, 1.0], [179.8, 1.5], [179.9, 0.0]]
     entry: dict[str, Any] = {
@@ -233,18 +236,18 @@ def test_odd_listing_entries_are_passed_over() -> None:
         ({"type": "LinearRing", "coordinates": square}, 3),
         ({"type": "MultiPolygon", "coordinates": [[square], [far]]}, 4),
     ):
-        scene = scene_of(entry | {"geometry": geometry})
+        scene = parse_scene(entry | {"geometry": geometry})
         assert scene is not None
         assert len(scene.footprint.longitudes) == n
-        assert np.ptp(scene.footprint.longitudes) <= 1.0  # whole over the antimeridian
+        assert np.ptp(scene.footprint.longitudes) <= 1.0  # continuous across the antimeridian
 
 
 # --- credentials ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without any credentials."""
+def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory without credentials."""
     for name in ("HOME", "CLOUDSDK_CONFIG"):
         monkeypatch.setenv(name, str(tmp_path))
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "EARTHENGINE_PROJECT", "GOOGLE_CLOUD_PROJECT"):
@@ -255,7 +258,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def key_file(server: EarthEngineServer, tmp_path: Path) -> Path:
-    """A service-account key whose tokens the stand-in gives."""
+    """A service-account key for which the test server issues tokens."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(
         serialization.Encoding.PEM,
@@ -275,16 +278,16 @@ def key_file(server: EarthEngineServer, tmp_path: Path) -> Path:
     return path
 
 
-def test_no_credentials_for_google_is_an_input_error(nobody: Path) -> None:
+def test_missing_credentials_for_google_are_an_input_error(no_credentials: Path) -> None:
     with pytest.raises(InputError, match=r"earthengine authenticate.*--source simulated"):
         EarthEngineSettings(project="p").open()
 
 
-def test_broken_credentials_are_named_without_their_content(nobody: Path) -> None:
-    folder = nobody / ".config" / "earthengine"
+def test_messages_about_damaged_credentials_omit_their_content(no_credentials: Path) -> None:
+    folder = no_credentials / ".config" / "earthengine"
     folder.mkdir(parents=True)
     (folder / "credentials").write_text('{"refresh_token": "SECRET"')
-    key = nobody / "key.json"
+    key = no_credentials / "key.json"
     key.write_text('{"private_key": "SECRET"}')
     for settings in (EarthEngineSettings(project="p"), EarthEngineSettings(key_file=str(key))):
         with pytest.raises(CacoDataError) as caught:
@@ -311,12 +314,12 @@ def test_a_key_file_opens_and_an_expired_token_is_renewed(
     )
     assert server.counters.summary()["requests"]["token"] == 2
     found = settings.find_credentials()
-    told = caplog.text + repr(settings) + repr(found) + repr(pickle.dumps(settings))
-    assert "PRIVATE KEY" not in told
-    assert "ya29." not in told
+    output = caplog.text + repr(settings) + repr(found) + repr(pickle.dumps(settings))
+    assert "PRIVATE KEY" not in output
+    assert "ya29." not in output
 
 
-def test_no_access_to_the_project_is_refused_with_the_servers_words(
+def test_a_denied_project_is_reported_with_the_servers_message(
     server: EarthEngineServer, key_file: Path
 ) -> None:
     server.plan = FaultPlan(denied_projects=("my-project",))
@@ -325,15 +328,19 @@ def test_no_access_to_the_project_is_refused_with_the_servers_words(
     opened(server, key_file=str(key_file), project="another")
 
 
-def test_credentials_are_sent_to_google_only(nobody: Path, server: EarthEngineServer) -> None:
-    (nobody / ".config" / "earthengine").mkdir(parents=True)
-    (nobody / ".config" / "earthengine" / "credentials").write_text('{"refresh_token": "SECRET"}')
+def test_credentials_are_sent_to_google_only(
+    no_credentials: Path, server: EarthEngineServer
+) -> None:
+    (no_credentials / ".config" / "earthengine").mkdir(parents=True)
+    (no_credentials / ".config" / "earthengine" / "credentials").write_text(
+        '{"refresh_token": "SECRET"}'
+    )
     assert EarthEngineSettings(url=server.url).find_credentials().kind == "none"
     assert EarthEngineSettings(url="https://evil.example/googleapis.com").find_credentials(
     ).kind == "none"  # fmt: skip
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])
-def test_what_is_no_address(url: str) -> None:
+def test_invalid_addresses_are_rejected(url: str) -> None:
     with pytest.raises(InputError, match="--ee-url"):
         EarthEngineSettings(url=url).open()

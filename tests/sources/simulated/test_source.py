@@ -1,4 +1,4 @@
-"""The simulated archive: its promises to the pipeline. Its looks are in test_statistics.py."""
+"""The simulated archive as an image source; test_statistics.py tests its images."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from caco_data.sources.base import TruthSource
 from caco_data.sources.simulated.catalogue import find
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Period
-from tests.support.simulated_statistics import day, grid_at, scenes_of, source
+from tests.support.simulated_statistics import clear_tiles, day, grid_at, scenes_of, source
 
 EVERYTHING = (*ALL_BANDS, SCL_BAND)
-#: Fringe, coast, tropics, north, south of the equator, desert.
+#: Town fringe, coast, tropics, north, south of the equator, desert.
 PLACES = (
     (11.75, 48.1), (4.28, 52.1), (101.6, 3.2), (24.6, 60.3), (151.0, -33.8), (31.0, 29.9),
 )  # fmt: skip
@@ -41,7 +41,7 @@ def periods(early: int = 2019, late: int = 2023) -> tuple[Period, Period]:
     )
 
 
-def test_settings_travel_to_workers() -> None:
+def test_settings_can_be_pickled() -> None:
     plain = SimulatedSettings(seed=3)
     assert pickle.loads(pickle.dumps(plain)) == plain
     assert plain.name == "simulated"
@@ -99,7 +99,7 @@ def test_coarse_bands_are_constant_on_their_pixels(place: tuple[float, float]) -
         assert len(np.unique(band)) > 1
 
 
-def test_bands_come_in_the_order_asked_for() -> None:
+def test_bands_are_in_the_requested_order() -> None:
     grid = grid_at(*PLACES[0])
     scene = scenes_of(grid, day(2020, 5), day(2020, 6))[0]
     everything = source().read_tile(scene, grid, EVERYTHING)
@@ -108,7 +108,7 @@ def test_bands_come_in_the_order_asked_for() -> None:
     np.testing.assert_array_equal(some, everything[[12, 7, 1]])
 
 
-def test_what_the_archive_does_not_have() -> None:
+def test_invalid_requests_are_rejected() -> None:
     grid = grid_at(*PLACES[0])
     scene = scenes_of(grid, day(2020, 5), day(2020, 6))[0]
     with pytest.raises(PermanentError, match="B10"):
@@ -145,7 +145,7 @@ def test_listing(longitude: float, latitude: float) -> None:
         assert len({when.date() for when in whole}) >= 61 // 5
 
 
-def test_listing_is_of_an_interval() -> None:
+def test_listing_includes_the_start_and_excludes_the_end() -> None:
     grid = grid_at(*PLACES[0])
     scenes = scenes_of(grid, day(2020, 5), day(2020, 7))
     times = sorted({scene.acquired for scene in scenes})
@@ -154,14 +154,14 @@ def test_listing_is_of_an_interval() -> None:
     assert all(b - a <= timedelta(days=5) for a, b in pairwise(times))
 
 
-def test_neighbouring_zones_and_the_exception_of_norway() -> None:
+def test_tiles_of_adjacent_zones_and_the_exception_of_norway() -> None:
     footprint = grid_footprint(grid_at(5.99, 45.0))
     listed = source().list_scenes(footprint, day(2020, 5), day(2020, 6))
     assert {scene.epsg for scene in listed} == {32631, 32632}
     bergen = scenes_of(grid_at(5.3, 60.4), day(2020, 5), day(2020, 6))
     assert {scene.image_id[-5:-2] for scene in bergen} == {"32V"}
     paris = scenes_of(grid_at(2.35, 48.86), day(2020, 5), day(2020, 6))
-    assert {scene.image_id[-5:] for scene in paris} == {"31UDQ"}  # as the real tiling has it
+    assert {scene.image_id[-5:] for scene in paris} == {"31UDQ"}  # as in the real tiling
 
 
 def test_no_scene_beyond_83_degrees() -> None:
@@ -176,7 +176,7 @@ def test_baselines_by_date(year: int, baseline: str) -> None:
     assert {scene.baseline[:2] for scene in scenes} == {baseline}
 
 
-def test_nothing_beyond_the_swath() -> None:
+def test_no_data_outside_the_swath() -> None:
     for k in range(40):
         grid = grid_at(11.0 + 0.1 * k, 48.0)
         patch = shapely.Polygon(np.column_stack(_ring(grid)))
@@ -188,9 +188,9 @@ def test_nothing_beyond_the_swath() -> None:
             if not 0.2 < share < 0.8:
                 continue
             tile = source().read_tile(scene, grid, ("B4", SCL_BAND))
-            nothing = tile[0] == 0
-            np.testing.assert_array_equal(nothing, tile[1] == 0)
-            assert nothing.mean() == pytest.approx(1 - share, abs=0.02)
+            empty = tile[0] == 0
+            np.testing.assert_array_equal(empty, tile[1] == 0)
+            assert empty.mean() == pytest.approx(1 - share, abs=0.02)
             return
     raise AssertionError("no swath edge in 40 patches")
 
@@ -221,29 +221,26 @@ def changed_grid() -> tuple[Grid, float]:
     raise AssertionError("no change in 60 patches of a large city's fringe")
 
 
-def test_changes_are_permanent_and_seasons_come_back() -> None:
+def test_changes_are_permanent_and_seasons_recur() -> None:
     grid, fraction = changed_grid()
     assert source().truth(grid, *periods(2019, 2019)).changed_fraction == 0
     assert source().truth(grid, *periods(2019, 2026)).changed_fraction >= fraction
 
-    def clear(year: int) -> NDArray[Any]:
-        scenes = scenes_of(grid, day(year, 6, 15), day(year, 8, 15))
-        tiles = (source().read_tile(s, grid, (*RGB_BANDS, SCL_BAND)) for s in scenes)
-        clear = (t[0] for t in tiles if np.isin(t[3], (2, 4, 5, 6)).mean() > 0.98)
-        return np.asarray(next(clear), dtype=np.float64)
+    summers = {
+        year: next(clear_tiles(grid, day(year, 6, 15), day(year, 8, 15), ["B4"])).ravel()
+        for year in (2018, 2019, 2024, 2025)
+    }
 
-    years = {year: clear(year) for year in (2018, 2019, 2024, 2025)}
+    def correlation(a: int, b: int) -> float:
+        return float(np.corrcoef(summers[a], summers[b])[0, 1])
 
-    def alike(a: int, b: int) -> float:
-        return float(np.corrcoef(years[a].ravel(), years[b].ravel())[0, 1])
-
-    across = np.mean([alike(a, b) for a in (2018, 2019) for b in (2024, 2025)])
-    assert across < alike(2018, 2019)
-    assert across < alike(2024, 2025)
+    across = np.mean([correlation(a, b) for a in (2018, 2019) for b in (2024, 2025)])
+    assert across < correlation(2018, 2019)
+    assert across < correlation(2024, 2025)
 
 
-def test_changes_are_as_frequent_as_stated() -> None:
-    # 10 to 25 % of patches at towns' fringes change visibly in four years, few far away.
+def test_frequency_of_changes() -> None:
+    # 10 to 25 % of patches at the fringes of towns change visibly in four years, few far away.
     rng = np.random.default_rng(0)
     towns = [(11.58, 48.14), (2.35, 48.86), (-3.7, 40.42), (21.0, 52.23), (77.2, 28.6)]
     fringe = [
@@ -266,7 +263,7 @@ def test_dominant_land_cover() -> None:
     assert source().truth(grid_at(2.35, 48.86), *periods()).land_cover == "residential"
 
 
-def test_cloud_scores_agree_with_the_classes_by_and_large() -> None:
+def test_cloud_scores_agree_approximately_with_the_classes() -> None:
     grid = grid_at(*PLACES[0])
     scenes = [s for s in scenes_of(grid, day(2020, 3), day(2020, 8)) if s.epsg == grid.epsg]
     shares = []

@@ -1,7 +1,7 @@
-"""The simulated archive against the statistics of real Sentinel-2, each with its tolerance.
+"""Statistics of simulated images compared with those of real Sentinel-2 images.
 
-Real figures: one mixed place in Catalonia, and EuroSAT (the project's facts). The reference place
-here is as mixed: forest, a lake, fields and meadows in the hills north of the Pyrenees.
+The real values are from one place with mixed land cover in Catalonia and from EuroSAT. The
+simulated reference place is similar: forest, a lake, fields and meadows north of the Pyrenees.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from caco_data.sentinel2 import ALL_BANDS
+from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 from caco_data.sources.simulated.land_cover import Cover
 from tests.support.simulated_statistics import (
     Floats,
@@ -64,7 +64,7 @@ def test_band_correlations(one: str, other: str, real: float, tolerance: float) 
     assert np.corrcoef(a, b)[0, 1] == pytest.approx(real, abs=tolerance)
 
 
-def test_structure_in_space() -> None:
+def test_spatial_autocorrelation() -> None:
     red, infrared = june()[B4], june()[ALL_BANDS.index("B8")]
     assert power_slope(red) == pytest.approx(-2.8, abs=0.6)
     for lag, real_red, real_infrared in (
@@ -74,14 +74,14 @@ def test_structure_in_space() -> None:
         assert autocorrelation(infrared, lag) == pytest.approx(real_infrared, abs=0.35)
 
 
-def test_haze_lifts_the_dark_end_from_date_to_date() -> None:
+def test_haze_varies_the_darkest_values_between_dates() -> None:
     tiles = reference(day(2020, 5, 15), day(2020, 9, 15), 8)
     dark = [np.percentile(tile[B4], 2) for tile in tiles]
     assert 50 < np.ptp(dark) < 350
     assert 40 < min(dark) < 350
 
 
-def test_vegetation_by_season() -> None:
+def test_vegetation_index_by_season() -> None:
     def ndvi(tile: Floats) -> float:
         red, infrared = tile[B4], tile[ALL_BANDS.index("B8")]
         return float(((infrared - red) / (infrared + red)).mean())
@@ -92,27 +92,28 @@ def test_vegetation_by_season() -> None:
     assert ndvi(winter) < ndvi(june()) - 0.04
 
 
-def test_likeness_of_the_same_place_on_two_dates() -> None:
-    # Real, red band: same month 0.89-0.96, June against the next June 0.53-0.60 and two years on
-    # 0.85-0.91, summer against winter -0.1-0.3. The simulation keeps the order and the overlap of
-    # short and long differences, with likenesses up to 0.4 higher.
-    def alike(a: Floats, b: Floats) -> float:
+def test_correlation_of_two_dates() -> None:
+    # Real values in the red band: same month 0.89 to 0.96, June and the next June 0.53 to 0.60, and
+    # two years later 0.85 to 0.91, summer and winter -0.1 to 0.3. The simulated ones have the same
+    # order and overlap and are up to 0.4 higher.
+    def correlation(a: Floats, b: Floats) -> float:
         return float(np.corrcoef(a[B4].ravel(), b[B4].ravel())[0, 1])
 
     junes = [reference(day(year, 6, 5), day(year, 7, 5), 2) for year in (2020, 2021, 2022)]
     winter = reference(day(2020, 12, 10), day(2021, 2, 10))[0]
-    same_month = alike(*junes[0])
-    next_year = alike(junes[0][0], junes[1][0])
-    two_years_on = alike(junes[0][0], junes[2][0])
-    summer_winter = alike(junes[0][0], winter)
+    same_month = correlation(*junes[0])
+    next_year = correlation(junes[0][0], junes[1][0])
+    two_years_on = correlation(junes[0][0], junes[2][0])
+    summer_winter = correlation(junes[0][0], winter)
     assert same_month > 0.85
     assert 0.4 < next_year < 0.9
-    assert two_years_on > next_year + 0.03  # crops rotate: the odd year is the odd one out
+    assert two_years_on > next_year + 0.03  # crops rotate every other year
     assert -0.2 < summer_winter < 0.7
     assert summer_winter < next_year < same_month
 
 
-#: EuroSAT: mean red, green, blue; spread within an image; grey autocorrelation at 1 and 4 pixels.
+#: EuroSAT: mean red, green and blue; standard deviation within an image; autocorrelation of grey
+#: values at 1 and 4 pixels.
 _CLASSES = {
     Cover.FOREST: ((40, 65, 76), (4, 4, 3), (0.73, 0.35)),
     Cover.RESIDENTIAL: ((99, 103, 113), (25, 19, 18), (0.71, 0.20)),
@@ -126,37 +127,41 @@ _WHERE = ((2.34, 48.86), (4.28, 52.1), (2.25, 41.45), (24.6, 60.3), (2.22, 48.7)
 
 @lru_cache(maxsize=1)
 def class_figures() -> dict[Cover, Floats]:
-    """Per class (9,): mean and spread of red, green, blue, autocorrelation at 1, 4, 16 pixels."""
+    """Statistics per class, (9,).
+
+    Mean and standard deviation of red, green and blue; autocorrelation at 1, 4 and 16 pixels.
+    """
     figures: dict[Cover, list[Floats]] = {cover: [] for cover in _CLASSES}
     for place in _WHERE:
         grid = grid_at(*place)
-        for tile in islice(clear_tiles(grid, day(2020, 5, 15), day(2020, 9, 15)), 1):
-            picture = as_eurosat(tile[[B4, B4 - 1, B4 - 2]])
+        summer = clear_tiles(grid, day(2020, 5, 15), day(2020, 9, 15), RGB_BANDS)
+        for tile in islice(summer, 1):
+            rgb = as_eurosat(tile)
             for cover, found in figures.items():
                 for rows, columns in windows_of(cover, grid, 0.7):
-                    image = picture[:, rows, columns]
+                    image = rgb[:, rows, columns]
                     grey = [autocorrelation(image.mean(axis=0), lag) for lag in (1, 4, 16)]
                     found.append(np.r_[image.mean((1, 2)), image.std((1, 2)), grey])
     return {cover: np.mean(found, axis=0) for cover, found in figures.items()}
 
 
 @pytest.mark.parametrize("cover", _CLASSES, ids=lambda cover: cover.name.lower())
-def test_land_cover_looks_like_its_eurosat_class(cover: Cover) -> None:
-    mean, within, likeness = (np.array(real) for real in _CLASSES[cover])
+def test_land_cover_is_similar_to_its_eurosat_class(cover: Cover) -> None:
+    mean, within, autocorrelations = (np.array(real) for real in _CLASSES[cover])
     figures = class_figures()[cover]
-    # A class's own images differ by 10 to 40 in their means.
+    # The means of images of one class differ by 10 to 40.
     np.testing.assert_allclose(figures[:3], mean, atol=42)
     assert np.all(figures[3:6] < 2.2 * within + 3), figures
     assert np.all(figures[3:6] > 0.2 * within), figures
-    np.testing.assert_allclose(figures[6:8], likeness, atol=0.36)
+    np.testing.assert_allclose(figures[6:8], autocorrelations, atol=0.36)
 
 
-def test_texture_tells_classes_apart() -> None:
+def test_texture_distinguishes_classes() -> None:
     figures = class_figures()
     spread = {cover: row[3] for cover, row in figures.items()}
     assert spread[Cover.SEA] < spread[Cover.FOREST] < spread[Cover.RESIDENTIAL]
     assert spread[Cover.RESIDENTIAL] < spread[Cover.INDUSTRIAL]
-    # Streets and roofs are one to three pixels wide, fields tens.
+    # Streets and roofs are one to three pixels wide, fields tens of pixels.
     assert figures[Cover.RESIDENTIAL][7] < figures[Cover.INDUSTRIAL][7] < (
         figures[Cover.ANNUAL_CROP][7]
     )  # fmt: skip
@@ -173,11 +178,11 @@ def test_clouds_are_bright_and_their_shadows_dark() -> None:
         if min(cloud.mean(), shadow.mean(), clear.mean()) > 0.02:
             bright.append(np.median(tile[0][cloud]))
             dark.append(np.median(tile[1][shadow]) / np.median(tile[1][clear]))
-    assert np.median(bright) > 2878  # the dark end of the real thick cloud
+    assert np.median(bright) > 2878  # the darkest real thick cloud
     assert np.median(dark) < 0.75
     scene_pct, patch_pct = np.array(covers).T
     assert np.corrcoef(scene_pct, patch_pct)[0, 1] > 0.6
-    # A patch is smaller than a field of clouds: some are cloudy in clear scenes, and the reverse.
+    # Patches are smaller than cloud fields: some are cloudy in clear scenes, and the reverse.
     assert np.any(patch_pct[(scene_pct > 30) & (scene_pct < 80)] < 3)
     assert np.any(patch_pct[scene_pct < 50] > scene_pct[scene_pct < 50] + 10)
 

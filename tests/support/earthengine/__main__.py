@@ -1,4 +1,4 @@
-"""The Earth Engine stand-in as a server: `python -m tests.support.earthengine --port 8080`."""
+"""Run the Earth Engine test server: `python -m tests.support.earthengine --port 8080`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,25 @@ def _rate(text: str) -> tuple[str, float]:
 def _main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.support.earthengine",
-        description="Earth Engine's REST API in small, on this machine.",
+        description="Earth Engine test server: a small part of its REST API on this machine.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=8080, help="0 for a free one")
-    parser.add_argument("--source", choices=("simulated", "flat"), default="simulated")
-    parser.add_argument("--seed", type=int, default=0, help="of the archive and of the faults")
-    parser.add_argument("--latency-ms", type=float, default=0.0)
-    parser.add_argument("--page-size", type=int, default=1000)
-    parser.add_argument("--fault", type=_rate, action="append", default=[], metavar="KIND=RATE")
-    parser.add_argument("--capacity", type=int, help="429 with more in flight")
-    parser.add_argument("--quota", type=int, help="429 for good after so many requests")
-    parser.add_argument("--stall-s", type=float, default=5.0)
-    parser.add_argument("--gzip", action="store_true")
-    parser.add_argument("--require-token", action="store_true")
+    parser.add_argument("--port", type=int, default=8080, help="0 for any free port")
+    parser.add_argument(
+        "--source", choices=("simulated", "flat"), default="simulated", help="source of the images"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the archive and the faults")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="delay of each response")
+    parser.add_argument("--page-size", type=int, default=1000, help="maximum entries per page")
+    parser.add_argument(
+        "--fault", type=_rate, action="append", default=[], metavar="KIND=RATE",
+        help="fraction of requests with a fault; repeatable; see faults.py",
+    )  # fmt: skip
+    parser.add_argument("--capacity", type=int, help="429 with more requests in flight")
+    parser.add_argument("--quota", type=int, help="429 after this many requests")
+    parser.add_argument("--stall-s", type=float, default=5.0, help="duration of stalls and drips")
+    parser.add_argument("--gzip", action="store_true", help="compress responses")
+    parser.add_argument("--require-token", action="store_true", help="401 without a token")
     args = parser.parse_args()
     try:
         plan = FaultPlan(
@@ -49,14 +54,14 @@ def _main() -> None:
         port=args.port,
         latency_s=args.latency_ms / 1000,
         page_size=args.page_size,
-        gzip_answers=args.gzip,
+        gzip_responses=args.gzip,
         require_token=args.require_token,
     )
-    # A shell starts a background job with ^C ignored.
+    # A shell starts background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
-        print(f"Earth Engine's stand-in listens on {server.url}", flush=True)
+        print(f"Earth Engine test server listening on {server.url}", flush=True)
         signal.pause()
 
 

@@ -1,7 +1,7 @@
-"""What Earth Engine's REST API answers, in small: discovery, listAssets, getPixels. No sockets.
+"""Responses of a small part of Earth Engine's REST API: discovery, listAssets, getPixels.
 
-Backed by any `ImageSource`. Where the service would resample, or filter by something else, this
-refuses, so that nobody relies on it unawares.
+The images come from any `ImageSource`. Requests that would resample, and filters other than those
+of caco-data, are rejected, so that no test relies on them by mistake. No sockets.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from tests.support.earthengine.entries import (
     parse_fields,
 )
 from tests.support.earthengine.messages import (
-    Answer,
     ApiError,
     Request,
+    Response,
     bad_request,
     not_found,
     parse_filter,
@@ -48,7 +48,7 @@ T = TypeVar("T")
 CLOUD_SCORE = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 BANDS = {COLLECTION: tuple(BAND_PX), CLOUD_SCORE: ("cs", "cs_cdf")}
 
-#: Most that getPixels gives at once (Earth Engine guide, "Quotas").
+#: Maximum size of a getPixels response (Earth Engine guide, "Quotas").
 MAX_BYTES = 48 * 1024 * 1024
 
 _DTYPES = {SCL_BAND: "u1", "cs": "<f4", "cs_cdf": "<f4"}
@@ -63,13 +63,13 @@ def _client_file(name: str) -> Path:
 
 @lru_cache(maxsize=1)
 def algorithms() -> bytes:
-    """List the algorithms, as the client's own tests have them."""
+    """Return the list of algorithms that comes with the client's tests."""
     return _client_file("algorithms.json").read_bytes()
 
 
 @lru_cache(maxsize=4)
 def discovery(url: str) -> bytes:
-    """Describe the API: the client's own document, which is stale, brought up to v1."""
+    """Return the discovery document that comes with the client's tests, updated to v1."""
     text = _client_file("cloud_api_discovery_document.json").read_text()
     document = json.loads(text.replace("v1alpha", "v1"))
     for name in ("rootUrl", "baseUrl", "mtlsRootUrl"):
@@ -85,10 +85,9 @@ def discovery(url: str) -> bytes:
 
 
 class Api:
-    """The API over a source; its methods may be called from many threads.
+    """The API for a source; its methods may be called from several threads.
 
-    An image is found by its name alone where the source is simulated or flat; otherwise only after
-    it has been listed.
+    An image that has not been listed is found by its id only in the simulated and flat sources.
     """
 
     def __init__(self, source: ImageSource, page_size: int) -> None:
@@ -96,8 +95,8 @@ class Api:
         self._page_size = page_size
         self._listed: dict[str, Scene] = {}
 
-    def list_assets(self, request: Request) -> Answer:
-        """Answer a listing, a page at a time.
+    def list_assets(self, request: Request) -> Response:
+        """Return a page of a listing.
 
         Raises
         ------
@@ -106,7 +105,7 @@ class Api:
         """
         if request.path != f"/v1/{ROOT}{COLLECTION}:listAssets":
             raise not_found(f"Asset '{request.path}'")
-        wanted = parse_filter(request.query.get("filter", ""))
+        scene_filter = parse_filter(request.query.get("filter", ""))
         view = request.query.get("view", "FULL")
         try:
             first = int(request.query.get("pageToken", 0))
@@ -115,24 +114,30 @@ class Api:
             raise bad_request(f"Invalid page: {error}") from None
         if view not in ("BASIC", "FULL") or first < 0 or size < 0:
             raise bad_request("Invalid view or page")
-        scenes = _ask(lambda: self._source.list_scenes(wanted.footprint, wanted.start, wanted.end))
-        # A source lists in no order; pages need one.
-        scenes = sorted(filter(wanted.holds, scenes), key=lambda scene: scene.image_id)
+        scenes = _call_source(
+            lambda: self._source.list_scenes(
+                scene_filter.footprint, scene_filter.start, scene_filter.end
+            )
+        )
+        # A source lists in no particular order; pages need one.
+        scenes = sorted(filter(scene_filter.accepts, scenes), key=lambda scene: scene.image_id)
         self._listed.update((scene.image_id, scene) for scene in scenes)
         end = first + min(size, self._page_size)
         fields = request.query.get("fields")
         if fields and not parse_fields(fields).keys() >= {"assets", "nextPageToken"}:
-            raise bad_request("This stand-in selects fields of assets, with nextPageToken, only")
+            raise bad_request(
+                "The test server supports `fields` with assets and nextPageToken only"
+            )
         if fields:
             entries = ", ".join([entry_fields(scene, fields) for scene in scenes[first:end]])
         else:
             entry = entry_basic if view == "BASIC" else entry_full
             entries = ", ".join([entry(scene) for scene in scenes[first:end]])
         token = f', "nextPageToken": "{end}"' if end < len(scenes) else ""
-        return Answer(f'{{"assets": [{entries}]{token}}}'.encode())
+        return Response(f'{{"assets": [{entries}]{token}}}'.encode())
 
-    def get_pixels(self, request: Request) -> Answer:
-        """Answer a pixel request with a NumPy file: a structured array (H, W), a field a band.
+    def get_pixels(self, request: Request) -> Response:
+        """Return pixels as a NumPy file: a structured array (H, W) with one field per band.
 
         Raises
         ------
@@ -157,19 +162,19 @@ class Api:
                 f"{MAX_BYTES} bytes."
             )
         if grid.epsg != scene.epsg:
-            raise bad_request(f"The image is in EPSG:{scene.epsg}; nothing is resampled here")
-        return Answer(self._npy(collection, scene, grid, dtype), 200, "application/octet-stream")
+            raise bad_request(f"The image is in EPSG:{scene.epsg}; no resampling here")
+        return Response(self._npy(collection, scene, grid, dtype), 200, "application/octet-stream")
 
     def _npy(self, collection: str, scene: Scene, grid: Grid, dtype: np.dtype[np.void]) -> bytes:
         source, bands = self._source, dtype.names or ()
         if collection == CLOUD_SCORE:
             if not isinstance(source, CloudScoreSource):
                 raise not_found(f"Image asset '{CLOUD_SCORE}/{scene.image_id}'")
-            score = _ask(lambda: source.read_cloud_score(scene, grid), absent=True)
+            score = _call_source(lambda: source.read_cloud_score(scene, grid), absent=True)
             return npy([score] * len(bands), dtype)
         if isinstance(source, FlatSource):
             return _flat_npy(grid.height_px, grid.width_px, dtype)
-        return npy(_ask(lambda: source.read_tile(scene, grid, bands)), dtype)
+        return npy(_call_source(lambda: source.read_tile(scene, grid, bands)), dtype)
 
     def _scene(self, image_id: str) -> Scene:
         if image_id in self._listed:
@@ -185,8 +190,8 @@ class Api:
         raise not_found(f"Image asset '{image_id}'")
 
 
-def _ask(call: Callable[[], T], absent: bool = False) -> T:
-    """Ask the source; what it raises becomes what the service would answer."""
+def _call_source(call: Callable[[], T], absent: bool = False) -> T:
+    """Call the source and convert its exceptions into the service's errors."""
     try:
         return call()
     except PermanentError as error:
@@ -198,7 +203,7 @@ def _ask(call: Callable[[], T], absent: bool = False) -> T:
 
 
 def npy(layers: Iterable[NDArray[Any]], dtype: np.dtype[np.void]) -> bytes:
-    """Encode layers (H, W), one a field, as a NumPy file of a structured array."""
+    """Encode layers (H, W), one per field, as a NumPy file of a structured array."""
     named = dict(zip(dtype.names or (), layers, strict=True))
     pixels = np.empty(next(iter(named.values())).shape, dtype)
     for name, layer in named.items():
@@ -210,6 +215,6 @@ def npy(layers: Iterable[NDArray[Any]], dtype: np.dtype[np.void]) -> bytes:
 
 @lru_cache(maxsize=64)
 def _flat_npy(height_px: int, width_px: int, dtype: np.dtype[np.void]) -> bytes:
-    """Encode the flat world once a shape: it is the same everywhere."""
+    """Encode the flat source's pixels, which are the same everywhere, once per shape."""
     grid = Grid(32631, 0, 0, width_px, height_px)
     return npy(FlatSource().read_tile(flat_scene(0, 32631), grid, dtype.names or ()), dtype)

@@ -1,4 +1,4 @@
-"""How the Earth Engine stand-in lists a scene: about as much as a real entry says."""
+"""Listing entries of the test server, about as long as real ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 
 from caco_data.grid import to_utm
 from caco_data.sentinel2 import BAND_PIXEL_M, SCL_BAND, SCL_PIXEL_M
-from caco_data.sources.simulated.catalogue import TILE_M
+from caco_data.sources.simulated.tiling import TILE_M
 from caco_data.types import Scene
 
 ROOT = "projects/earthengine-public/assets/"
 COLLECTION = "COPERNICUS/S2_SR_HARMONIZED"
-#: Bands and their pixels, metres.
+#: Bands and their pixel sizes, metres.
 BAND_PX = {**BAND_PIXEL_M, SCL_BAND: SCL_PIXEL_M}
 
-#: What a real entry carries besides, with the numbers of one scene, for its weight in bytes.
-_BESIDES = {
+#: Other properties of a real entry, with the values of one scene, for a realistic size.
+_OTHER_PROPERTIES = {
     "SPACECRAFT_NAME": "Sentinel-2A",
     "DATATAKE_TYPE": "INS-NOBS",
     "SENSING_ORBIT_NUMBER": 52,
@@ -40,13 +40,13 @@ _BESIDES = {
 
 
 def entry_basic(scene: Scene) -> str:
-    """List a scene in `view=BASIC`, as JSON."""
+    """Return a scene's entry with `view=BASIC`, as JSON."""
     return json.dumps(_name(scene))
 
 
 @lru_cache(maxsize=65_536)
 def entry_full(scene: Scene) -> str:
-    """List a scene with everything, as JSON; floats come back as they were."""
+    """Return a scene's complete entry as JSON; floats are written without loss."""
     ring = [
         list(p) for p in zip(scene.footprint.longitudes, scene.footprint.latitudes, strict=True)
     ]
@@ -63,7 +63,7 @@ def entry_full(scene: Scene) -> str:
             "MGRS_TILE": scene.image_id.rsplit("_T", 1)[-1],
             "GENERATION_TIME": int(scene.acquired.timestamp() * 1000),
             "system:index": scene.image_id,
-            **_BESIDES,
+            **_OTHER_PROPERTIES,
         },
         "sizeBytes": "978265831",
     }
@@ -72,7 +72,7 @@ def entry_full(scene: Scene) -> str:
 
 @lru_cache(maxsize=65_536)
 def entry_fields(scene: Scene, fields: str) -> str:
-    """List a scene with the fields that are asked for, `assets(id,bands/grid)`, as JSON."""
+    """Return a scene's entry with the selected fields, `assets(id,bands/grid)`, as JSON."""
     return json.dumps(_select(json.loads(entry_full(scene)), parse_fields(fields)["assets"]))
 
 
@@ -80,7 +80,7 @@ Tree = dict[str, Any]
 
 
 def parse_fields(text: str) -> Tree:
-    """Read a partial response's selector, `a,b(c,d/e)`, as nested names."""
+    """Parse the field selector of a partial response, `a,b(c,d/e)`, into nested names."""
     root: Tree = {}
     stack, here = [root], root
     for token in re.findall(r"[^,()/]+|[,()/]", text):
@@ -109,7 +109,7 @@ def _name(scene: Scene) -> dict[str, Any]:
 
 
 def _corner(scene: Scene) -> tuple[float, float]:
-    """Easting and northing of the upper left corner of what a scene shows, on whole pixels."""
+    """Easting and northing of the upper left corner of a scene's footprint, on whole pixels."""
     x, y = to_utm(scene.footprint.longitudes, scene.footprint.latitudes, scene.epsg)
     return round(float(np.min(x)), -1), round(float(np.max(y)), -1)
 

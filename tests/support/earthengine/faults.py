@@ -1,4 +1,4 @@
-"""What goes wrong at the Earth Engine stand-in: the plan, the draw, the spoilt answers."""
+"""Faults of the test server: their plan, their random selection, the faulty responses."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.support.earthengine.messages import Answer, Request, error_answer
+from tests.support.earthengine.messages import Request, Response, error_response
 
-#: What the service itself would say: HTTP status, status word, reason, message.
+#: Errors of the service: HTTP status, status name, reason, message.
 ERRORS: dict[str, tuple[int, str, str, str]] = {
     "429": (429, "RESOURCE_EXHAUSTED", "rateLimitExceeded", "Too many concurrent requests."),
     "429_retry_after": (429, "RESOURCE_EXHAUSTED", "rateLimitExceeded", "Too many requests."),
@@ -41,52 +41,54 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
         "or caller does not have access).",
     ),
 }  # fmt: skip
-#: What happens on the wire, in `earthengine_server`.
-WIRE_KINDS = ("drop", "short_body", "stall", "drip")
+#: Faults of the connection, implemented in `http.py`.
+CONNECTION_KINDS = ("drop", "short_body", "stall", "drip")
 _BODY_KINDS = ("html", "truncated_npy", "corrupt_gzip")
 _PIXEL_KINDS = ("wrong_shape", "missing_band")
-#: Kinds of faults that can be drawn.
+#: Faults that can occur at random.
 KINDS = (
     "429", "429_retry_after", "403_rate", "500", "503", "401",
-    *WIRE_KINDS, *_BODY_KINDS, *_PIXEL_KINDS,
+    *CONNECTION_KINDS, *_BODY_KINDS, *_PIXEL_KINDS,
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """Which requests go wrong, and how."""
+    """The requests that fail, and their faults."""
 
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Share of requests, 0..1, by kind."""
+    """Fraction of requests, 0..1, per fault."""
     seed: int = 0
-    strikes: tuple[str, ...] = ("listAssets", "getPixels")
+    applies_to: tuple[str, ...] = ("listAssets", "getPixels")
     """Kinds of requests to which `rates` apply."""
     always: Mapping[str, str] = field(default_factory=dict)
-    """Kind of fault by a text, such as an image's id: of every request that holds it."""
+    """Faults by a text, such as an image id; apply to every request that contains it."""
     vanished: tuple[str, ...] = ()
-    """Ids of images that are listed but answer 404."""
+    """Ids of images that are listed but respond with 404."""
     capacity: int | None = None
-    """With more listings and pixel requests in flight than this, 429."""
+    """429 when more listings and pixel requests are in flight."""
     quota: int | None = None
-    """After so many listings and pixel requests nothing is left of the month's quota."""
+    """Number of listings and pixel requests after which the monthly quota is used up."""
     denied_projects: tuple[str, ...] = ()
-    """Projects that the caller may not use."""
+    """Projects that the caller has no permission to use."""
     retry_after_s: float = 1.0
     """Retry-After of `429_retry_after`, seconds."""
     stall_s: float = 5.0
-    """How long a stall says nothing, and a drip drips, before the answer comes, seconds."""
+    """Seconds that a stall sends nothing, and a drip single bytes, before the rest is sent."""
 
     def __post_init__(self) -> None:
-        """Refuse kinds that are not there, and rates that are none."""
+        """Raise ValueError for unknown faults and invalid rates."""
         unknown = (self.rates.keys() | set(self.always.values())) - set(KINDS)
         if unknown:
-            raise ValueError(f"no fault {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
+            raise ValueError(
+                f"unknown fault {', '.join(sorted(unknown))}; known: {', '.join(KINDS)}"
+            )
         if min(self.rates.values(), default=0) < 0 or sum(self.rates.values()) > 1:
-            raise ValueError("the rates must be 0..1, and no more than 1 together")
+            raise ValueError("rates must be in 0..1 and their sum at most 1")
 
     @classmethod
     def from_json(cls, text: str | bytes) -> FaultPlan:
-        """Read a plan: an object with any of the fields.
+        """Read a plan from a JSON object with any of the fields.
 
         Raises
         ------
@@ -100,72 +102,77 @@ class FaultPlan:
             }
             return cls(**fields)
         except (TypeError, AttributeError) as error:
-            raise ValueError(f"no fault plan: {error}") from None
+            raise ValueError(f"not a fault plan: {error}") from None
 
     def to_json(self) -> str:
-        """Write the plan."""
+        """Return the plan as JSON."""
         return json.dumps(asdict(self))
 
-    def draw(self, request: Request, attempt: int) -> str:
-        """Kind of fault of the nth attempt at a request, or none; the same in whatever order."""
+    def random_fault(self, request: Request, attempt: int) -> str:
+        """Return the fault of an attempt at a request, or an empty string.
+
+        It does not depend on the order of the requests.
+        """
         for text, kind in self.always.items():
             if text.encode() in request.key:
                 return kind
-        if not self.rates or request.kind not in self.strikes:
+        if not self.rates or request.kind not in self.applies_to:
             return ""
         digest = hashlib.blake2b(f"{self.seed} {attempt} ".encode() + request.key, digest_size=8)
-        lot = int.from_bytes(digest.digest()) / 2**64
+        value = int.from_bytes(digest.digest()) / 2**64
         for kind, rate in sorted(self.rates.items()):
-            lot -= rate
-            if lot < 0:
+            value -= rate
+            if value < 0:
                 return "" if kind in _PIXEL_KINDS and request.kind != "getPixels" else kind
         return ""
 
 
 class Faults:
-    """A plan at work: it knows what has been tried how often."""
+    """A plan with the number of attempts per request so far."""
 
     def __init__(self, plan: FaultPlan) -> None:
         self.plan = plan
         self._lock = threading.Lock()
         self._attempts: Counter[bytes] = Counter()
-        self._asked = 0
+        self._requests = 0
 
-    def verdict(self, request: Request, in_flight: int) -> str:
-        """Say what goes wrong with a request, if anything: of `KINDS`, or a field of the plan."""
+    def fault_of(self, request: Request, in_flight: int) -> str:
+        """Return a request's fault: one of `KINDS`, a field of the plan, or an empty string."""
         plan = self.plan
         images = request.kind in ("listAssets", "getPixels")
         with self._lock:
-            self._asked += images
+            self._requests += images
             attempt = self._attempts[request.key]
             self._attempts[request.key] += 1
-            asked = self._asked
+            count = self._requests
         if request.projects & set(plan.denied_projects):
             return "denied_projects"
-        if images and plan.quota is not None and asked > plan.quota:
+        if images and plan.quota is not None and count > plan.quota:
             return "quota"
         if images and plan.capacity is not None and in_flight > plan.capacity:
             return "capacity"
         if request.kind == "getPixels" and request.image_id in plan.vanished:
             return "vanished"
-        return plan.draw(request, attempt)
+        return plan.random_fault(request, attempt)
 
 
-def spoil(kind: str, plan: FaultPlan, request: Request, answer: Callable[[], Answer]) -> Answer:
-    """Answer a request as a fault has it; `answer` makes the good one, when it is needed."""
+def faulty_response(
+    kind: str, plan: FaultPlan, request: Request, compute: Callable[[], Response]
+) -> Response:
+    """Return the response with a fault; `compute` returns the correct one, if it is needed."""
     if kind in ERRORS:
-        code, word, reason, message = ERRORS[kind]
-        words = message.format(image=request.image_id, project=", ".join(sorted(request.projects)))
-        refusal = error_answer(code, word, reason, words)
+        code, name, reason, message = ERRORS[kind]
+        text = message.format(image=request.image_id, project=", ".join(sorted(request.projects)))
+        error = error_response(code, name, reason, text)
         if kind == "429_retry_after":
-            return replace(refusal, headers=(("Retry-After", f"{plan.retry_after_s:g}"),))
-        return refusal
+            return replace(error, headers=(("Retry-After", f"{plan.retry_after_s:g}"),))
+        return error
     if kind == "drop":
-        return Answer(b"")
+        return Response(b"")
     if kind == "html":
         page = b"<!DOCTYPE html><html><title>Sign in to this network</title></html>"
-        return Answer(page, content_type="text/html; charset=UTF-8")
-    good = answer()
+        return Response(page, content_type="text/html; charset=UTF-8")
+    good = compute()
     if kind == "truncated_npy":
         return replace(good, body=good.body[: len(good.body) * 2 // 3])
     if kind == "corrupt_gzip":

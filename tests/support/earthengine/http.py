@@ -1,4 +1,4 @@
-"""The Earth Engine stand-in on the wire: HTTP, and the faults that happen there."""
+"""HTTP of the test server, with the faults of the connection."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tests.support.earthengine.counters import hung_up
-from tests.support.earthengine.faults import WIRE_KINDS
-from tests.support.earthengine.messages import Answer, Request
+from tests.support.earthengine.counters import disconnected
+from tests.support.earthengine.faults import CONNECTION_KINDS
+from tests.support.earthengine.messages import Request, Response
 
 if TYPE_CHECKING:
     from tests.support.earthengine.server import EarthEngineServer
@@ -23,14 +23,14 @@ _DRIP_S = 0.05
 
 
 class HttpServer(ThreadingHTTPServer):
-    """Listens, a thread a connection."""
+    """HTTP server with one thread per connection."""
 
     request_queue_size = 512
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], stand_in: EarthEngineServer) -> None:
+    def __init__(self, address: tuple[str, int], test_server: EarthEngineServer) -> None:
         super().__init__(address, _Handler)
-        self.stand_in = stand_in
+        self.test_server = test_server
         self._connections: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -42,13 +42,13 @@ class HttpServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
-        """End every connection, and with it the thread that waits for it."""
+        """Close every connection, which ends the thread that waits for it."""
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # else the client went away
+        if not isinstance(sys.exception(), OSError):  # otherwise the client disconnected
             super().handle_error(request, client_address)
 
 
@@ -58,64 +58,68 @@ class _Handler(BaseHTTPRequestHandler):
     server: HttpServer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: there are counters."""
+        """Log nothing; requests are counted instead."""
 
     def _respond(self) -> None:
-        stand_in = self.server.stand_in
+        test_server = self.server.test_server
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.path in ("/counters", "/faults"):
-            self.connection.sendall(self._wire(stand_in.control(self.command, self.path, body)))
+            self.connection.sendall(
+                self._encoded(test_server.control(self.command, self.path, body))
+            )
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request.of(self.command, self.path, headers, body)
-        in_flight = stand_in.counters.arrived(request.kind, self.connection)
+        in_flight = test_server.counters.arrived(request.kind, self.connection)
         try:
-            if stand_in.latency_s and request.kind in ("listAssets", "getPixels"):
-                hung_up(self.connection, stand_in.latency_s)
-            fault, answer = stand_in.answer(request, in_flight)
+            if test_server.latency_s and request.kind in ("listAssets", "getPixels"):
+                disconnected(self.connection, test_server.latency_s)
+            fault, response = test_server.response(request, in_flight)
             if fault:
-                stand_in.counters.failed(fault)
-            if stand_in.gzip_answers and "gzip" in headers.get("accept-encoding", ""):
-                answer = _compress(answer)
-            self._send(answer, fault)
+                test_server.counters.failed(fault)
+            if test_server.gzip_responses and "gzip" in headers.get("accept-encoding", ""):
+                response = _compress(response)
+            self._send(response, fault)
         finally:
-            stand_in.counters.ended(self.connection)
+            test_server.counters.ended(self.connection)
 
     do_GET = do_POST = do_PUT = do_DELETE = _respond  # noqa: N815
 
-    def _send(self, answer: Answer, fault: str) -> None:
-        """Send an answer as the faults of the wire have it."""
-        counters, plan = self.server.stand_in.counters, self.server.stand_in.plan
-        data = self._wire(answer)
-        self.close_connection = fault in WIRE_KINDS
+    def _send(self, response: Response, fault: str) -> None:
+        """Send a response with the faults of the connection."""
+        counters, plan = self.server.test_server.counters, self.server.test_server.plan
+        data = self._encoded(response)
+        self.close_connection = fault in CONNECTION_KINDS
         if fault == "drop":
             return
         if fault == "short_body":
-            data = data[: -max(1, len(answer.body) // 3)]
-        gone = fault == "stall" and hung_up(self.connection, plan.stall_s)
+            data = data[: -max(1, len(response.body) // 3)]
+        gone = fault == "stall" and disconnected(self.connection, plan.stall_s)
         end, sent = time.monotonic() + plan.stall_s, 0
         while fault == "drip" and not gone and time.monotonic() < end and sent < len(data) - 1:
             sent += self.connection.send(data[sent : sent + 1])
-            gone = hung_up(self.connection, _DRIP_S)
+            gone = disconnected(self.connection, _DRIP_S)
         if gone:
             return
-        # Before the answer is out, for with it the client may send its next request.
+        # Before the response is sent, because the client may then send its next request.
         counters.ended(self.connection)
-        counters.answered(answer.status, len(data))
+        counters.responded(response.status, len(data))
         self.connection.sendall(data[sent:])
 
-    def _wire(self, answer: Answer) -> bytes:
+    def _encoded(self, response: Response) -> bytes:
         head = [
-            f"HTTP/1.1 {answer.status} {self.responses[answer.status][0]}",
-            f"Content-Type: {answer.content_type}",
-            f"Content-Length: {len(answer.body)}",
-            *(f"{name}: {value}" for name, value in answer.headers),
+            f"HTTP/1.1 {response.status} {self.responses[response.status][0]}",
+            f"Content-Type: {response.content_type}",
+            f"Content-Length: {len(response.body)}",
+            *(f"{name}: {value}" for name, value in response.headers),
         ]
-        return "\r\n".join([*head, "", ""]).encode() + answer.body
+        return "\r\n".join([*head, "", ""]).encode() + response.body
 
 
-def _compress(answer: Answer) -> Answer:
-    if any(name == "Content-Encoding" for name, _ in answer.headers):
-        return answer
+def _compress(response: Response) -> Response:
+    if any(name == "Content-Encoding" for name, _ in response.headers):
+        return response
     encoding = ("Content-Encoding", "gzip")
-    return replace(answer, body=gzip.compress(answer.body, 1), headers=(*answer.headers, encoding))
+    return replace(
+        response, body=gzip.compress(response.body, 1), headers=(*response.headers, encoding)
+    )

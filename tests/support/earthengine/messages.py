@@ -1,4 +1,4 @@
-"""Earth Engine's requests and answers, read and made: the grammar behind `earthengine_api`."""
+"""Earth Engine's requests and responses: parsing and formatting for `api.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import Footprint, Grid, Scene
 
-#: Longest side of a getPixels grid (Earth Engine guide, "Quotas").
+#: Maximum side of a getPixels grid (Earth Engine guide, "Quotas").
 MAX_SIDE_PX = 32_768
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -28,7 +28,7 @@ _CLOUDS = re.compile(r"properties\.CLOUDY_PIXEL_PERCENTAGE\s*(<=|<|>=|>|=)\s*([-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came."""
+    """A request."""
 
     kind: str
     """`discovery`, `algorithms`, `listAssets`, `getPixels`, `token` or `unknown`."""
@@ -38,27 +38,27 @@ class Request:
     headers: Mapping[str, str]
     """Names in lower case."""
     key: bytes
-    """The same for the same request made again."""
+    """Identifies repetitions of the same request."""
 
     @classmethod
     def of(cls, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:
-        """Read a request; a long GET comes as a POST with its query in the body."""
+        """Parse a request; the client sends a long GET as a POST with the query in the body."""
         parts = urlsplit(target)
         path, query = unquote(parts.path), parts.query
         key = target.encode() + b"\n" + body
         if headers.get("x-http-method-override") == "GET":
-            # The client leaves the token of a further page in the address.
+            # The client leaves the page token in the address.
             method, query, body = "GET", f"{body.decode()}&{query}", b""
         return cls(_kind(method, path), path, dict(parse_qsl(query)), body, headers, key)
 
     @property
     def image_id(self) -> str:
-        """Last part of the asset's name, without the verb."""
+        """Last part of the asset's name, without the method."""
         return self.path.rsplit("/", 1)[-1].rsplit(":", 1)[0]
 
     @property
     def projects(self) -> set[str]:
-        """Cloud projects it names."""
+        """Cloud projects named in the request."""
         named = re.fullmatch(r"/v1/projects/([^/]+)/algorithms", self.path)
         return {self.headers.get("x-goog-user-project", ""), named[1] if named else ""} - {""}
 
@@ -78,8 +78,8 @@ def _kind(method: str, path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer before it goes on the wire."""
+class Response:
+    """A response before it is sent."""
 
     body: bytes
     status: int = 200
@@ -88,53 +88,53 @@ class Answer:
 
 
 class ApiError(Exception):
-    """A request the service would refuse."""
+    """A request that the service would reject."""
 
-    def __init__(self, status: int, word: str, reason: str, message: str) -> None:
+    def __init__(self, status: int, name: str, reason: str, message: str) -> None:
         super().__init__(message)
-        self.answer = error_answer(status, word, reason, message)
+        self.response = error_response(status, name, reason, message)
 
 
-def error_answer(status: int, word: str, reason: str, message: str) -> Answer:
-    """Make an error in Google's JSON."""
+def error_response(status: int, name: str, reason: str, message: str) -> Response:
+    """Return an error in Google's JSON format."""
     details = [{"message": message, "domain": "global", "reason": reason}]
-    error = {"code": status, "message": message, "status": word, "errors": details}
-    return Answer(json.dumps({"error": error}, indent=2).encode(), status)
+    error = {"code": status, "message": message, "status": name, "errors": details}
+    return Response(json.dumps({"error": error}, indent=2).encode(), status)
 
 
 def bad_request(message: str) -> ApiError:
-    """Make a 400."""
+    """Return an error 400."""
     return ApiError(400, "INVALID_ARGUMENT", "badRequest", message)
 
 
 def not_found(what: str) -> ApiError:
-    """Make the service's words for an asset that is not there."""
+    """Return the service's error for a missing asset."""
     message = f"{what} not found (does not exist or caller does not have access)."
     return ApiError(404, "NOT_FOUND", "notFound", message)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A listing's filter."""
+class SceneFilter:
+    """The filter of a listing."""
 
     footprint: Footprint
     start: datetime
     end: datetime
     clouds: tuple[tuple[str, float], ...]
-    """Operators and operands for the scene's cloudiness; all must hold."""
+    """Operators and operands for the scene's cloud cover; all must hold."""
 
-    def holds(self, scene: Scene) -> bool:
-        """Whether a scene is cloudy as wanted."""
+    def accepts(self, scene: Scene) -> bool:
+        """Return whether a scene's cloud cover passes the filter."""
         return all(_OPERATORS[name](scene.cloud_pct, value) for name, value in self.clouds)
 
 
-def parse_filter(text: str) -> Wanted:
-    """Read a filter: terms joined by AND, in any order.
+def parse_filter(text: str) -> SceneFilter:
+    """Parse a filter: terms joined by AND, in any order.
 
     Raises
     ------
     ApiError
-        400 for an unknown term, or without both times and a region, which a source needs.
+        400 for an unknown term, or when a time or the region is missing.
     """
     found: dict[str, Any] = {}
     clouds = []
@@ -150,9 +150,9 @@ def parse_filter(text: str) -> Wanted:
                 clouds.append((match[1], float(match[2])))
             else:
                 raise bad_request(f"Invalid filter term: {term}")
-        return Wanted(found["footprint"], found["start"], found["end"], tuple(clouds))
+        return SceneFilter(found["footprint"], found["start"], found["end"], tuple(clouds))
     except KeyError as missing:
-        raise bad_request(f"This stand-in wants a filter with {missing}") from None
+        raise bad_request(f"The test server requires a filter with {missing}") from None
     except (ValueError, TypeError, LookupError) as error:
         raise bad_request(f"Invalid filter: {error}") from None
 
@@ -164,7 +164,7 @@ def _time(text: str) -> datetime:
 
 def _polygon(geometry: dict[str, Any]) -> Footprint:
     if geometry["type"] != "Polygon" or len(geometry["coordinates"]) != 1:
-        raise ValueError("the region is no polygon without holes")
+        raise ValueError("the region is not a polygon without holes")
     *ring, last = geometry["coordinates"][0]
     if last != ring[0]:
         raise ValueError("the region's ring is not closed")
@@ -172,21 +172,21 @@ def _polygon(geometry: dict[str, Any]) -> Footprint:
 
 
 def parse_pixels(body: bytes) -> tuple[tuple[str, ...], Grid]:
-    """Read bands and grid of a getPixels request.
+    """Parse bands and grid of a getPixels request.
 
     Raises
     ------
     ApiError
-        400 for what the service refuses, and for a grid it would resample to.
+        400 for invalid requests, and for a grid to which the service would resample.
     """
     try:
         query = json.loads(body)
         if query["fileFormat"] != "NPY":
-            raise bad_request(f"Only NPY is answered here, not {query['fileFormat']}")
+            raise bad_request(f"Only NPY is supported here, not {query['fileFormat']}")
         bands = tuple(map(str, query["bandIds"]))
         size, affine = query["grid"]["dimensions"], query["grid"]["affineTransform"]
         width, height = int(size["width"]), int(size["height"])
-        # Zeros may be left out, as in any message of the service.
+        # Zeros may be omitted, as in all messages of the service.
         a, b, c, d, e, f = (
             float(affine.get(name, 0.0))
             for name in ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
@@ -198,9 +198,9 @@ def parse_pixels(body: bytes) -> tuple[tuple[str, ...], Grid]:
         raise bad_request(f"Invalid grid dimensions: {width} x {height}")
     match = re.fullmatch(r"EPSG:(32[67]\d\d)", crs)
     if match is None:
-        raise bad_request(f"Only UTM zones are known here, not {crs}")
+        raise bad_request(f"Only UTM zones are supported here, not {crs}")
     if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or not (c.is_integer() and f.is_integer()):
         raise bad_request(
-            f"Only {PIXEL_M} m pixels, north up, on whole metres are given here: {affine}"
+            f"Only {PIXEL_M} m pixels, north up, on whole metres are supported here: {affine}"
         )
     return bands, Grid(int(match[1]), int(c), int(f), width, height)

@@ -1,4 +1,4 @@
-"""Requests to the stand-in for Earth Engine, made by hand."""
+"""Requests to the test server without the Earth Engine client."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def ask(
     url: str, method: str, target: str, body: bytes | None = None, timeout: float = 60.0,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, http.client.HTTPMessage, bytes]:  # fmt: skip
-    """Ask without any client between; status, headers, body."""
+    """Send a request; return status, headers and body."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
     try:
         connection.request(method, target, body, headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
     finally:
         connection.close()
 

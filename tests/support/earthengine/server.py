@@ -1,13 +1,13 @@
-"""Earth Engine's REST API in small, on 127.0.0.1, for the unmodified client.
+"""Test server for the unmodified Earth Engine client: a small part of its REST API on 127.0.0.1.
 
-Speaks discovery, algorithms, listAssets (filter, view, paging) and getPixels (NPY), backed by any
-`ImageSource`; things go wrong as a `FaultPlan` has it. By hand::
+Implements discovery, algorithms, listAssets (filter, view, paging) and getPixels (NPY) for any
+`ImageSource`, with faults according to a `FaultPlan`. On the command line::
 
     python -m tests.support.earthengine --port 8080 --fault 429=0.05
     caco-data download --ee-url http://127.0.0.1:8080
     curl http://127.0.0.1:8080/counters
 
-`PUT /faults` takes another plan as JSON, `DELETE /counters` begins to count anew.
+`PUT /faults` replaces the plan by another one in JSON, `DELETE /counters` sets the counts to zero.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from caco_data.sources.base import ImageSource
 from caco_data.sources.simulated.settings import SimulatedSettings
 from tests.support.earthengine.api import Api, algorithms, discovery
 from tests.support.earthengine.counters import Counters
-from tests.support.earthengine.faults import FaultPlan, Faults, spoil
+from tests.support.earthengine.faults import FaultPlan, Faults, faulty_response
 from tests.support.earthengine.http import HttpServer
-from tests.support.earthengine.messages import Answer, ApiError, Request, bad_request, not_found
+from tests.support.earthengine.messages import ApiError, Request, Response, bad_request, not_found
 
 _NEEDS_TOKEN = ("algorithms", "listAssets", "getPixels")
 
 
 class EarthEngineServer:
-    """The server; as a context manager it serves from threads of this process.
+    """The server; as a context manager it runs in threads of this process.
 
     Parameters
     ----------
     source : ImageSource, optional
-        Where the images come from; the simulated archive by default.
+        Source of the images; the simulated archive by default.
     plan : FaultPlan, optional
-        What goes wrong; nothing by default. `plan` may be replaced at any time.
+        Faults; none by default. `plan` may be replaced at any time.
     port : int
-        0 for a free one.
+        0 for any free port.
     latency_s : float
-        Wait before each listing and each pixel request is answered.
+        Delay before the response to each listing and pixel request, seconds.
     page_size : int
-        Most entries on a page of a listing.
-    gzip_answers : bool
-        Compress answers for clients that accept it.
+        Maximum number of entries on a page of a listing.
+    gzip_responses : bool
+        Compress responses for clients that accept it.
     require_token : bool
-        Answer 401 without a bearer token of `POST /token`.
+        Respond 401 to requests without a bearer token from `POST /token`.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class EarthEngineServer:
         port: int = 0,
         latency_s: float = 0.0,
         page_size: int = 1000,
-        gzip_answers: bool = False,
+        gzip_responses: bool = False,
         require_token: bool = False,
     ) -> None:
         self.counters = Counters()
         self.faults = Faults(plan or FaultPlan())
         self.latency_s = latency_s
-        self.gzip_answers = gzip_answers
+        self.gzip_responses = gzip_responses
         self.require_token = require_token
         self._tokens = 0
         self._expired = 0
@@ -75,7 +75,7 @@ class EarthEngineServer:
 
     @property
     def plan(self) -> FaultPlan:
-        """What goes wrong; a new plan knows nothing of earlier requests."""
+        """Faults; a new plan starts to count attempts at zero."""
         return self.faults.plan
 
     @plan.setter
@@ -83,23 +83,23 @@ class EarthEngineServer:
         self.faults = Faults(plan)
 
     def __enter__(self) -> EarthEngineServer:
-        """Begin to serve."""
+        """Start serving."""
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End serving: whoever still waits is hung up on."""
+        """Stop serving and close all connections."""
         self._http.shutdown()
         self._http.server_close()
         self._http.hang_up()
 
     def new_token(self) -> str:
-        """Issue a bearer token, unlike any other word in a log."""
+        """Issue a bearer token that can be recognised in logs."""
         self._tokens += 1
         return f"ya29.stand-in-token-{self._tokens}"
 
     def expire_tokens(self) -> None:
-        """Make every token invalid that has been given so far."""
+        """Invalidate all tokens issued so far."""
         self._expired = self._tokens
 
     def _authorised(self, request: Request) -> bool:
@@ -110,49 +110,51 @@ class EarthEngineServer:
         )
         return number.isdigit() and self._expired < int(number) <= self._tokens
 
-    def answer(self, request: Request, in_flight: int) -> tuple[str, Answer]:
-        """Answer a request; with the kind of fault, if any."""
+    def response(self, request: Request, in_flight: int) -> tuple[str, Response]:
+        """Return the fault of a request, or an empty string, and the response."""
         faults = self.faults
-        fault = faults.verdict(request, in_flight)
+        fault = faults.fault_of(request, in_flight)
         if not self._authorised(request):
-            return "", spoil("401", faults.plan, request, lambda: Answer(b""))
+            return "", faulty_response("401", faults.plan, request, lambda: Response(b""))
         try:
-            return fault, spoil(fault, faults.plan, request, lambda: self._good_answer(request))
+            return fault, faulty_response(
+                fault, faults.plan, request, lambda: self._correct_response(request)
+            )
         except ApiError as error:
-            return fault, error.answer
+            return fault, error.response
 
-    def _good_answer(self, request: Request) -> Answer:
+    def _correct_response(self, request: Request) -> Response:
         match request.kind:
             case "discovery":
-                return Answer(discovery(self.url))
+                return Response(discovery(self.url))
             case "algorithms":
-                return Answer(algorithms())
+                return Response(algorithms())
             case "listAssets":
                 return self._api.list_assets(request)
             case "getPixels":
                 return self._api.get_pixels(request)
             case "token":
                 token = {"access_token": self.new_token(), "expires_in": 3600}
-                return Answer(json.dumps({**token, "token_type": "Bearer"}).encode())
+                return Response(json.dumps({**token, "token_type": "Bearer"}).encode())
         raise not_found(f"'{request.path}'")
 
-    def control(self, method: str, target: str, body: bytes) -> Answer:
-        """Answer at `/counters` and `/faults`, which belong to no API."""
+    def control(self, method: str, target: str, body: bytes) -> Response:
+        """Return the response for `/counters` and `/faults`, which are not part of the API."""
         if method == "DELETE" and target == "/counters":
             self.counters.reset()
         if method == "PUT" and target == "/faults":
             try:
                 self.plan = FaultPlan.from_json(body)
             except ValueError as error:
-                return bad_request(str(error)).answer
+                return bad_request(str(error)).response
         if target == "/counters":
-            return Answer(json.dumps(self.counters.summary(), indent=2).encode() + b"\n")
-        return Answer(self.plan.to_json().encode() + b"\n")
+            return Response(json.dumps(self.counters.summary(), indent=2).encode() + b"\n")
+        return Response(self.plan.to_json().encode() + b"\n")
 
 
 @contextmanager
 def server_process(*options: str) -> Iterator[str]:
-    """Serve from a process of its own, with options of the command line; gives the address."""
+    """Run the server in another process with command-line options; yields its address."""
     command = [sys.executable, "-m", "tests.support.earthengine", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

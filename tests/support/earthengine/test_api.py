@@ -1,4 +1,4 @@
-"""What the stand-in for Earth Engine answers, and what it refuses."""
+"""Responses of the test server, and the requests that it rejects."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def server() -> Iterator[EarthEngineServer]:
         yield running
 
 
-def test_the_start_is_in_and_the_end_is_out(server: EarthEngineServer) -> None:
+def test_the_start_is_included_and_the_end_excluded(server: EarthEngineServer) -> None:
     scene, instant = scenes()[0], timedelta(microseconds=1)
     for start, end, listed in (
         (scene.acquired, scene.acquired + instant, True),
@@ -88,7 +88,7 @@ def test_scenes_are_filtered_by_their_clouds(
         ("startTime >=", "properties.CLOUDY_PIXEL_PERCENTAGE <="),
     ],
 )
-def test_an_unknown_filter_is_refused(server: EarthEngineServer, change: tuple[str, str]) -> None:
+def test_an_unknown_filter_is_rejected(server: EarthEngineServer, change: tuple[str, str]) -> None:
     old, new = (urlencode({"": part})[1:] for part in change)
     assert old in listing_target()
     status, _, body = ask(server.url, "GET", listing_target().replace(old, new))
@@ -115,7 +115,7 @@ def test_an_unknown_filter_is_refused(server: EarthEngineServer, change: tuple[s
         ({"grid": None}, "payload"),
     ],
 )
-def test_what_the_service_would_not_give_is_refused(
+def test_invalid_pixel_requests_are_rejected(
     server: EarthEngineServer, change: dict[str, Any], words: str
 ) -> None:
     query = json.loads(pixels_body())
@@ -142,7 +142,7 @@ def test_what_the_service_would_not_give_is_refused(
         "/elsewhere",
     ],
 )
-def test_what_is_not_there_is_not_found(server: EarthEngineServer, target: str) -> None:
+def test_missing_assets_are_not_found(server: EarthEngineServer, target: str) -> None:
     method = "GET" if "listAssets" in target else "POST"
     status, _, body = ask(server.url, method, target, pixels_body())
     assert (status, error_of(body)["errors"][0]["reason"]) == (404, "notFound")
@@ -154,7 +154,7 @@ class ScoredSource(FlatSource):
         return score.reshape(grid.height_px, grid.width_px)
 
 
-def test_a_cloud_score_is_given_where_the_source_has_one() -> None:
+def test_cloud_scores_are_served_if_the_source_has_them() -> None:
     scene = FlatSource().list_scenes(PATCH, START, END)[0]
     target = pixels_target(scene.image_id, CLOUD_SCORE)
     with EarthEngineServer(ScoredSource()) as scored:
@@ -167,7 +167,7 @@ def test_a_cloud_score_is_given_where_the_source_has_one() -> None:
         assert ask(plain.url, "POST", target, pixels_body(bands=["cs_cdf"]))[0] == 404
 
 
-def test_the_flat_world_covers_every_patch_and_knows_its_names() -> None:
+def test_the_flat_source_covers_every_patch_and_finds_its_scenes() -> None:
     for longitude in (-179.99, -3.01, 2.999, 5.2, 33.0):
         for latitude in (-60.0, 0.001, 60.0, 75.0):
             epsg = int(utm_epsg(longitude, latitude))

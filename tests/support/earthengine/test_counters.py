@@ -1,4 +1,4 @@
-"""What the stand-in for Earth Engine counts, with real clients at once."""
+"""Counters of the test server, with concurrent clients."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server() -> Iterator[EarthEngineServer]:
 
 @dataclass
 class GatheringSource(FlatSource):
-    """Answers a listing only when so many are waiting."""
+    """Returns a listing only when as many requests are waiting as the barrier has parties."""
 
     together: threading.Barrier = field(default_factory=lambda: threading.Barrier(8))
 
@@ -43,13 +43,13 @@ class GatheringSource(FlatSource):
 
 def test_requests_in_flight_are_counted() -> None:
     with EarthEngineServer(GatheringSource()) as server, ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(server.url, "GET", listing_target())[0], range(16)))
-        assert answers == [200] * 16
+        responses = list(pool.map(lambda _: ask(server.url, "GET", listing_target())[0], range(16)))
+        assert responses == [200] * 16
         found = counters(server.url)
         assert (found["in_flight"], found["most_in_flight"]) == (0, 8)
 
 
-def test_beyond_the_capacity_requests_are_refused() -> None:
+def test_requests_beyond_the_capacity_are_rejected() -> None:
     source, plan = GatheringSource(together=threading.Barrier(3)), FaultPlan(capacity=2)
     with EarthEngineServer(source, plan) as server, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(ask, server.url, "GET", listing_target()) for _ in range(2)]
@@ -61,7 +61,7 @@ def test_beyond_the_capacity_requests_are_refused() -> None:
         assert counters(server.url)["faults"] == {"capacity": 1}
 
 
-def test_no_more_are_in_flight_than_there_are_clients(server: EarthEngineServer) -> None:
+def test_requests_in_flight_do_not_exceed_the_clients(server: EarthEngineServer) -> None:
     def client(_: int) -> None:
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
         for image in IMAGES * 4:
@@ -76,7 +76,7 @@ def test_no_more_are_in_flight_than_there_are_clients(server: EarthEngineServer)
     assert found["most_in_flight"] <= 4
 
 
-def test_who_hung_up_is_no_longer_in_flight(server: EarthEngineServer) -> None:
+def test_disconnected_clients_are_not_in_flight(server: EarthEngineServer) -> None:
     server.plan = FaultPlan(always={IMAGES[0]: "stall"}, stall_s=600)
     for _ in range(3):
         with pytest.raises(TimeoutError):
@@ -85,7 +85,7 @@ def test_who_hung_up_is_no_longer_in_flight(server: EarthEngineServer) -> None:
     assert counters(server.url)["most_in_flight"] == 1
 
 
-def test_the_highest_rate_is_that_of_any_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_highest_rate_is_the_maximum_over_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 0.6, 1.1, 1.3, 1.59, 1.6, 5.0])
     monkeypatch.setattr("time.monotonic", lambda: next(times))
     here, there = socket.socketpair()
@@ -96,7 +96,7 @@ def test_the_highest_rate_is_that_of_any_one_second(monkeypatch: pytest.MonkeyPa
     assert counted.summary()["highest_rate"] == 4
 
 
-def test_counters_begin_anew(server: EarthEngineServer) -> None:
+def test_counters_can_be_reset(server: EarthEngineServer) -> None:
     sent = len(read(server)[1])
     found = counters(server.url)
     assert (found["requests"], found["status"]) == ({"getPixels": 1}, {"200": 1})

@@ -1,4 +1,4 @@
-"""What goes wrong at the stand-in for Earth Engine, on the wire."""
+"""Faults of the test server as a client sees them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def certain(kind: str, **more: object) -> FaultPlan:
         ("401", 401, "UNAUTHENTICATED", "authError"),
     ],
 )
-def test_an_error_has_its_status_and_google_s_json(
+def test_errors_have_their_status_and_json(
     server: EarthEngineServer, kind: str, status: int, word: str, reason: str
 ) -> None:
     server.plan = certain(kind, retry_after_s=2.5)
@@ -78,27 +78,27 @@ def test_an_error_has_its_status_and_google_s_json(
     assert counters(server.url)["faults"] == {kind: 1}
 
 
-def test_a_dropped_connection_has_no_answer(server: EarthEngineServer) -> None:
+def test_dropped_connection(server: EarthEngineServer) -> None:
     server.plan = certain("drop")
     with pytest.raises(http.client.RemoteDisconnected):
         read(server)
     assert counters(server.url)["status"] == {}
 
 
-def test_a_short_body_is_shorter_than_promised(server: EarthEngineServer) -> None:
+def test_short_body(server: EarthEngineServer) -> None:
     server.plan = certain("short_body")
     with pytest.raises(http.client.IncompleteRead):
         read(server)
 
 
-def test_a_page_comes_instead_of_the_answer(server: EarthEngineServer) -> None:
+def test_html_page_instead_of_the_response(server: EarthEngineServer) -> None:
     server.plan = certain("html")
     status, headers, body = ask(server.url, "GET", listing_target())
     assert (status, headers.get_content_type()) == (200, "text/html")
     assert body.startswith(b"<!DOCTYPE html>")
 
 
-def test_a_truncated_array_or_listing_cannot_be_read(server: EarthEngineServer) -> None:
+def test_truncated_arrays_and_listings_cannot_be_read(server: EarthEngineServer) -> None:
     server.plan = certain("truncated_npy")
     status, body = read(server)
     assert status == 200
@@ -108,7 +108,7 @@ def test_a_truncated_array_or_listing_cannot_be_read(server: EarthEngineServer) 
         json.loads(ask(server.url, "GET", listing_target())[2])
 
 
-def test_corrupt_gzip_cannot_be_unpacked(server: EarthEngineServer) -> None:
+def test_corrupt_gzip_cannot_be_decompressed(server: EarthEngineServer) -> None:
     server.plan = certain("corrupt_gzip")
     _, headers, body = ask(server.url, "POST", pixels_target(IMAGES[0]), BODY)
     assert headers["Content-Encoding"] == "gzip"
@@ -116,7 +116,7 @@ def test_corrupt_gzip_cannot_be_unpacked(server: EarthEngineServer) -> None:
         zlib.decompress(body, wbits=31)
 
 
-def test_a_wrong_shape_and_a_missing_band_are_sound_arrays(server: EarthEngineServer) -> None:
+def test_wrong_shapes_and_missing_bands_are_readable_arrays(server: EarthEngineServer) -> None:
     server.plan = certain("wrong_shape")
     pixels = np.load(io.BytesIO(read(server)[1]))
     assert (pixels.shape, pixels.dtype.names) == ((5, 6), ("B4", "SCL"))
@@ -126,7 +126,7 @@ def test_a_wrong_shape_and_a_missing_band_are_sound_arrays(server: EarthEngineSe
     assert ask(server.url, "GET", listing_target())[0] == 200
 
 
-def test_a_stall_says_nothing_for_its_time(server: EarthEngineServer) -> None:
+def test_stall_sends_nothing(server: EarthEngineServer) -> None:
     server.plan = certain("stall", stall_s=600)
     with pytest.raises(TimeoutError):
         ask(server.url, "POST", pixels_target(IMAGES[0]), BODY, timeout=0.3)
@@ -134,7 +134,7 @@ def test_a_stall_says_nothing_for_its_time(server: EarthEngineServer) -> None:
     assert read(server)[0] == 200
 
 
-def test_a_drip_brings_a_byte_now_and_then(server: EarthEngineServer) -> None:
+def test_drip_sends_single_bytes(server: EarthEngineServer) -> None:
     server.plan = certain("drip", stall_s=600)
     with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), 30) as connection:
         head = f"POST {pixels_target(IMAGES[0])} HTTP/1.1\r\nContent-Length: {len(BODY)}\r\n\r\n"
@@ -146,7 +146,7 @@ def test_a_drip_brings_a_byte_now_and_then(server: EarthEngineServer) -> None:
     assert np.load(io.BytesIO(read(server)[1])).shape == (6, 6)
 
 
-def test_a_stall_ends_with_the_server() -> None:
+def test_stopping_the_server_ends_a_stall() -> None:
     with (
         ThreadPoolExecutor(1) as pool,
         EarthEngineServer(FlatSource(), certain("stall", stall_s=600)) as server,
@@ -160,7 +160,7 @@ def test_a_stall_ends_with_the_server() -> None:
 
 
 def run_through(plan: FaultPlan, images: list[str], tries: int) -> dict[str, list[int]]:
-    """Statuses of each image by try."""
+    """Statuses per image and attempt."""
     statuses: dict[str, list[int]] = {image: [] for image in images}
     with EarthEngineServer(FlatSource(), plan) as server:
         for _ in range(tries):
@@ -169,7 +169,7 @@ def run_through(plan: FaultPlan, images: list[str], tries: int) -> dict[str, lis
     return statuses
 
 
-def test_the_same_requests_fail_whatever_their_order() -> None:
+def test_faults_do_not_depend_on_the_order_of_requests() -> None:
     plan = FaultPlan({"429": 0.2, "503": 0.3}, seed=5)
     forwards = run_through(plan, IMAGES, 3)
     assert forwards == run_through(plan, IMAGES[::-1], 3)
@@ -178,21 +178,21 @@ def test_the_same_requests_fail_whatever_their_order() -> None:
     assert any(len(set(tries)) > 1 for tries in forwards.values())
 
 
-def test_faults_are_as_frequent_as_planned() -> None:
+def test_faults_have_the_planned_rates() -> None:
     plan = FaultPlan({"drop": 0.1, "500": 0.02, "wrong_shape": 0.05})
     request = Request.of("POST", pixels_target(IMAGES[0]), {}, BODY)
-    drawn = Counter(plan.draw(request, attempt) for attempt in range(10_000))
+    count = Counter(plan.random_fault(request, attempt) for attempt in range(10_000))
     for kind, rate in plan.rates.items():
-        assert abs(drawn[kind] / 10_000 - rate) < 4 * (rate * (1 - rate) / 10_000) ** 0.5
+        assert abs(count[kind] / 10_000 - rate) < 4 * (rate * (1 - rate) / 10_000) ** 0.5
 
 
-def test_only_the_planned_kinds_of_requests_are_struck(server: EarthEngineServer) -> None:
-    server.plan = certain("503", strikes=["algorithms"])
+def test_faults_apply_to_the_planned_requests_only(server: EarthEngineServer) -> None:
+    server.plan = certain("503", applies_to=["algorithms"])
     assert ask(server.url, "GET", "/v1/projects/p/algorithms")[0] == 503
     assert read(server)[0] == 200
 
 
-def test_one_image_always_fails_and_another_has_vanished(server: EarthEngineServer) -> None:
+def test_faults_of_single_images(server: EarthEngineServer) -> None:
     server.plan = FaultPlan(always={IMAGES[0]: "500"}, vanished=(IMAGES[1],))
     assert [read(server, image)[0] for image in IMAGES[:3]] == [500, 404, 200]
     assert IMAGES[1] in error_of(read(server, IMAGES[1])[1])["message"]
@@ -200,7 +200,7 @@ def test_one_image_always_fails_and_another_has_vanished(server: EarthEngineServ
     assert counters(server.url)["faults"] == {"500": 1, "vanished": 2}
 
 
-def test_a_quota_once_used_up_stays_so(server: EarthEngineServer) -> None:
+def test_a_used_up_quota_stays_used_up(server: EarthEngineServer) -> None:
     server.plan = FaultPlan(quota=3)
     assert [read(server)[0] for _ in range(5)] == [200, 200, 200, 429, 429]
     assert "per month" in error_of(read(server)[1])["message"]
@@ -208,7 +208,7 @@ def test_a_quota_once_used_up_stays_so(server: EarthEngineServer) -> None:
     assert read(server)[0] == 200
 
 
-def test_a_denied_project_gets_nothing(server: EarthEngineServer) -> None:
+def test_a_denied_project_is_rejected(server: EarthEngineServer) -> None:
     server.plan = FaultPlan(denied_projects=("closed",))
     named = {"x-goog-user-project": "closed"}
     for status, _, body in (
@@ -242,7 +242,7 @@ def test_the_plan_can_be_replaced_over_http(server: EarthEngineServer) -> None:
     vanished=st.lists(st.text()),
     quota=st.none() | st.integers(0),
 )
-def test_a_plan_survives_json(
+def test_a_plan_is_restored_from_json(
     rates: dict[str, float], vanished: list[str], quota: int | None
 ) -> None:
     plan = FaultPlan(rates, vanished=tuple(vanished), quota=quota)

@@ -1,4 +1,4 @@
-"""The stand-in for Earth Engine, asked by the real client and by hand."""
+"""The test server with the real client and with plain HTTP requests."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def client(server: EarthEngineServer) -> Iterator[EarthEngineServer]:
     """Initialise the unmodified client against the server."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "127.0.0.1")
-        # Otherwise Initialize opens a catalogue on the internet.
+        # Prevents Initialize from downloading a catalogue.
         patch.setattr(ee.deprecation, "deprecated_assets", {"_offline": None})
         ee.Initialize(AnonymousCredentials(), url=server.url, project="any-project")
         yield server
@@ -65,12 +65,12 @@ def client(server: EarthEngineServer) -> Iterator[EarthEngineServer]:
 def list_images(**more: object) -> dict[str, Any]:
     times = {"startTime": START.isoformat(), "endTime": END.isoformat()}
     params = {"parent": COLLECTION, **times, "region": polygon(PATCH), **more}
-    answer: dict[str, Any] = ee.data.listImages(params)
-    return answer
+    response: dict[str, Any] = ee.data.listImages(params)
+    return response
 
 
 @pytest.mark.usefixtures("client")
-def test_the_client_lists_over_all_pages_exactly_what_the_source_has() -> None:
+def test_the_client_lists_all_pages_of_the_source() -> None:
     listed = list_images()["images"]
     expected = SOURCE.list_scenes(PATCH, START, END)
     assert len(expected) > 7
@@ -78,24 +78,24 @@ def test_the_client_lists_over_all_pages_exactly_what_the_source_has() -> None:
 
 
 @pytest.mark.usefixtures("client")
-def test_pages_asked_for_one_by_one_join_to_the_whole() -> None:
+def test_single_pages_make_up_the_whole_listing() -> None:
     pages, token = [], None
     while token is None or token:
-        answer = list_images(pageSize=3, **({"pageToken": token} if token else {}))
-        pages.append([image["id"] for image in answer["images"]])
-        token = answer.get("nextPageToken", "")
+        response = list_images(pageSize=3, **({"pageToken": token} if token else {}))
+        pages.append([image["id"] for image in response["images"]])
+        token = response.get("nextPageToken", "")
     assert {len(page) for page in pages[:-1]} == {3}
     whole = [image["id"] for image in list_images()["images"]]
     assert [name for page in pages for name in page] == whole
 
 
 @pytest.mark.usefixtures("client")
-def test_the_basic_view_names_only() -> None:
+def test_the_basic_view_has_names_only() -> None:
     image = list_images(view="BASIC")["images"][0]
     assert image == {"type": "IMAGE", "name": ROOT + image["id"], "id": image["id"]}
 
 
-def test_a_region_too_long_for_an_address_comes_as_a_post(client: EarthEngineServer) -> None:
+def test_a_long_region_is_sent_as_a_post(client: EarthEngineServer) -> None:
     lon, lat = PATCH.longitudes[0], PATCH.latitudes[0]
     turn = np.linspace(0, 2 * np.pi, 100, endpoint=False)
     circle = Footprint(
@@ -106,7 +106,7 @@ def test_a_region_too_long_for_an_address_comes_as_a_post(client: EarthEngineSer
 
 
 @pytest.mark.usefixtures("client")
-def test_the_client_reads_pixels_that_equal_the_source_s() -> None:
+def test_the_client_reads_the_pixels_of_the_source() -> None:
     scene = scenes()[0]
     query = {"assetId": f"{COLLECTION}/{scene.image_id}", "fileFormat": "NUMPY_NDARRAY"}
     pixels = ee.data.getPixels({**query, **pixels_query()})
@@ -115,7 +115,7 @@ def test_the_client_reads_pixels_that_equal_the_source_s() -> None:
     assert np.stack([pixels[band] for band in BANDS]).tobytes() == expected.tobytes()
 
 
-def test_an_image_is_found_by_its_name_alone() -> None:
+def test_an_image_is_found_without_a_listing() -> None:
     seven = SimulatedSettings(7).open()
     scene = scenes(seven)[0]
     with EarthEngineServer(seven) as fresh:
@@ -125,8 +125,8 @@ def test_an_image_is_found_by_its_name_alone() -> None:
         assert (np.load(io.BytesIO(body))["B4"] == expected[0]).all()
 
 
-def test_answers_are_compressed_for_those_who_accept_it() -> None:
-    with EarthEngineServer(SOURCE, gzip_answers=True) as running:
+def test_responses_are_compressed_for_clients_that_accept_it() -> None:
+    with EarthEngineServer(SOURCE, gzip_responses=True) as running:
         plain = ask(running.url, "GET", listing_target())[2]
         _, headers, body = ask(
             running.url, "GET", listing_target(), headers={"Accept-Encoding": "gzip"}
@@ -135,7 +135,7 @@ def test_answers_are_compressed_for_those_who_accept_it() -> None:
     assert gzip.decompress(body) == plain
 
 
-def test_a_service_account_gets_tokens_and_new_ones_when_they_expire() -> None:
+def test_a_service_account_renews_expired_tokens() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
@@ -166,7 +166,7 @@ def test_a_service_account_gets_tokens_and_new_ones_when_they_expire() -> None:
         )
 
 
-def test_by_hand_it_says_where_it_is_and_ends_quietly() -> None:
+def test_command_line_prints_the_address_and_ends_silently() -> None:
     command = [sys.executable, "-m", "tests.support.earthengine", "--port", "0", "--page-size", "2"]
     options = ["--source", "flat", "--fault", "html=0.25", "--capacity", "9", "--seed", "3"]
     with subprocess.Popen(
@@ -178,19 +178,19 @@ def test_by_hand_it_says_where_it_is_and_ends_quietly() -> None:
         plan = json.loads(ask(url, "GET", "/faults")[2])
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-    assert line == f"Earth Engine's stand-in listens on {url}\n"
+    assert line == f"Earth Engine test server listening on {url}\n"
     assert (plan["rates"], plan["capacity"], plan["seed"]) == ({"html": 0.25}, 9, 3)
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_by_hand_an_unknown_fault_is_named() -> None:
+def test_command_line_rejects_unknown_faults() -> None:
     command = [sys.executable, "-m", "tests.support.earthengine", "--fault", "flood=0.1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "no fault flood" in done.stderr
+    assert "unknown fault flood" in done.stderr
 
 
-def test_in_a_process_of_its_own_it_serves_while_it_is_wanted() -> None:
+def test_server_process_ends_with_its_context() -> None:
     with server_process("--source", "flat") as url:
         assert ask(url, "GET", listing_target())[0] == 200
     with pytest.raises(ConnectionError):

@@ -1,0 +1,73 @@
+"""Conditions under which a scene is acquired: day, latitude, sun and cloud cover."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from caco_data.sources.simulated.climate import YEAR_DAYS, season
+
+#: Year and day of the year (from 0) of 2015-07-01, from which days are counted.
+EPOCH_YEAR, EPOCH_DAY_OF_YEAR = 2015, 181
+HALF_YEAR_DAYS = 183
+
+#: Obliquity of the ecliptic, degrees; days from the winter solstice to the end of the year.
+OBLIQUITY_DEG, SOLSTICE_DAYS = 23.44, 10
+#: Hour angle of the sun at the overpass, 10:30 mean solar time, degrees.
+HOUR_ANGLE_DEG = -22.5
+#: The sun is taken to be at least this high, degrees.
+MIN_ELEVATION_DEG = 8
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Acquisition conditions of one scene."""
+
+    key: int
+    """Seed of its clouds and atmosphere."""
+    day: int
+    """Days from 2015-07-01."""
+    latitude: float
+    """Of the scene's centre, degrees."""
+    cloud_cover: float
+    """Over the whole scene, 0..1."""
+
+    @property
+    def sun(self) -> tuple[float, float]:
+        """Elevation and azimuth (clockwise from north) of the sun, radians."""
+        turn = 2 * math.pi * (self.day_of_year + SOLSTICE_DAYS) / YEAR_DAYS
+        declination = math.radians(-OBLIQUITY_DEG * math.cos(turn))
+        latitude, hour = math.radians(self.latitude), math.radians(HOUR_ANGLE_DEG)
+        sine = math.sin(latitude) * math.sin(declination) + math.cos(latitude) * math.cos(
+            declination
+        ) * math.cos(hour)
+        elevation = max(math.asin(sine), math.radians(MIN_ELEVATION_DEG))
+        azimuth = math.atan2(
+            -math.cos(declination) * math.sin(hour),
+            math.sin(declination) * math.cos(latitude)
+            - math.cos(declination) * math.sin(latitude) * math.cos(hour),
+        )
+        return elevation, azimuth
+
+    @property
+    def day_of_year(self) -> float:
+        """0..365.25."""
+        return (self.day + EPOCH_DAY_OF_YEAR) % YEAR_DAYS
+
+    @property
+    def northern_day(self) -> float:
+        """Day of the year, shifted by half a year south of the equator."""
+        return (self.day_of_year + (HALF_YEAR_DAYS if self.latitude < 0 else 0)) % 365
+
+    @property
+    def growing_year(self) -> float:
+        """Calendar year of the growing season, which in the south includes the new year."""
+        year = EPOCH_YEAR + (self.day + EPOCH_DAY_OF_YEAR) // YEAR_DAYS
+        if self.latitude < 0:
+            year += self.northern_day < HALF_YEAR_DAYS
+        return year
+
+    @property
+    def season(self) -> float:
+        """1 in the middle of the hemisphere's summer, -1 in its winter."""
+        return float(season(self.latitude, self.day_of_year - EPOCH_DAY_OF_YEAR))

@@ -1,0 +1,162 @@
+"""Surfaces of housing, industry, roads and solar parks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from caco_data.sources.simulated.frame import FractalNoise, Mask
+from caco_data.sources.simulated.land_cover import Cover
+from caco_data.sources.simulated.layers import Layers
+from caco_data.sources.simulated.noise import Field, uniform
+from caco_data.sources.simulated.parcels import BlockAttribute, EstateAttribute
+from caco_data.sources.simulated.salts import WorldSalt
+from caco_data.sources.simulated.spectra import Material, Vegetation
+from caco_data.sources.simulated.surface import SetSurface, Surface
+
+#: Town cores are densely built, suburbs green. A core, 0..1, by the urban density above
+#: `CORE_URBAN` times its rate, varied between districts.
+CORES = FractalNoise(WorldSalt.TOWN_CORES, (140, 50), 0.7)
+CORE_RATE, CORE_URBAN, CORE_VARIATION = 1.3, 0.6, 0.3
+#: Side of a lot in a block, pixels: minimum and range.
+LOT_PX, LOT_RANGE_PX = 1.7, 1.9
+#: Share of lots that are built up: in suburbs, increase to the core, range between blocks, limits.
+BUILT_SHARE, BUILT_CORE, BUILT_BLOCK, BUILT_MIN, BUILT_MAX = 0.3, 0.36, 0.3, 0.08, 0.8
+#: Roofs, by an index of block, house and core: upper limits of the first three.
+HOUSE_ROOFS = (Material.RED_ROOF, Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF)
+HOUSE_ROOF_LIMITS = (0.45, 0.68, 1.42)
+HOUSE_ROOF_HOUSE, HOUSE_ROOF_CORE = 0.6, 0.3
+#: Brightness of roofs: minimum, range between houses, noise; density of the vegetation on them.
+HOUSE_BRIGHTNESS, HOUSE_BRIGHTNESS_RANGE, HOUSE_NOISE, HOUSE_DENSITY = 0.68, 0.45, 0.06, 0.12
+#: The ground between houses is asphalt where the core is above this, elsewhere soil.
+PAVED_ABOVE = 0.45
+#: Density of gardens in suburbs, its decrease to the core, noise.
+GARDEN_DENSITY, GARDEN_CORE, GARDEN_NOISE = 1.25, 0.95, 0.15
+#: Brightness of the ground between houses, and its noise.
+YARD_BRIGHTNESS, YARD_NOISE = 0.95, 0.08
+#: Streets along blocks and avenues along estates: half widths in pixels, brightness; density of
+#: the vegetation on both.
+STREET_PX, STREET_BRIGHTNESS, AVENUE_PX, AVENUE_BRIGHTNESS = 0.62, 0.95, 1.1, 1.15
+STREET_DENSITY = 0.2
+
+#: Sites of halls on an estate, pixels: minimum width and length, and ranges between estates.
+HALL_WIDTH_PX, HALL_WIDTH_RANGE_PX, HALL_LENGTH_PX, HALL_LENGTH_RANGE_PX = 6, 13, 5, 12
+#: Sites by their random number: lawns below the first; halls above a limit that has a minimum and
+#: a range between estates; paved with concrete rather than asphalt above the last.
+LAWN_BELOW, HALL_ABOVE, HALL_ABOVE_RANGE, CONCRETE_ABOVE = 0.22, 0.25, 0.4, 0.6
+#: Distance of halls from the site's and from the estate's edges, pixels.
+HALL_GAP_PX, HALL_EDGE_PX = 1.7, 2.2
+#: Density of the vegetation on lawns and on other open ground.
+LAWN_DENSITY, OPEN_DENSITY = 0.8, 0.12
+#: Brightness of open ground, its pixel noise and its variation by coarse texture.
+OPEN_BRIGHTNESS, OPEN_NOISE, OPEN_TEXTURE = 0.85, 0.1, 0.1
+#: Roofs of halls, by an index of hall and estate with these weights: limits of the first two.
+HALL_ROOFS = (Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF)
+HALL_ROOF_LIMITS = (0.34, 0.68)
+HALL_ROOF_HALL, HALL_ROOF_ESTATE = 0.65, 0.35
+#: Brightness of roofs: minimum, range between halls, noise.
+HALL_BRIGHTNESS, HALL_BRIGHTNESS_RANGE, HALL_NOISE = 0.7, 0.6, 0.03
+#: Factors that make further random numbers of a hall's: the fractional part of the product.
+_TINT, _BRIGHTNESS = 7, 31
+#: Roads along estates: half width in pixels, brightness, density of the vegetation.
+ESTATE_ROAD_PX, ESTATE_ROAD_BRIGHTNESS, ESTATE_ROAD_DENSITY = 1.2, 1.1, 0.15
+
+#: Highways: density of the vegetation, brightness and its noise.
+HIGHWAY_DENSITY, HIGHWAY_BRIGHTNESS, HIGHWAY_NOISE = 0.1, 1.25, 0.05
+
+#: Solar parks: distance of the rows of panels in pixels; density of the grass and brightness of
+#: the panels, each with its variation from row to row.
+PANEL_ROW_PX = 2.7
+PANEL_DENSITY, PANEL_DENSITY_ROW, PANEL_BRIGHTNESS, PANEL_BRIGHTNESS_ROW = 0.22, 0.14, 1.0, 0.12
+#: Grass along the park's edges: width in pixels and density.
+PARK_EDGE_PX, PARK_EDGE_DENSITY = 1.2, 0.8
+
+
+def _set_residential(surface: Surface, where: Mask, layers: Layers) -> None:
+    blocks = layers.blocks
+    districts = CORE_VARIATION * layers.frame.fractal(CORES)
+    core = np.clip(CORE_RATE * (layers.urban - CORE_URBAN) + districts, 0, 1)
+    surface.vegetation[where] = Vegetation.GARDEN
+    paved = np.where(core > PAVED_ABOVE, Material.ASPHALT, Material.DARK_SOIL)
+    surface.material[where] = paved[where]
+    gardens = 1 + GARDEN_NOISE * layers.pixel_noise
+    surface.density[where] = ((GARDEN_DENSITY - GARDEN_CORE * core) * gardens)[where]
+    surface.brightness[where] = (YARD_BRIGHTNESS + YARD_NOISE * layers.pixel_noise)[where]
+    _set_houses(surface, where, layers, core)
+    street = where & (blocks.edge_px < STREET_PX)
+    avenue = where & (layers.estates.edge_px < AVENUE_PX)
+    for road, brightness in ((street, STREET_BRIGHTNESS), (avenue, AVENUE_BRIGHTNESS)):
+        surface.material[road] = Material.ASPHALT
+        surface.density[road] = STREET_DENSITY
+        surface.brightness[road] = brightness
+
+
+def _set_houses(surface: Surface, where: Mask, layers: Layers, core: Field) -> None:
+    blocks = layers.blocks
+    side = LOT_PX + LOT_RANGE_PX * blocks.random(BlockAttribute.LOT_SIDE)
+    lot = uniform(blocks.ids, blocks.across / side, blocks.along / side)
+    own = BUILT_BLOCK * (blocks.random(BlockAttribute.BUILT) - 0.5)
+    built = np.clip(BUILT_SHARE + BUILT_CORE * core + own, BUILT_MIN, BUILT_MAX)
+    roof = where & (lot < built)
+    house = lot / built  # uniform in 0..1 among the lots with a house
+    index = blocks.random(BlockAttribute.ROOF) + HOUSE_ROOF_HOUSE * (house - 0.5)
+    index = index + HOUSE_ROOF_CORE * core
+    surface.material[roof] = np.array(HOUSE_ROOFS)[np.digitize(index, HOUSE_ROOF_LIMITS)][roof]
+    surface.density[roof] = HOUSE_DENSITY
+    brightness = HOUSE_BRIGHTNESS + HOUSE_BRIGHTNESS_RANGE * house
+    surface.brightness[roof] = (brightness + HOUSE_NOISE * layers.pixel_noise)[roof]
+
+
+def _set_industrial(surface: Surface, where: Mask, layers: Layers) -> None:
+    estates = layers.estates
+    width = HALL_WIDTH_PX + HALL_WIDTH_RANGE_PX * estates.random(EstateAttribute.HALL_WIDTH)
+    length = HALL_LENGTH_PX + HALL_LENGTH_RANGE_PX * estates.random(EstateAttribute.HALL_LENGTH)
+    column, row = np.floor(estates.across / width), np.floor(estates.along / length)
+    site = uniform(estates.ids, column, row)
+    gap = np.minimum(estates.across - column * width, estates.along - row * length)
+    limit = HALL_ABOVE + HALL_ABOVE_RANGE * estates.random(EstateAttribute.BUILT)
+    hall = where & (site > limit) & (gap > HALL_GAP_PX) & (estates.edge_px > HALL_EDGE_PX)
+    surface.vegetation[where] = Vegetation.MEADOW
+    density = np.where(site < LAWN_BELOW, LAWN_DENSITY, OPEN_DENSITY)
+    surface.density[where] = density[where]
+    paving = np.where(site > CONCRETE_ABOVE, Material.CONCRETE, Material.ASPHALT)
+    surface.material[where] = paving[where]
+    brightness = OPEN_BRIGHTNESS + OPEN_NOISE * layers.pixel_noise
+    surface.brightness[where] = (brightness + OPEN_TEXTURE * layers.coarse_texture)[where]
+    tint = HALL_ROOF_HALL * _fraction(site * _TINT)
+    index = tint + HALL_ROOF_ESTATE * estates.random(EstateAttribute.ROOF)
+    surface.material[hall] = np.array(HALL_ROOFS)[np.digitize(index, HALL_ROOF_LIMITS)][hall]
+    brightness = HALL_BRIGHTNESS + HALL_BRIGHTNESS_RANGE * _fraction(site * _BRIGHTNESS)
+    surface.brightness[hall] = (brightness + HALL_NOISE * layers.pixel_noise)[hall]
+    surface.density[hall] = 0
+    road = where & (estates.edge_px < ESTATE_ROAD_PX)
+    surface.material[road] = Material.ASPHALT
+    surface.brightness[road] = ESTATE_ROAD_BRIGHTNESS
+    surface.density[road] = ESTATE_ROAD_DENSITY
+
+
+def _fraction(values: Field) -> Field:
+    return np.asarray(values - np.floor(values))
+
+
+def _set_highway(surface: Surface, where: Mask, layers: Layers) -> None:
+    surface.material[where] = Material.ASPHALT
+    surface.vegetation[where] = Vegetation.GARDEN
+    surface.density[where] = HIGHWAY_DENSITY
+    surface.brightness[where] = (HIGHWAY_BRIGHTNESS + HIGHWAY_NOISE * layers.pixel_noise)[where]
+
+
+def _set_solar_park(surface: Surface, where: Mask, layers: Layers) -> None:
+    surface.material[where] = Material.SOLAR_PANEL
+    surface.vegetation[where] = Vegetation.MEADOW
+    rows = np.sin(layers.estates.across * (2 * np.pi / PANEL_ROW_PX))
+    surface.density[where] = (PANEL_DENSITY + PANEL_DENSITY_ROW * rows)[where]
+    surface.brightness[where] = (PANEL_BRIGHTNESS + PANEL_BRIGHTNESS_ROW * rows)[where]
+    surface.density[where & (layers.estates.edge_px < PARK_EDGE_PX)] = PARK_EDGE_DENSITY
+
+
+URBAN: dict[Cover, SetSurface] = {
+    Cover.RESIDENTIAL: _set_residential,
+    Cover.INDUSTRIAL: _set_industrial,
+    Cover.HIGHWAY: _set_highway,
+    Cover.SOLAR_PARK: _set_solar_park,
+}

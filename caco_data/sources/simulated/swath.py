@@ -1,0 +1,141 @@
+"""Orbits and swaths: the orbits that see a tile, and the part that each one sees.
+
+Imitates the constellation of Sentinel-2A and B: every relative orbit is flown every fifth day, and
+adjacent swaths overlap more the further they are from the equator.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.grid import SNAP_M, to_lonlat, unwrap
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.sources.simulated.tiling import TILE_M, MgrsTile, centre, outline
+from caco_data.types import Footprint, Grid
+from caco_data.world.geodesy import LONGITUDE_DEGREE_M
+
+ORBITS = 143
+REVISIT_DAYS = 5
+#: Half of the 290 km swath.
+HALF_SWATH_M = 145_000
+#: Degrees of longitude by which a descending track moves west per degree of latitude southwards.
+TRACK_SLOPE = 0.22
+#: Products with less than this fraction of their tile are not made.
+MIN_TILE_FRACTION = 0.02
+
+
+def swath_edges(orbit: int, latitude: float) -> tuple[float, float]:
+    """Return the limits of an orbit's swath as longitudes at the equator, degrees.
+
+    Compare with `along_track`. The width depends on the latitude; it is constant over a tile.
+    """
+    half = HALF_SWATH_M / (LONGITUDE_DEGREE_M * float(np.cos(np.radians(latitude))))
+    middle = orbit_longitude(orbit)
+    return middle - half, middle + half
+
+
+def along_track(
+    longitude: NDArray[np.float64], latitude: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Project points along the ground tracks: their longitudes at the equator, degrees."""
+    across: NDArray[np.float64] = longitude - TRACK_SLOPE * latitude
+    return across
+
+
+def orbits_over(tile: MgrsTile) -> list[int]:
+    """Return the relative orbits whose swath touches a tile."""
+    longitudes, latitudes = outline(tile)
+    across = along_track(longitudes, latitudes)
+    west, east = swath_edges(0, centre(tile)[1])
+    low, high = across.min() - (east - west) / 2, across.max() + (east - west) / 2
+    step = 360.0 / ORBITS
+    first, last = int(np.ceil((low + 180) / step)), int(np.floor((high + 180) / step))
+    return [k % ORBITS for k in range(first, last + 1)]
+
+
+@lru_cache(maxsize=8192)
+def footprint(tile: MgrsTile, orbit: int) -> Footprint | None:
+    """Return the part of a tile that an orbit sees; None when it is too small for a product."""
+    lons, lats = outline(tile)
+    ring = list(zip(lons.tolist(), lats.tolist(), strict=True))
+    west, east = (float(e) for e in _edges_near(tile, orbit))
+    for edge, sign in ((west, 1.0), (east, -1.0)):
+        ring = _clip(ring, edge, sign)
+    if len(ring) < 3 or _area(ring) < MIN_TILE_FRACTION * _area(list(zip(lons, lats, strict=True))):
+        return None
+    return Footprint(tuple(p[0] for p in ring), tuple(p[1] for p in ring))
+
+
+def _edges_near(tile: MgrsTile, orbit: int) -> NDArray[np.float64]:
+    """Return the swath edges with longitudes within 180 degrees of the tile's."""
+    edges = np.array(swath_edges(orbit, centre(tile)[1]))
+    middle = edges.mean()
+    near = along_track(*outline(tile)).mean()
+    return np.asarray(edges - middle + float(unwrap(middle, near)))
+
+
+def _clip(ring: list[tuple[float, float]], edge: float, sign: float) -> list[tuple[float, float]]:
+    """Clip a ring to the positive side of a swath edge (Sutherland and Hodgman)."""
+    result = []
+    for k, here in enumerate(ring):
+        before = ring[k - 1]
+        a = sign * (before[0] - TRACK_SLOPE * before[1] - edge)
+        b = sign * (here[0] - TRACK_SLOPE * here[1] - edge)
+        if (a < 0) != (b < 0):
+            f = a / (a - b)
+            result.append(
+                (before[0] + f * (here[0] - before[0]), before[1] + f * (here[1] - before[1]))
+            )
+        if b >= 0:
+            result.append(here)
+    return result
+
+
+def _area(ring: list[tuple[float, float]]) -> float:
+    x, y = np.array(ring).T
+    return abs(float(np.sum(x * np.roll(y, 1) - y * np.roll(x, 1)))) / 2
+
+
+def orbit_phase(orbit: int) -> int:
+    """Return the day, of five, on which an orbit is flown; it differs between adjacent orbits."""
+    return orbit * 2 % REVISIT_DAYS
+
+
+def orbit_longitude(orbit: int) -> float:
+    """Return the longitude at which an orbit crosses the equator, degrees."""
+    return orbit * 360.0 / ORBITS - 180.0
+
+
+def nodata(tile: MgrsTile, orbit: int, grid: Grid) -> NDArray[np.bool_] | None:
+    """Return the pixels of a grid without data, (H, W); None when all of them have data."""
+    north = grid.top_m - (np.arange(grid.height_px) + 0.5) * grid.pixel_m
+    east = grid.left_m + (np.arange(grid.width_px) + 0.5) * grid.pixel_m
+    outside = ((north > tile.top_m) | (north < tile.top_m - TILE_M))[:, None] | (
+        (east < tile.left_m) | (east > tile.left_m + TILE_M)
+    )[None, :]
+    west, limit = _edges_near(tile, orbit)
+    corners = to_lonlat(east[[0, -1, 0, -1]], north[[0, 0, -1, -1]], grid.epsg)
+    margin = 0.01  # degrees: the swath's edges are not quite straight in UTM
+    if not _off_swath(*corners, west + margin, limit - margin, tile).any():
+        return outside if outside.any() else None
+    # The edge follows whole pixels of 60 m, those of the coarsest bands, in every band.
+    x, y = np.meshgrid(_block_centres(east), _block_centres(north))
+    return outside | _off_swath(*to_lonlat(x, y, grid.epsg), west, limit, tile)
+
+
+def _block_centres(positions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the centre of the 60 m block of each 10 m pixel; the grid starts on a block."""
+    side = SNAP_M // PIXEL_M
+    blocks = np.arange(positions.size) // side * side
+    return np.asarray(positions[blocks] + (positions[1] - positions[0]) * (side - 1) / 2)
+
+
+def _off_swath(
+    longitude: NDArray[np.float64], latitude: NDArray[np.float64],
+    west: float, east: float, tile: MgrsTile,
+) -> NDArray[np.bool_]:  # fmt: skip
+    across = along_track(unwrap(longitude, float(outline(tile)[0].mean())), latitude)
+    return np.asarray((across < west) | (across > east))
