@@ -1,34 +1,31 @@
-# caco-data: `make demo` and `make test` do everything on a fresh machine.
-#
-#   make demo                    sample, download (simulated archive), train: ten minutes, no account
-#   make test                    install with the test tools and run the tests
-#   make pipeline N=1k OUT=work  the same three steps with your settings, each only when needed
-#
-# PYTHON names the interpreter that .venv is made with (3.11 or newer).
+# `make help` prints every target and every variable below, with the `## ` line above it.
 
+.PHONY: help demo sample download train pipeline test lint format bench bench-train bench-learning wheel-test clean
+
+## Print this help
+help:
+	@echo "Usage: make TARGET [VARIABLE=value ...]"; echo; echo "Targets:"
+	@awk '/^## / { text = substr($$0, 4); next } \
+	  /^[a-z][a-z-]*:([^=]|$$)/ { sub(/:.*/, ""); printf "  %-15s %s\n", $$0, text } { text = "" }' Makefile
+	@echo; echo "Variables [default]:"
+	@awk '/^## / { text = substr($$0, 4); next } \
+	  / \?=/ { name = $$1; sub(/^[^=]*= */, ""); printf "  %-15s %s [%s]\n", name, text, $$0 } \
+	  { text = "" }' Makefile
+
+# --- installation: one stamp file for the program, one for the development tools ------------------
+
+## Python interpreter that creates the virtual environment, 3.11 or newer
 PYTHON ?= python3
+## Virtual environment
 VENV ?= .venv
+## Versions to install
+CONSTRAINTS ?= constraints.txt
+
 BIN := $(VENV)/bin
 CACO := $(BIN)/caco-data
-INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e
 
-# The pipeline's settings; more options of a command go into SAMPLE_ARGS, DOWNLOAD_ARGS, TRAIN_ARGS.
-N ?= 10k
-SEED ?= 0
-OUT ?= work
-SOURCE ?= simulated
-DEVICE ?= cuda
-EPOCHS ?= 100
-BATCH_SIZE ?= 256
-
-.PHONY: demo test lint format bench bench-train bench-learning wheel-test sample download train pipeline clean help
-
-help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
-
-# --- installation: one stamp for the program, one for the tools ---------------------------------
-
-$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+$(VENV)/installed: setup.cfg setup.py pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) '.[train]'
 	@touch $@
@@ -37,10 +34,11 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) '.[train,dev]'
 	@touch $@
 
-# --- the demo -------------------------------------------------------------------------------------
+# --- demo -----------------------------------------------------------------------------------------
 
 DEMO := $(CACO) --config samples/demo.toml
 
+## Sample, download from the simulated archive and train: ten minutes, no account
 demo: $(VENV)/installed
 	@mkdir -p demo
 	$(DEMO) sample
@@ -48,25 +46,54 @@ demo: $(VENV)/installed
 	$(DEMO) train
 	$(DEMO) report
 	@echo
-	@echo "The demo is done. Look at"
-	@echo "  demo/locations.png             where the 10,000 locations are"
-	@echo "  demo/stacks.png                five early and five late tiles of some locations"
-	@echo "  demo/run/loss_curve.png        how the training went"
-	@echo "  demo/run/change_histogram.png  what it thinks has changed"
-	@echo "and at README.md for your own region, years and bands."
+	@echo "The demo is finished. It wrote:"
+	@echo "  demo/locations.png             map of the 10,000 sampled locations"
+	@echo "  demo/stacks.png                early and late tiles of some locations"
+	@echo "  demo/run/encoder.safetensors   trained encoder"
+	@echo "  demo/run/loss_curve.png        training loss"
+	@echo "  demo/run/change_histogram.png  estimated change of the locations"
+	@echo "README.md describes how to use another region, other years and other bands."
 
-# --- the pipeline: each target is up to date when its output is ----------------------------------
+# --- pipeline: each step runs only when its output is missing or out of date ----------------------
 
+## Number of locations
+N ?= 10k
+## Random seed of the sampler
+SEED ?= 0
+## Output folder of the pipeline
+OUT ?= work
+## Image source: simulated or earthengine
+SOURCE ?= simulated
+## Training device
+DEVICE ?= cuda
+## Training epochs
+EPOCHS ?= 100
+## Training batch size
+BATCH_SIZE ?= 256
+## More options of caco-data sample
+SAMPLE_ARGS ?=
+## More options of caco-data download
+DOWNLOAD_ARGS ?=
+## More options of caco-data train
+TRAIN_ARGS ?=
+
+## Sample locations
 sample: $(OUT)/locations.parquet
+
+## Download their image stacks
 download: $(OUT)/downloaded
+
+## Train an encoder on the downloaded data set
 train: $(OUT)/run/encoder.safetensors
+
+## Sample, download and train
 pipeline: train
 
 $(OUT)/locations.parquet: | $(VENV)/installed
 	@mkdir -p $(OUT)
 	$(CACO) sample --n $(N) --seed $(SEED) --out $@ --map $(OUT)/locations.png $(SAMPLE_ARGS)
 
-# A stamp, because the folder is there, unfinished, as soon as a download begins.
+# A stamp file, because the data set's folder exists before the download is complete.
 $(OUT)/downloaded: $(OUT)/locations.parquet
 	$(CACO) download --locations $< --out $(OUT)/dataset --source $(SOURCE) $(DOWNLOAD_ARGS)
 	@touch $@
@@ -77,42 +104,52 @@ $(OUT)/run/encoder.safetensors: $(OUT)/downloaded
 
 # --- development ----------------------------------------------------------------------------------
 
+## Run the tests in parallel and print the coverage; less than 90 % of lines is an error
 test: $(VENV)/installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --cov=caco_data --cov=cli --cov-fail-under=90
 
+## Check style, formatting, types, imports and spelling
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
 
+## Apply ruff's fixes and formatting
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# All but the hours of bench_learning.
+## Run all benchmarks except bench-learning
 bench: $(VENV)/installed-dev
 	@for script in $(filter-out %learning.py,$(wildcard benchmarks/bench_*.py)); do \
 	  echo "== $$script"; $(BIN)/python -m $$(echo $${script%.py} | tr / .) || exit 1; done
 
-# Where nothing can be installed: BENCH_PYTHON=python3 make bench-train BENCH_ARGS="--device cuda".
+## Python interpreter of bench-train; one outside $(VENV) is used as it is, nothing is installed
 BENCH_PYTHON ?= $(BIN)/python
+## Options of bench-train, such as --device cuda
+BENCH_ARGS ?=
+
+## Measure the training rate by phase
 bench-train: $(if $(filter $(BIN)/python,$(BENCH_PYTHON)),$(VENV)/installed-dev)
 	$(BENCH_PYTHON) -m benchmarks.bench_train $(BENCH_ARGS)
 
-# What each method learns, with the truth known: an hour or two on two cores, goes on if stopped.
+## Compare the training methods on simulated data: one to two hours, resumable
 bench-learning: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.bench_learning --out build/learning
 
-# The wheel, in an environment of its own: what it holds, and that it runs without the checkout.
+## Build the wheel, check its contents and run it in a separate environment
 wheel-test: $(VENV)/installed-dev
 	rm -rf build dist
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
 	$(BIN)/python tools/check_wheel.py dist/*.whl
 	$(PYTHON) -m venv build/wheel-venv
-	build/wheel-venv/bin/python -m pip install -q -c constraints.txt dist/*.whl
+	build/wheel-venv/bin/python -m pip install -q -c $(CONSTRAINTS) dist/*.whl
 	cd build && wheel-venv/bin/caco-data sample --n 4 --out locations.parquet --overwrite
-	cd build && rm -rf dataset && wheel-venv/bin/caco-data download --source simulated
+	cd build && wheel-venv/bin/caco-data download --source simulated
 	cd build && wheel-venv/bin/caco-data verify dataset
 
+## Delete build outputs, the demo's output and caches
 clean:
-	rm -rf build dist demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

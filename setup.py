@@ -1,7 +1,7 @@
-"""Lists the packages; everything else is in setup.cfg.
+"""Lists the packages; all other metadata is in setup.cfg.
 
-`cli/` stands at the top of the repository and is installed as `caco_data.cli`, a package that
-`find:` in setup.cfg cannot find.
+`cli/` is located at the top of the repository and installed as `caco_data.cli`; `find:` in
+setup.cfg finds packages only under the name of their folder.
 """
 
 from setuptools import find_packages, setup

@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Settings and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import hypothesis
 import pytest
 from click.testing import CliRunner, Result
 
-# One thread a process: two busy ones can stall each other for seconds on two cores.
+# Read when numpy and torch are first imported. Tests run in one process per core; with more threads
+# than cores, processes wait for each other for seconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)

@@ -1,7 +1,7 @@
-"""Compare what a wheel holds with the tree: `python tools/check_wheel.py dist/*.whl`.
+"""Compare the files in a wheel with those in git: `python tools/check_wheel.py dist/*.whl`.
 
-A subpackage that setup.cfg forgets is silently missing from the wheel, and a stray top-level module
-would overwrite somebody else's.
+Finds packages that setup.py does not list, which setuptools leaves out without a warning, and
+top-level modules that would overwrite those of another distribution.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def expected(tracked: list[str]) -> set[str]:
 
 
 def main(wheel: str) -> int:
-    """Report differences; 1 when there are any."""
+    """Print the differences; 1 if there are any, else 0."""
     tracked = subprocess.run(
         ["git", "ls-files"], check=True, capture_output=True, text=True
     ).stdout.split("\n")

@@ -1,6 +1,6 @@
-"""Fakes, servers and data that tests share."""
+"""Fakes, servers and data shared by the tests."""
 
 from pathlib import Path
 
-#: The checkout.
+#: Root folder of the repository.
 ROOT = Path(__file__).parents[2]
