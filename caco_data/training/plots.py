@@ -48,7 +48,7 @@ def plot_loss_curve(rows: list[dict[str, str]], path: str | os.PathLike[str]) ->
         axes.grid(alpha=0.3)
     panels[1].set_ylim(0, 1)
     if heads > 1:
-        panels[0].legend(fontsize=8)
+        panels[0].legend(loc="upper right", fontsize=8)
     figure.savefig(path)
 
 
@@ -128,6 +128,6 @@ def _histogram(axes: Any, ratios: NDArray[np.float64], threshold: float) -> None
         axes.set_xscale("log")
         for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
             axis("{x:g}")  # 0.6 instead of 6 x 10^-1
-        axes.legend(fontsize=8)
+        axes.legend(loc="upper right", fontsize=8)
     axes.set_xlabel("change ratio: distance between the periods / within a period")
     axes.set_ylabel("locations")
