@@ -81,5 +81,5 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
-    assert "click 0.1 is not >=8.1" in done.stdout
+    assert "click 0.1 is not >=" in done.stdout
     assert "dask is missing" in done.stdout

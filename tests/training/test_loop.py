@@ -205,7 +205,7 @@ def test_error_when_every_checkpoint_is_damaged(whole: Path, tiny: TrainSettings
 
 
 def test_error_on_a_loss_that_is_not_finite_names_the_locations(tiny: TrainSettings) -> None:
-    settings = dataclasses.replace(tiny, lr=1e30, log_every=2)
+    settings = dataclasses.replace(tiny, weight_decay=1e30, log_every=2)
     with pytest.raises(CacoDataError, match="not finite") as caught:
         train(settings)
     saved = Path(tiny.out) / "checkpoints" / "not-finite.pt"
