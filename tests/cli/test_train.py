@@ -73,7 +73,7 @@ def test_choices_end_up_in_the_run(
 def test_simclr_takes_512_rows_unless_told_otherwise(run: Run, data: Path, tmp_path: Path) -> None:
     result = run("train", "--data", data, "--out", tmp_path / "run", "--device", "cpu",
                  "--framework", "simclr")  # fmt: skip
-    assert "A batch of 512 rows wants 256 locations" in result.stderr
+    assert "A batch of 512 rows needs 256 locations" in result.stderr
 
 
 def test_train_resume_and_what_it_says(run: Run, data: Path, tmp_path: Path) -> None:
