@@ -230,6 +230,21 @@ def test_images_are_processed_independently(rgb: Augmenter) -> None:
         torch.testing.assert_close(alone[0], together[i], rtol=0, atol=1e-5)
 
 
+def test_views_have_the_default_dtype() -> None:
+    tiles = grid_of()
+    parameters = sample_parameters(2, seeded())
+    single = Augmenter(RGB_BANDS, True, 32, CPU)([tiles], parameters)
+    torch.set_default_dtype(torch.float64)
+    try:
+        values = (getattr(parameters, field.name) for field in dataclasses.fields(parameters))
+        wide = ViewParameters(*(x.double() if x.is_floating_point() else x for x in values))
+        double = Augmenter(RGB_BANDS, True, 32, CPU)([tiles], wide)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
+    torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-4)
+
+
 def test_a_seed_gives_the_same_views(rgb: Augmenter) -> None:
     tiles = grid_of()
     first, again = (rgb([tiles], sample_parameters(2, seeded(9))) for _ in range(2))
