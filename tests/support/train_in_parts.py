@@ -13,6 +13,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TypedDict
@@ -75,6 +76,7 @@ def make_fabric(devices: int) -> Fabric:
     return Fabric(accelerator="cpu", devices=devices, strategy=strategy, precision="64-true")
 
 
+@mock.patch.dict(RESNETS, small=small_encoder)
 def learn(fabric: Fabric, data: str, settings: TrainSettings) -> Outcome:
     """Train one epoch, fit the change labels, train another epoch, all in double precision."""
     stacks = open_dataset(data).stacks()
@@ -84,7 +86,7 @@ def learn(fabric: Fabric, data: str, settings: TrainSettings) -> Outcome:
     )  # fmt: skip
     losses, step = [], 0
     # `init_tensor` sets PyTorch's default dtype to float64.
-    with fabric.init_tensor(), mock.patch.dict(RESNETS, small=small_encoder):
+    with fabric.init_tensor():
         learner = Learner(settings, stacks, fabric)
         for epoch in (0, 1):
             with closing(reader.epoch(epoch)) as batches:
@@ -107,27 +109,35 @@ def learn(fabric: Fabric, data: str, settings: TrainSettings) -> Outcome:
     )
 
 
+def launch_and_wait(fabric: Fabric, launch: Callable[[Fabric], None] = Fabric.launch) -> None:
+    """Replacement for `Fabric.launch` in processes that have been launched already."""
+    launch(fabric)
+    fabric.barrier()
+
+
+@mock.patch.dict(RESNETS, small=small_encoder)
 def stop_and_resume(fabric: Fabric, data: str, folder: Path) -> None:
     """Train a run without interruption, then the same run with a stop and a resumption."""
-    # `resume` also starts a run, and allows that rank 0 has created the folder before rank 1 looks.
     whole = dataclasses.replace(
-        BASE, encoder="resnet18", data=data, out=str(folder / "whole"), resume=True, epochs=2,
-        device="cpu", devices=fabric.world_size, precision="32", log_every=1,
+        BASE, data=data, out=str(folder / "whole"), epochs=2, device="cpu",
+        devices=fabric.world_size, precision="32", log_every=1,
     )  # fmt: skip
-    train(whole)
+    stopped = dataclasses.replace(whole, out=str(folder / "stopped"))
 
     def stop(progress: TrainProgress) -> None:  # called in rank 0 only
         if progress.step == STOP_AFTER:
             signal.raise_signal(signal.SIGTERM)
 
-    stopped = dataclasses.replace(whole, out=str(folder / "stopped"))
-    try:
-        train(stopped, stop)
-    except KeyboardInterrupt:
-        fabric.barrier()  # until rank 0 has written the checkpoint
-        train(stopped)
-    else:
-        raise AssertionError("the run was not stopped")
+    # The processes exist: a barrier replaces the rendezvous, before which both check the folder.
+    with mock.patch.object(Fabric, "launch", launch_and_wait):
+        train(whole)
+        try:
+            train(stopped, stop)
+        except KeyboardInterrupt:
+            fabric.barrier()  # until rank 0 has written the checkpoint
+            train(dataclasses.replace(stopped, resume=True))
+        else:
+            raise AssertionError("the run was not stopped")
 
 
 def main(data: str, devices: int, folder: Path) -> None:
