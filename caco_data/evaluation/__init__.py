@@ -1,1 +1,1 @@
-"""Probes of a trained encoder."""
+"""Evaluation of trained encoders."""

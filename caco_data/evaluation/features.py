@@ -1,4 +1,4 @@
-"""Features of a data set's tiles, by an encoder that a run has saved."""
+"""Features of the tiles of a data set, computed by a trained encoder."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import InputError
-from caco_data.training.augment import Augmenter, whole_tiles
+from caco_data.training.augment import Augmenter, identity_parameters
 from caco_data.training.models.weights import TrainedEncoder
 from caco_data.types import PERIODS, TILES
 
 
 @torch.no_grad()
 def embed(dataset: Dataset, encoder: TrainedEncoder) -> NDArray[np.float32]:
-    """Features of every tile.
+    """Compute the features of every tile.
 
     Parameters
     ----------
     dataset : Dataset
-        Has the encoder's bands, as uint16 or uint8: the scaling follows.
+        Data set with the bands of the encoder, as uint16 or uint8.
     encoder : TrainedEncoder
-        On the CPU.
+        Encoder on the CPU.
 
     Returns
     -------
     ndarray of float32, shape (L, 2, 5, F)
-        By location in the order of ids, period (early, late) and tile.
+        Axes: location in the order of ids, period (early, late), tile, feature.
 
     Raises
     ------
     InputError
         When a band is missing.
     DatasetError
-        When a tile's bytes are not what the index says.
+        When the bytes of a tile do not match the index.
     """
     stacks = dataset.stacks(encoder.bands)
     if stacks.bands != encoder.bands:
         raise InputError(
-            f"The encoder's bands are {', '.join(encoder.bands)} in this order",
+            f"The encoder needs the bands {', '.join(encoder.bands)} in this order",
             dataset.root,
             f"The data set has {', '.join(stacks.bands)}",
         )
     eight_bit = stacks.dtype == np.uint8
     augment = Augmenter(encoder.bands, eight_bit, encoder.size, torch.device("cpu"))
-    whole = whole_tiles(TILES)
+    whole = identity_parameters(TILES)
     shape = (len(stacks.location_ids), len(PERIODS), TILES, encoder.features)
     features = np.empty(shape, dtype=np.float32)
     for i, location_id in enumerate(stacks.location_ids.tolist()):

@@ -1,4 +1,4 @@
-"""What features are worth: whether they tell changes, and land cover."""
+"""Evaluation of features: change ratio, and linear probe of land cover."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from numpy.typing import NDArray
 
 
 def change_ratio(features: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Distance between the periods over the distance within them (paper, equation 3).
+    """Distance between the periods divided by the distance within them (paper, equation 3).
 
     Parameters
     ----------
     features : ndarray, shape (L, 2, T, F)
-        Of T early and T late tiles of each location, those of one t in the same season.
+        Features of T early and T late tiles of each location; tiles of equal t are of one season.
 
     Returns
     -------
     ndarray of float64, shape (L,)
-        The mean over all t, over the mean of all pairs of different tiles of a period.
+        Mean distance between the periods over all t, divided by the mean distance over all pairs of
+        different tiles of a period.
     """
     unit = features / np.linalg.norm(features, axis=3, keepdims=True)
     long = np.linalg.norm(unit[:, 0] - unit[:, 1], axis=2).mean(axis=1)
@@ -33,23 +34,23 @@ def linear_probe(
     groups: NDArray[np.int64],
     folds: int = 5,
 ) -> float:
-    """Accuracy of a linear classifier on frozen features, cross-validated.
+    """Cross-validated accuracy of a linear classifier on frozen features.
 
     Parameters
     ----------
     features : ndarray, shape (N, F)
-        Standardised here.
+        Features; standardised in this function.
     labels : ndarray of str, shape (N,)
-        The classes.
+        Classes.
     groups : ndarray of int64, shape (N,)
-        Locations: all tiles of one are on the same side of each split.
+        Locations; all tiles of a location are in the same fold.
     folds : int
-        Splits, each class spread evenly over them.
+        Number of folds, with each class distributed evenly over them.
 
     Returns
     -------
     float
-        Share of the tiles whose class is found.
+        Fraction of correctly classified tiles.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_score

@@ -1,11 +1,12 @@
-"""Views of tiles: per-sample augmentation on the device, in plain torch.
+"""Views of tiles: augmentation per image on the device, in plain torch.
 
-The transforms and their strengths are SeCo's and the paper's: a random resized crop for every view;
-colour jitter, grey, blur and a horizontal flip for the augmented ones. Parameters are drawn on the
-CPU, so that a seed gives the same views on every device and the host knows which samples to blur
-without asking the device. Grey, and thus contrast and saturation, use the luma of red, green and
-blue; where the bands are others, the plain mean of all bands. Hue belongs to exactly those three
-bands and is left alone otherwise.
+Transforms and strengths follow SeCo and the paper: a random resized crop for every view; colour
+jitter, greyscale, blur and a horizontal flip for the augmented ones. Parameters are sampled on the
+CPU, so that a seed gives the same views on every device and the host can select the images to blur
+without waiting for the device. Greyscale, contrast and saturation use the luma if the bands are
+red, green and blue, otherwise the mean of all bands. Hue changes only if the bands are these three.
+
+All computations use PyTorch's default floating-point type.
 """
 
 from __future__ import annotations
@@ -21,66 +22,69 @@ from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, p
 
 from caco_data.training.device import to_device
 
-#: Range of a band on the scale DN / 10000 * 255 that becomes 0..1: for B2, B3 and B4 the quantiles
-#: by which the authors stretch; for the others reflectances of vegetation and bare ground.
+#: Range of a band on the scale DN / 10000 * 255 that is mapped to 0..1: for B2, B3 and B4 the
+#: quantiles used by the authors; for the others typical of vegetation and bare ground.
 STRETCH = {
     "B1": (3, 88), "B2": (3, 88), "B3": (2, 103), "B4": (0, 129), "B5": (0, 129), "B6": (0, 153),
     "B7": (0, 153), "B8": (0, 153), "B8A": (0, 153), "B9": (0, 153), "B11": (0, 153),
     "B12": (0, 129),
 }  # fmt: skip
-#: ImageNet's mean and deviation of red, green and blue; other bands take the means of the three.
+#: ImageNet mean and standard deviation of red, green and blue; other bands use their averages.
 NORMALISATION = {"B4": (0.485, 0.229), "B3": (0.456, 0.224), "B2": (0.406, 0.225)}
 OTHER_BANDS = (0.449, 0.226)
 #: ITU-R 601 luma.
 LUMA = {"B4": 0.299, "B3": 0.587, "B2": 0.114}
-#: Rows Y, I and Q of NTSC by columns red, green and blue.
+#: NTSC colour transform: rows Y, I and Q, columns red, green and blue.
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 BRIGHTNESS = CONTRAST = SATURATION = 0.4
 HUE = 0.1
-"""Turns, to either side."""
+"""Maximum hue rotation in either direction, as a fraction of a full turn."""
 JITTER_SHARE, GREY_SHARE, BLUR_SHARE, FLIP_SHARE = 0.8, 0.2, 0.5, 0.5
+"""Probabilities of colour jitter, greyscale, blur and flip."""
 BLUR_SIGMA = (0.1, 2.0)
-"""Pixels of a crop of 224; smaller crops are blurred less, in proportion."""
+"""Range in pixels of a view of 224 pixels; scaled in proportion for other sizes."""
 CROP_SCALE = (0.2, 1.0)
-"""Share of the tile's area."""
+"""Range of the crop's area as a fraction of the tile's."""
 CROP_RATIO = (3 / 4, 4 / 3)
+"""Range of the crop's width over its height."""
 _CROP_TRIES = 10
 
-#: Factors of brightness, contrast and saturation, and hue, that change nothing.
+#: Factors of brightness, contrast and saturation, and hue angle, that change nothing.
 _NEUTRAL = torch.tensor([1.0, 1.0, 1.0, 0.0])
-#: Images worked on at once on a CPU: what stays in its cache.
+#: Images processed together on a CPU, so that they fit into its cache.
 _CPU_CHUNK = 16
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Random parameters of N images; a leading axis of N each."""
+class ViewParameters:
+    """Augmentation parameters of N images; the first axis of each tensor is N."""
 
     box: Tensor
-    """(N, 4): left, top, width and height of the crop as shares of the tile."""
+    """(N, 4): left, top, width and height of the crop as fractions of the tile's side."""
     colour: Tensor
-    """(N, 4): factors of brightness, contrast and saturation, and hue in radians."""
+    """(N, 4): factors of brightness, contrast and saturation, and hue rotation in radians."""
     grey: Tensor
-    """(N,) bool."""
+    """(N,) bool: whether to convert to greyscale."""
     sigma: Tensor
-    """(N,): of the blur, as in `BLUR_SIGMA`; 0 for none."""
+    """(N,): standard deviation of the blur, as in `BLUR_SIGMA`; 0 for no blur."""
     flip: Tensor
-    """(N,) bool."""
+    """(N,) bool: whether to flip horizontally."""
 
-    def part(self, start: int, stop: int) -> Draw:
-        """The parameters of some of the images."""
-        return Draw(*(getattr(self, field.name)[start:stop] for field in fields(self)))
+    def part(self, start: int, stop: int) -> ViewParameters:
+        """Parameters of the images `start` to `stop`."""
+        return ViewParameters(*(getattr(self, field.name)[start:stop] for field in fields(self)))
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     return low + (high - low) * torch.rand(n, generator=generator)
 
 
-def draw_boxes(n: int, generator: torch.Generator) -> Tensor:
-    """Random resized crops of a square tile, (N, 4) as in `Draw.box`.
+def sample_boxes(n: int, generator: torch.Generator) -> Tensor:
+    """Sample random resized crops of a square tile, (N, 4) as in `ViewParameters.box`.
 
-    As torchvision: ten tries of an area and a log-uniform ratio, else the whole tile.
+    As in torchvision: up to ten tries of an area and a log-uniform aspect ratio, then the whole
+    tile.
     """
     tries = n * _CROP_TRIES
     area = _uniform(tries, *CROP_SCALE, generator).reshape(n, -1)
@@ -97,21 +101,23 @@ def draw_boxes(n: int, generator: torch.Generator) -> Tensor:
     return torch.stack([left, top, width, height], dim=1)
 
 
-def draw(n: int, generator: torch.Generator, crop_only: bool = False) -> Draw:
-    """Draw the parameters of N images.
+def sample_parameters(
+    n: int, generator: torch.Generator, crop_only: bool = False
+) -> ViewParameters:
+    """Sample the augmentation parameters of N images.
 
     Parameters
     ----------
     n : int
-        Images.
+        Number N of images.
     generator : torch.Generator
-        On the CPU.
+        Random generator on the CPU.
     crop_only : bool
         Whether the images are only cropped.
     """
-    box = draw_boxes(n, generator)
+    box = sample_boxes(n, generator)
     if crop_only:
-        return dataclasses.replace(whole_tiles(n), box=box)
+        return dataclasses.replace(identity_parameters(n), box=box)
 
     def happens(share: float) -> Tensor:
         return torch.rand(n, generator=generator) < share
@@ -121,29 +127,29 @@ def draw(n: int, generator: torch.Generator, crop_only: bool = False) -> Draw:
     colour = torch.where(happens(JITTER_SHARE)[:, None], jitter, _NEUTRAL)
     grey = happens(GREY_SHARE)
     sigma = torch.where(happens(BLUR_SHARE), _uniform(n, *BLUR_SIGMA, generator), 0.0)
-    return Draw(box, colour, grey, sigma, happens(FLIP_SHARE))
+    return ViewParameters(box, colour, grey, sigma, happens(FLIP_SHARE))
 
 
-def whole_tiles(n: int) -> Draw:
-    """Parameters that leave N images as they are, for evaluation."""
+def identity_parameters(n: int) -> ViewParameters:
+    """Parameters that leave N images unchanged, for evaluation."""
     no = torch.zeros(n, dtype=torch.bool)
     box = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(n, 1)
-    return Draw(box, _NEUTRAL.repeat(n, 1), no, torch.zeros(n), no)
+    return ViewParameters(box, _NEUTRAL.repeat(n, 1), no, torch.zeros(n), no)
 
 
 class Augmenter:
-    """Turns tiles into normalised views.
+    """Makes normalised views from tiles.
 
     Parameters
     ----------
     bands : sequence of str
         Names of the C bands.
     eight_bit : bool
-        Whether tiles are DN / 10000 * 255 rather than DN.
+        Whether tiles contain DN / 10000 * 255 instead of DN.
     size : int
-        Side of the views, pixels.
+        Side of the views in pixels.
     device : torch.device
-        Where the work is done.
+        Device of the tiles and views.
     """
 
     def __init__(
@@ -159,26 +165,26 @@ class Augmenter:
         yiq = torch.tensor(_YIQ)[:, [list(LUMA).index(b) for b in bands]] if rgb else None
 
         def per_band(x: Tensor) -> Tensor:
-            return x.to(device, torch.float32)[:, None, None]  # (C, 1, 1)
+            return x.to(device)[:, None, None]  # (C, 1, 1)
 
         low, high = stretch.T
         self._stretch = per_band(1 / (high - low)), per_band(-low / (high - low))
         self._normalise = per_band(1 / deviation), per_band(-mean / deviation)
         self._luma, self._yiq = luma, yiq
 
-    def __call__(self, tiles: Sequence[Tensor], parameters: Draw) -> Tensor:
+    def __call__(self, tiles: Sequence[Tensor], parameters: ViewParameters) -> Tensor:
         """Make one view of each tile.
 
         Parameters
         ----------
         tiles : sequence of Tensors of uint16 or uint8, shape (N, C, H, W)
-            Square tiles on the device, by pixel size, the finest first.
-        parameters : Draw
-            Of N images, on the CPU.
+            Square tiles on the device, one tensor per pixel size, the finest first.
+        parameters : ViewParameters
+            Parameters of N images, on the CPU.
 
         Returns
         -------
-        Tensor of float32, shape (N, C, size, size), channels last
+        Tensor of PyTorch's default dtype, shape (N, C, size, size), channels last
         """
         n = len(tiles[0])
         chunk = _CPU_CHUNK if self._device.type == "cpu" else n
@@ -193,10 +199,11 @@ class Augmenter:
             )
         return views
 
-    def _chunk(self, tiles: list[Tensor], parameters: Draw) -> Tensor:
+    def _chunk(self, tiles: list[Tensor], parameters: ViewParameters) -> Tensor:
         side = tiles[0].shape[-1]
-        # Coarser bands at their native values: every pixel stands for those it covers.
-        fine = [interpolate(x.float(), side) if x.shape[-1] != side else x.float() for x in tiles]
+        floats = [x.to(torch.get_default_dtype()) for x in tiles]
+        # Nearest-neighbour resampling: each coarse pixel is repeated over the fine ones it covers.
+        fine = [interpolate(x, side) if x.shape[-1] != side else x for x in floats]
         x = self._crop(torch.cat(fine, dim=1) if len(fine) > 1 else fine[0], parameters)
         scale, shift = self._stretch
         x = x.mul_(scale).add_(shift).clamp_(0, 1)
@@ -205,12 +212,9 @@ class Augmenter:
         scale, shift = self._normalise
         return x.mul_(scale).add_(shift)
 
-    def _send(self, x: Tensor) -> Tensor:
-        return to_device(x, self._device)
-
-    def _crop(self, x: Tensor, parameters: Draw) -> Tensor:
-        # Bilinear sampling alone would skip pixels where the view is much smaller than the tile. At
-        # half the size it is the mean of four, and takes a sixth of avg_pool2d's time on a CPU.
+    def _crop(self, x: Tensor, parameters: ViewParameters) -> Tensor:
+        # Bilinear sampling alone would skip pixels if the view is much smaller than the tile.
+        # Halving bilinearly averages four pixels, in a sixth of avg_pool2d's time on a CPU.
         while x.shape[-1] >= 4 * self.size:
             x = interpolate(x, scale_factor=0.5, mode="bilinear")
         left, top, width, height = parameters.box.T
@@ -220,15 +224,15 @@ class Augmenter:
             [mirror * width, zero, 2 * left + width - 1, zero, height, 2 * top + height - 1], dim=1
         ).reshape(-1, 2, 3)
         shape = [len(x), x.shape[1], self.size, self.size]
-        grid = affine_grid(self._send(theta), shape, align_corners=False)
+        grid = affine_grid(to_device(theta, self._device), shape, align_corners=False)
         return grid_sample(x, grid, padding_mode="border", align_corners=False)
 
-    def _recolour(self, x: Tensor, parameters: Draw) -> Tensor:
-        """Apply jitter and grey as one affine map of the bands a sample.
+    def _recolour(self, x: Tensor, parameters: ViewParameters) -> Tensor:
+        """Apply colour jitter and greyscale as one affine map of the bands per image.
 
-        Brightness scales, saturation scales the chroma, hue turns it, contrast scales about the
-        mean luma, which the last two keep: all commute but for clamping, so one order serves for
-        torchvision's random ones.
+        Brightness scales all bands, saturation scales the chroma, hue rotates it, contrast scales
+        about the mean luma, which saturation and hue preserve. Except for clamping they commute, so
+        one fixed order replaces torchvision's random order.
         """
         recoloured = (parameters.colour != _NEUTRAL).any(1)
         rows = (recoloured | parameters.grey).nonzero()[:, 0]
@@ -238,31 +242,31 @@ class Augmenter:
         saturation = torch.where(parameters.grey[rows, None, None], 0.0, saturation)
         bands = len(self._luma)
         eye = torch.eye(bands)
-        to_luma = self._luma.expand(bands, bands)  # every band becomes the luma
+        to_luma = self._luma.expand(bands, bands)  # replaces every band by the luma
         chroma = saturation * (eye - to_luma) @ self._hue_matrix(hue)
         matrix = brightness * contrast * (chroma + to_luma)  # (n, C, C)
         offset = (brightness * (1 - contrast))[:, 0]  # (n, 1), times the mean luma
-        where = self._send(rows)
+        where = to_device(rows, self._device)
         old = x[where].flatten(2)  # (n, C, H * W)
-        mean_luma = self._send(self._luma) @ old.mean(2).T  # (n,)
-        new = self._send(matrix) @ old
-        new += (self._send(offset)[:, 0] * mean_luma)[:, None, None]
+        mean_luma = to_device(self._luma, self._device) @ old.mean(2).T  # (n,)
+        new = to_device(matrix, self._device) @ old
+        new += (to_device(offset, self._device)[:, 0] * mean_luma)[:, None, None]
         x[where] = new.clamp_(0, 1).reshape(len(rows), *x.shape[1:])
         return x
 
     def _hue_matrix(self, hue: Tensor) -> Tensor:
-        """Rotation of the chroma plane, (n, C, C)."""
+        """Matrices (n, C, C) that rotate the chroma plane."""
         if self._yiq is None:
             return torch.eye(len(self._luma)).expand(len(hue), -1, -1)
-        turn = torch.eye(3).repeat(len(hue), 1, 1)
-        turn[:, 1, 1] = turn[:, 2, 2] = hue.cos()[:, 0, 0]
-        turn[:, 1, 2] = -hue.sin()[:, 0, 0]
-        turn[:, 2, 1] = hue.sin()[:, 0, 0]
-        rotation: Tensor = torch.linalg.inv(self._yiq) @ turn @ self._yiq
+        in_yiq = torch.eye(3).repeat(len(hue), 1, 1)
+        in_yiq[:, 1, 1] = in_yiq[:, 2, 2] = hue.cos()[:, 0, 0]
+        in_yiq[:, 1, 2] = -hue.sin()[:, 0, 0]
+        in_yiq[:, 2, 1] = hue.sin()[:, 0, 0]
+        rotation: Tensor = torch.linalg.inv(self._yiq) @ in_yiq @ self._yiq
         return rotation
 
-    def _blur(self, x: Tensor, parameters: Draw) -> Tensor:
-        """Blur some samples with Gaussians of their own, one axis after the other."""
+    def _blur(self, x: Tensor, parameters: ViewParameters) -> Tensor:
+        """Blur images by a separable Gaussian with one sigma per image."""
         rows = parameters.sigma.nonzero()[:, 0]
         if not len(rows):
             return x
@@ -271,8 +275,8 @@ class Augmenter:
         distance = torch.arange(-radius, radius + 1)
         sigma = (parameters.sigma[rows] * scale).clamp_min(1e-2)
         kernel = (-((distance / sigma[:, None]) ** 2) / 2).exp()
-        kernel = self._send(kernel / kernel.sum(1, keepdim=True))  # (n, taps)
-        where = self._send(rows)
+        kernel = to_device(kernel / kernel.sum(1, keepdim=True), self._device)  # (n, taps)
+        where = to_device(rows, self._device)
         n, bands, height, width = len(rows), *x.shape[1:]
         weight = kernel.repeat_interleave(bands, 0)[:, None, None, :]  # (n C, 1, 1, taps)
         image = x[where].reshape(1, n * bands, height, width)

@@ -1,10 +1,10 @@
-"""Batches of tiles, read from the shards by their offsets.
+"""Batches of tiles, read from the shards at their offsets.
 
-Row 2i of a batch is a location's early period and row 2i + 1 its late one, so that both are always
-together. Of the five tiles of a period up to three different ones are read, and only these: a tile
-of an uncompressed member lies at a known place. What a batch holds depends on the seed, the epoch
-and the step alone, so that a run can be resumed at any step. Of several processes each reads its
-own part of every batch.
+Rows 2i and 2i + 1 of a batch are the early and the late period of one location. Of the five tiles
+of a period, up to three different ones are read, and only these: the offset of a tile in an
+uncompressed member is known. The contents of a batch depend only on the seed, the epoch and the
+step, so that a run can be resumed at any step. If several processes share a batch, each reads its
+own part.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.types import TILES
 
-#: Batches read ahead of the one in use.
-AHEAD = 2
-#: Locations that one reader thread takes at a time.
-_LOCATIONS_A_TASK = 8
+#: Number of batches read ahead of the one in use.
+_AHEAD = 2
+#: Number of locations per task of a reader thread.
+_LOCATIONS_PER_TASK = 8
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from."""
+    """Tiles of one step."""
 
     locations: NDArray[np.int64]
-    """(N / 2,): positions in the table of stacks, those of all processes."""
+    """(N / 2,): positions in the table of stacks, for the whole batch."""
     tiles: tuple[Tensor, ...]
-    """(T, n, C, H, W) uint16 or uint8 by pixel size: tiles t0, t1, ... of each row of this process;
-    pinned where asked for."""
+    """(T, n, C, H, W) uint16 or uint8, one tensor per pixel size: tiles t0, t1, ... of each row of
+    this process."""
 
 
 def check_batches(stacks: StackTable, rows: int, parts: int = 1) -> None:
-    """Refuse batches that cannot be made.
+    """Check that batches of this size can be read.
 
     Parameters
     ----------
     stacks : StackTable
-        Where the stacks lie.
+        Positions of the stacks in the shards.
     rows : int
-        Rows of a batch.
+        Number of rows of a batch.
     parts : int
-        Processes that share it.
+        Number of processes that share it.
 
     Raises
     ------
     InputError
-        When `rows` does not split into pairs or wants more locations than there are, or the shards
-        are not files.
+        When `rows` cannot be divided into pairs per process or needs more locations than the data
+        set has, or the shards are not local files.
     """
     locations = len(stacks.location_ids)
     if rows % (2 * parts) or rows < 2:
@@ -67,49 +67,49 @@ def check_batches(stacks: StackTable, rows: int, parts: int = 1) -> None:
         raise InputError(
             f"A batch of {rows} rows on {parts} device(s)",
             "--batch-size",
-            f"Give {multiple}: each location has an early and a late row",
+            f"Use {multiple}: each location has an early and a late row",
         )
     if rows // 2 > locations:
         raise InputError(
-            f"A batch of {rows} rows wants {rows // 2} locations, the data set has {locations}",
+            f"A batch of {rows} rows needs {rows // 2} locations, the data set has {locations}",
             "--batch-size",
-            f"Give at most {2 * locations}, or download more locations",
+            f"Use at most {2 * locations}, or download more locations",
         )
     if any("://" in path for path in stacks.paths):
         raise InputError(
-            "Training reads tiles at their offsets in local files",
+            "Training needs local files, to read tiles at their offsets",
             stacks.paths[0],
             "Copy the data set to a local or mounted disk",
         )
 
 
 class BatchReader:
-    """Reads batches with threads, ahead of their use.
+    """Reads batches ahead of their use, with threads.
 
     Parameters
     ----------
     stacks : StackTable
-        Where the stacks lie.
+        Positions of the stacks in the shards.
     rows : int
-        Rows N of a batch, even for each process.
+        Number N of rows of a batch; an even number per process.
     seed : int
-        Of the order and the choice of tiles.
+        Seed of the order of locations and the choice of tiles.
     tiles : int
-        Tiles T of a period that a step needs, at most 5.
+        Number T of tiles per period, at most 5.
     aligned : bool
-        Whether both periods of a location give the same places of their stacks, which are in the
-        same seasons (paper, equation 3).
-    part : tuple of int
-        Which part of each batch to read, of how many.
+        Whether both periods of a location provide tiles of the same positions in their stacks, and
+        thus of the same seasons (paper, equation 3).
     workers : int
-        Reader threads.
+        Number of reader threads.
     pinned : bool
-        Whether batches lie in pinned memory, for copies to a GPU that do not wait.
+        Whether to allocate pinned memory, for asynchronous copies to a GPU.
+    part : tuple of int
+        Index of the part of each batch to read, and number of parts.
 
     Raises
     ------
     InputError
-        As `check_batches`.
+        As in `check_batches`.
     """
 
     def __init__(
@@ -134,15 +134,15 @@ class BatchReader:
         self._workers = workers
         self._pinned = pinned
         self.steps = locations // (rows // 2)
-        """Batches in an epoch; the rest of the locations waits for another order."""
+        """Number of batches per epoch; remaining locations are skipped in this epoch's order."""
 
     def epoch(self, epoch: int, first_step: int = 0) -> Generator[Batch, None, None]:
-        """Read an epoch's batches from a step on.
+        """Read the batches of an epoch from a step on.
 
         Raises
         ------
         DatasetError
-            When a tile cannot be read whole, naming its location and shard.
+            When a tile cannot be read; names its location and shard.
         """
         order = np.random.default_rng([self._seed, epoch]).permutation(
             len(self._stacks.location_ids)
@@ -155,7 +155,7 @@ class BatchReader:
                 rng = np.random.default_rng([self._seed, epoch, step])
                 chosen = choose_tiles(rng, self._rows, self._tiles, self._aligned)
                 waiting.append(self._start(readers, locations, chosen))
-                if len(waiting) > AHEAD:
+                if len(waiting) > _AHEAD:
                     yield _finish(*waiting.popleft())
             while waiting:
                 yield _finish(*waiting.popleft())
@@ -165,7 +165,7 @@ class BatchReader:
     ) -> tuple[Batch, list[Future[None]]]:
         number, parts = self._part
         size = len(locations) // parts
-        mine = slice(number * size, (number + 1) * size)
+        own = slice(number * size, (number + 1) * size)
         tiles = tuple(
             torch.empty(
                 (self._tiles, 2 * size, len(member.bands), *member.shape[2:]),
@@ -175,8 +175,8 @@ class BatchReader:
             for member in self._stacks.members
         )
         futures = readers.read(
-            locations[mine],
-            chosen[2 * mine.start : 2 * mine.stop],
+            locations[own],
+            chosen[2 * own.start : 2 * own.stop],
             [tensor.numpy() for tensor in tiles],
         )
         return Batch(locations, tiles), futures
@@ -185,7 +185,7 @@ class BatchReader:
 def choose_tiles(
     rng: np.random.Generator, rows: int, tiles: int = 3, aligned: bool = True
 ) -> NDArray[np.int64]:
-    """Choose different tiles of each row, (rows, tiles), every choice equally likely."""
+    """Choose different tiles for each row at random, (rows, tiles), uniformly distributed."""
     if aligned:
         return choose_tiles(rng, rows // 2, tiles, aligned=False).repeat(2, axis=0)
     return rng.random((rows, TILES)).argsort(axis=1)[:, :tiles]
@@ -205,7 +205,7 @@ class _Readers:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="tiles")
 
     def close(self) -> None:
-        """Drop what is not begun, and wait for the rest."""
+        """Cancel the tasks that have not started and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
     def read(
@@ -214,10 +214,10 @@ class _Readers:
         chosen: NDArray[np.int64],
         out: list[NDArray[np.generic]],
     ) -> list[Future[None]]:
-        """Begin to fill `out`, arrays (T, n, C, H, W) by pixel size."""
+        """Start to fill `out`, one array (T, n, C, H, W) per pixel size."""
         return [
             self._pool.submit(self._read_some, locations, chosen, out, start)
-            for start in range(0, len(locations), _LOCATIONS_A_TASK)
+            for start in range(0, len(locations), _LOCATIONS_PER_TASK)
         ]
 
     def _read_some(
@@ -227,7 +227,7 @@ class _Readers:
         out: list[NDArray[np.generic]],
         start: int,
     ) -> None:
-        for i in range(start, min(start + _LOCATIONS_A_TASK, len(locations))):
+        for i in range(start, min(start + _LOCATIONS_PER_TASK, len(locations))):
             location = int(locations[i])
             path = self._stacks.paths[self._stacks.shard[location]]
             try:
@@ -257,7 +257,7 @@ class _Readers:
         chosen: NDArray[np.int64],
         out: NDArray[np.generic],
     ) -> None:
-        """Read tiles `chosen` of a member into `out` (T, C, H, W)."""
+        """Read the tiles `chosen` of a member into `out` (T, C, H, W)."""
         channels = list(member.channels)
         if self._stacks.compressed:
             stack = decode(os.pread(file, nbytes, offset), ".npy.zst")
@@ -268,5 +268,5 @@ class _Readers:
         for tile, t in zip(out, chosen, strict=True):
             data = os.pread(file, size, offset + NPY_HEADER_BYTES + int(t) * size)
             if len(data) < size:
-                raise ValueError("the shard ends before it")
+                raise ValueError("the shard is truncated")
             np.copyto(tile, np.frombuffer(data, dtype).reshape(shape)[channels])

@@ -1,8 +1,8 @@
-"""Several processes that train as one: what each has, gathered; BatchNorm over everybody's rows.
+"""Training with several processes: gathering of tensors, BatchNorm over the whole batch.
 
-MoCo must not let BatchNorm tell which key belongs to which query, as it would if each process took
-statistics over its own few rows (He et al. 2020, "Shuffling BN"). Here they are those of the whole
-batch, and one batch gives the same numbers however many processes share it.
+With BatchNorm statistics over the few rows of one process, the network could find the key of a
+query from these statistics (He et al. 2020, "Shuffling BN"). Here the statistics are those of the
+whole batch, and a batch gives the same results for any number of processes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.autograd import Function
 
 
 def gather(fabric: Fabric, x: Tensor, dim: int, gradients: bool = False) -> Tensor:
-    """Everybody's tensors, one after the other along `dim`."""
+    """Concatenate the tensors of all processes along `dim`, optionally with gradients."""
     if fabric.world_size == 1:
         return x
     if gradients:
@@ -32,7 +32,7 @@ def mean(fabric: Fabric, x: Tensor) -> Tensor:
 
 
 def anyone(fabric: Fabric, flag: bool) -> bool:
-    """Whether any process says so."""
+    """Whether the flag is true in any process."""
     if fabric.world_size == 1:
         return flag
     total: Any = fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum")
@@ -40,7 +40,7 @@ def anyone(fabric: Fabric, flag: bool) -> bool:
 
 
 def share_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
-    """Let BatchNorm take its statistics over all processes."""
+    """Make BatchNorm compute its statistics over all processes."""
     if device.type == "cuda":
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return converted
@@ -51,24 +51,24 @@ def share_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 class _SharedBatchNorm(nn.BatchNorm2d):
-    """What nn.SyncBatchNorm is on GPUs, for processes on CPUs, where that one does not work."""
+    """Replacement for nn.SyncBatchNorm on CPUs, which supports only GPUs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise (N, C, H, W) as if everybody's rows were here."""
+        """Normalise (n, C, H, W) with the statistics over the rows of all processes."""
         if not self.training:
             return super().forward(x)
-        wide = x.to(self.weight.dtype)  # bf16 is too coarse for statistics
+        wide = x.to(self.weight.dtype)  # the precision of bf16 is too low for statistics
         mean = _mean(wide.mean((0, 2, 3)))  # (C,)
         centred = wide - mean[:, None, None]
         variance = _mean(centred.square().mean((0, 2, 3)))
-        processes = len(_everybody())
-        self._remember(mean.detach(), variance.detach(), processes * x.numel() // x.shape[1])
+        count = distributed.get_world_size() * x.numel() // x.shape[1]
+        self._update_running(mean.detach(), variance.detach(), count)
         scale = self.weight * (variance + self.eps).rsqrt()
         out: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
         return out.to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+    def _update_running(self, mean: Tensor, variance: Tensor, count: int) -> None:
         if self.running_mean is None or self.running_var is None or self.momentum is None:
             return
         self.running_mean.lerp_(mean, self.momentum)
@@ -79,12 +79,13 @@ class _SharedBatchNorm(nn.BatchNorm2d):
 
 def _mean(x: Tensor) -> Tensor:
     total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
-    return total / len(_everybody())
+    return total / distributed.get_world_size()
 
 
 def _gathered(x: Tensor, dim: int) -> Tensor:
-    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in _everybody()]
-    distributed.all_gather(parts, x.contiguous())
+    x = x.contiguous()
+    parts = [torch.empty_like(x) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, x)
     return torch.cat(parts, dim)
 
 
@@ -94,16 +95,12 @@ def _summed(x: Tensor) -> Tensor:
     return x
 
 
-def _everybody() -> range:
-    return range(distributed.get_world_size())
-
-
-# Collectives that gradients pass, made of PyTorch's public ones: its own are deprecated (those of
-# torch.distributed.nn.functional) or not yet public (their successors).
+# Collectives with gradients, built from PyTorch's public ones: those of
+# torch.distributed.nn.functional are deprecated, their successors not yet public.
 
 
 class _Gather(Function):
-    """As `_gathered`: everybody's loss has a gradient for what was gathered from here."""
+    """`_gathered` with gradients: the losses of all processes depend on the tensor of this one."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
@@ -112,12 +109,12 @@ class _Gather(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        parts = _summed(gradient).chunk(len(_everybody()), ctx.dim)
+        parts = _summed(gradient).chunk(distributed.get_world_size(), ctx.dim)
         return parts[distributed.get_rank()], None
 
 
 class _Sum(Function):
-    """Sum over all processes; so is its gradient."""
+    """Sum over all processes; the gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from caco_data.dataset.stack_table import StackTable
-from caco_data.training.augment import Augmenter, draw
+from caco_data.training.augment import Augmenter, sample_parameters
 from caco_data.training.batches import Batch
 from caco_data.training.change import ChangeEstimator
 from caco_data.training.device import to_device
@@ -117,7 +117,7 @@ class Learner:
         generator = torch.Generator().manual_seed(int(seed))
         views = []
         for view in (self.method.query, *self.method.keys):
-            parameters = draw(rows, generator, crop_only=not view.augmented)
+            parameters = sample_parameters(rows, generator, crop_only=not view.augmented)
             own = [x[view.tile] for x in tiles]  # (n, C, H, W) by pixel size
             views.append(self._augment(own, parameters.part(first, first + len(own[0]))))
         return views

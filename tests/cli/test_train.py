@@ -70,7 +70,7 @@ def test_choices_end_up_in_the_run(
 def test_the_default_batch_of_simclr_has_512_rows(run: Run, data: Path, tmp_path: Path) -> None:
     result = run("train", "--data", data, "--out", tmp_path / "run", "--device", "cpu",
                  "--framework", "simclr")  # fmt: skip
-    assert "512 rows" in result.stderr
+    assert "A batch of 512 rows needs 256 locations" in result.stderr
 
 
 def test_output_of_a_run_and_of_its_resumption(run: Run, data: Path, tmp_path: Path) -> None:

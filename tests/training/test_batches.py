@@ -28,7 +28,7 @@ def stacks(dataset: Dataset) -> StackTable:
     return dataset.stacks()
 
 
-def test_rows_are_three_different_tiles_of_their_own_period(
+def test_each_row_has_three_different_tiles_of_its_period(
     dataset: Dataset, stacks: StackTable
 ) -> None:
     for batch in BatchReader(stacks, rows=8, seed=1).epoch(0):
@@ -52,7 +52,7 @@ def test_uint16_and_compressed_members(tmp_path: Path, compress: str) -> None:
     assert any(np.array_equal(batch.tiles[0][0, 3].numpy(), tile) for tile in late)
 
 
-def test_bands_of_every_pixel_size_or_some_of_them(tmp_path: Path) -> None:
+def test_bands_of_all_pixel_sizes_or_a_subset(tmp_path: Path) -> None:
     bands = ("B4", "B8", "B11", "B1", "B5")
     dataset = open_dataset(make_training_set(tmp_path / "set", 2, bands, "uint16"))
     (batch,) = BatchReader(dataset.stacks(), rows=4, seed=0).epoch(0)
@@ -67,7 +67,7 @@ def test_bands_of_every_pixel_size_or_some_of_them(tmp_path: Path) -> None:
         dataset.stacks(("B4", "B9"))
 
 
-def test_parts_of_a_batch_make_the_whole(stacks: StackTable) -> None:
+def test_parts_of_a_batch_add_up_to_the_batch(stacks: StackTable) -> None:
     whole = next(BatchReader(stacks, rows=8, seed=2).epoch(1))
     parts = [next(BatchReader(stacks, rows=8, seed=2, part=(i, 2)).epoch(1)) for i in (0, 1)]
     both = np.concatenate([part.tiles[0].numpy() for part in parts], axis=1)
@@ -76,7 +76,7 @@ def test_parts_of_a_batch_make_the_whole(stacks: StackTable) -> None:
         assert part.locations.tolist() == whole.locations.tolist()
 
 
-def test_an_epoch_takes_each_location_once_and_orders_differ(stacks: StackTable) -> None:
+def test_an_epoch_uses_each_location_once_in_a_new_order(stacks: StackTable) -> None:
     reader = BatchReader(stacks, rows=6, seed=0)
     assert reader.steps == LOCATIONS // 3
     orders = [[batch.locations.tolist() for batch in reader.epoch(e)] for e in (0, 1)]
@@ -86,7 +86,7 @@ def test_an_epoch_takes_each_location_once_and_orders_differ(stacks: StackTable)
     assert orders[0] != orders[1]
 
 
-def test_any_step_can_be_reached_again(stacks: StackTable) -> None:
+def test_an_epoch_can_be_resumed_at_any_step(stacks: StackTable) -> None:
     whole = list(BatchReader(stacks, rows=4, seed=5, workers=1).epoch(3))
     rest = list(BatchReader(stacks, rows=4, seed=5, workers=4).epoch(3, first_step=2))
     assert len(rest) == len(whole) - 2
@@ -109,7 +109,7 @@ def test_chosen_tiles_differ(seed: int, pairs: int, tiles: int, aligned: bool) -
         assert np.array_equal(chosen[::2], chosen[1::2])
 
 
-def test_periods_choose_apart_unless_aligned() -> None:
+def test_periods_choose_independently_unless_aligned() -> None:
     chosen = choose_tiles(np.random.default_rng(0), 2000, aligned=False)
     same = (chosen[::2] == chosen[1::2]).all(axis=1).mean()
     assert same < 0.05
@@ -124,12 +124,12 @@ def test_every_tile_is_chosen_equally_often(aligned: bool) -> None:
 
 
 @pytest.mark.parametrize(("rows", "words"), [(5, "even"), (0, "even"), (24, "has 11")])
-def test_impossible_batches_are_refused(stacks: StackTable, rows: int, words: str) -> None:
+def test_impossible_batch_sizes_are_rejected(stacks: StackTable, rows: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         BatchReader(stacks, rows=rows, seed=0)
 
 
-def test_remote_shards_are_refused(stacks: StackTable) -> None:
+def test_remote_shards_are_rejected(stacks: StackTable) -> None:
     remote = dataclasses.replace(stacks, paths=("s3://bucket/000000.tar",))
     with pytest.raises(InputError, match="local"):
         BatchReader(remote, rows=4, seed=0)

@@ -3,22 +3,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from lightning.fabric import Fabric
 from safetensors.torch import load_file
 
 from tests.support import train_in_parts
-from tests.support.train_in_parts import CASES, Double, Outcome
+from tests.support.train_in_parts import CASES, Outcome
 from tests.support.training_data import make_training_set
 
 torch.set_num_threads(1)
 
-#: Two batches an epoch.
+#: Two batches per epoch.
 LOCATIONS = 16
+#: Far more than the processes need on a busy machine.
+LIMIT_S = 900
 
 
 @pytest.fixture(scope="module")
@@ -27,54 +29,61 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def by_two(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """What two processes make of all cases."""
-    out = tmp_path_factory.mktemp("two") / "out.json"
-    command = [sys.executable, "-m", train_in_parts.__name__, str(data), "2", str(out)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    outcomes: dict[str, Outcome] = json.loads(out.read_text())
-    return outcomes
+def by_two(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the outcomes and runs of two processes."""
+    folder = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", train_in_parts.__name__, str(data), "2", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_learn_what_one_does(
-    data: Path, by_two: dict[str, Outcome], case: str
-) -> None:
-    """BatchNorm over everybody's rows, keys, ratios and gradients gathered: all steps agree."""
-    fabric = Fabric(accelerator="cpu", devices=1, plugins=Double())
-    alone = train_in_parts.learn(fabric, str(data), CASES[case])
-    two = by_two[case]
-    assert len(alone["losses"]) == 4
-    np.testing.assert_allclose(two["losses"], alone["losses"], rtol=1e-10)
-    np.testing.assert_allclose(two["distances"], alone["distances"], rtol=1e-6)
-    assert len(two["distances"]) == (2 * LOCATIONS if "caco" in case else 0)
-    assert two["weights"] == pytest.approx(alone["weights"], rel=1e-12)
+def test_two_processes_learn_the_same_as_one(data: Path, by_two: Path, case: str) -> None:
+    """BatchNorm statistics, keys, gradients and distances are those of the whole batch.
+
+    Augmentation, network, loss and change estimate are computed in double precision, because the
+    order of sums depends on the number of rows and on the CPU (in MKL with AVX-512 on Intel CPUs
+    even that of products with three columns). Rounding errors reach 1e-14 after four steps; a
+    single float32 operation causes differences of 1e-9 to 1e-8, and statistics or gradients of half
+    the batch differences above 1e-2.
+    """
+    one = train_in_parts.learn(train_in_parts.make_fabric(1), str(data), CASES[case])
+    two: Outcome = json.loads((by_two / "outcomes.json").read_text())[case]
+    assert len(one["losses"]) == 4
+    assert len(one["distances"]) == (2 * LOCATIONS if "caco" in case else 0)
+    assert two["changed_share"] == one["changed_share"]
+    for key in ("losses", "distances"):
+        np.testing.assert_allclose(two[key], one[key], rtol=1e-11)
+    assert two["weights"] == pytest.approx(one["weights"], rel=1e-11)
 
 
-def test_a_stopped_run_of_two_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
-    def train(out: str, *more: str) -> subprocess.Popen[str]:
-        command = [
-            sys.executable, "-m", "caco_data.cli", "train", "--data", str(data), "--device", "cpu",
-            "--devices", "2", "--batch-size", "16", "--queue-size", "32", "--crop-size", "32",
-            "--epochs", "2", "--log-every", "1", "--out", str(tmp_path / out), *more,
-        ]  # fmt: skip
-        return subprocess.Popen(command, text=True, stdout=-1, stderr=-1)
+def test_a_stopped_run_of_two_processes_ends_as_without_the_stop(by_two: Path) -> None:
+    whole, stopped = (
+        load_file(by_two / run / "encoder.safetensors") for run in ("whole", "stopped")
+    )
+    assert all(torch.equal(weight, stopped[name]) for name, weight in whole.items())
 
-    whole, stopped = train("whole"), train("stopped")
-    assert stopped.stderr is not None
-    said = ""
-    while "step 1 of 4" not in said:
-        line = stopped.stderr.readline()
-        assert line, said
-        said += line
-    stopped.terminate()
-    said += stopped.communicate(timeout=120)[1]
-    assert stopped.returncode == 130, said
-    assert said.count("Interrupted") == 1
-    assert "--resume" in said
-    output, logs = train("stopped", "--resume").communicate(timeout=120)
-    assert "4 steps" in output, logs
-    output, logs = whole.communicate(timeout=120)
-    assert "4 steps" in output, logs
-    ends = [load_file(tmp_path / out / "encoder.safetensors") for out in ("whole", "stopped")]
-    assert all(torch.equal(x, ends[1][name]) for name, x in ends[0].items())
+
+def test_sigterm_stops_both_processes(data: Path, tmp_path: Path) -> None:
+    """The run has too many epochs to end by itself before the signal."""
+    command = [
+        sys.executable, "-m", "caco_data.cli", "train", "--data", str(data), "--device", "cpu",
+        "--devices", "2", "--batch-size", "16", "--queue-size", "32", "--crop-size", "32",
+        "--epochs", "100000", "--log-every", "1", "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        limit = threading.Timer(LIMIT_S, process.kill)
+        limit.start()
+        assert process.stderr is not None
+        log = ""
+        for line in process.stderr:  # until both processes have ended
+            log += line
+            if "step 1 of" in line:
+                process.terminate()
+        limit.cancel()
+    assert process.returncode == 130, log
+    assert log.count("Interrupted") == 1
+    assert "--resume" in log

@@ -1,4 +1,4 @@
-"""The loss: held against the authors' step in numbers, and against a plain loop."""
+"""The loss compared with numbers of one step of the authors' code and with a plain loop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reference() -> dict[str, Tensor]:
 
 
 def reference_model(reference: dict[str, Tensor]) -> MoCo:
-    """Identity encoders under the reference's heads and queues, in float64."""
+    """A model with identity encoders and the heads and queues of the reference, in float64."""
     _, embedding, size = reference["queue"].shape
     features = reference["q"].shape[1]
     model = MoCo(nn.Identity(), features, embedding, HEADS, size, 1.0, torch.Generator()).double()
@@ -61,7 +61,7 @@ def test_reference_step(name: MethodName, reference: dict[str, Tensor]) -> None:
     assert_close(scores.loss.detach(), reference[f"{name}_loss_per_head"])
     for i in range(HEADS):
         rows = scores.logsumexp[i]
-        if name != "seco":  # the reference stacks early rows on late ones
+        if name != "seco":  # the reference has all early rows, then all late rows
             rows = torch.cat([rows[0::2], rows[1::2]])
         assert_close(rows, reference[f"{name}_logsumexp_head{i}"])
     gradient = model.get_parameter("heads.1.2.weight").grad
@@ -99,7 +99,7 @@ def random_step(rows: int, width: int, size: int) -> tuple[Tensor, Tensor, Tenso
 def plain_negatives(
     method: Method, head: int, row: int, keys: Tensor, queue: Tensor, changed: Tensor
 ) -> list[Tensor]:
-    """The negatives of one row, one after the other, straight from DESIGN 10."""
+    """The negatives of one row, collected one by one."""
     rows = keys.shape[2]
     negatives = [
         key
@@ -132,14 +132,14 @@ def test_equals_plain_loop(name: MethodName) -> None:
         assert scores.accuracy[head] == pytest.approx(np.mean(hits))
 
 
-def test_labels_matter_to_caco_alone() -> None:
+def test_only_caco_uses_the_labels() -> None:
     queries, keys, queue, _ = random_step(rows=6, width=5, size=8)
     none, every = torch.zeros(6, dtype=torch.bool), torch.ones(6, dtype=torch.bool)
     losses = {
         name: [score(queries, keys, queue, c, method).loss for c in (none, every)]
         for name, method in METHODS.items()
     }
-    assert (losses["caco"][1] > losses["caco"][0]).all()  # one negative more
+    assert (losses["caco"][1] > losses["caco"][0]).all()  # one more negative
     assert torch.equal(losses["caco"][1], losses["teco"][1])
     for name in ("teco", "seco"):
         assert torch.equal(*losses[name])
@@ -174,7 +174,7 @@ def test_simclr_equals_plain_loop(name: MethodName) -> None:
 
 @pytest.mark.parametrize("with_queue", [True, False])
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_parts_of_a_batch_have_the_loss_of_the_whole(name: MethodName, with_queue: bool) -> None:
+def test_parts_of_a_batch_give_the_loss_of_the_whole(name: MethodName, with_queue: bool) -> None:
     queries, keys, earlier, changed = random_step(rows=8, width=5, size=8)
     queue = earlier if with_queue else None
     whole = score(queries, keys, queue, changed, METHODS[name])
@@ -192,7 +192,7 @@ def test_caco_without_labels_is_refused() -> None:
         score(queries, keys, queue, None, METHODS["caco"])
 
 
-def test_gradient_flows_to_queries_only_through_finite_logits() -> None:
+def test_excluded_logits_leave_the_gradient_finite() -> None:
     queries, keys, queue, changed = random_step(rows=6, width=5, size=8)
     queries.requires_grad_()
     score(queries, keys, queue, changed, METHODS["caco"]).loss.sum().backward()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Encoders by name: the ResNets of `resnet`, or any of timm's where timm is installed."""
+"""Encoders by name: the ResNets of `resnet`, or any model of timm if timm is installed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TIMM = "timm:"
 
 
 def check_encoder(name: str) -> None:
-    """Raise InputError for a name that no encoder has, as far as that can be told without one."""
+    """Raise InputError if no encoder has this name, without building an encoder."""
     if name in RESNETS:
         return
     if not name.startswith(TIMM):
         choices = ", ".join(RESNETS)
         raise InputError(
-            f"No encoder '{name}'", "--encoder", f"Give one of {choices}, or {TIMM}NAME"
+            f"No encoder '{name}'", "--encoder", f"Use one of {choices}, or {TIMM}NAME"
         )
     if importlib.util.find_spec("timm") is None:
         raise InputError(
@@ -32,33 +32,33 @@ def check_encoder(name: str) -> None:
         raise InputError(
             f"timm has no model '{name.removeprefix(TIMM)}'",
             "--encoder",
-            "timm.list_models() names them",
+            "List the available models with timm.list_models()",
         )
 
 
 def make_encoder(name: str, bands: int, size: int) -> tuple[nn.Module, int]:
-    """Make an encoder with fresh weights.
+    """Make an encoder with initial weights.
 
     Parameters
     ----------
     name : str
-        `resnet18`, `resnet50`, or `timm:` and one of timm's names.
+        `resnet18`, `resnet50`, or `timm:` and the name of a timm model.
     bands : int
-        Input bands C; the first convolution fits them.
+        Number C of input bands.
     size : int
-        Side of the images, pixels, for those of timm's models that must know it.
+        Side of the images in pixels, for timm models with a fixed image size.
 
     Returns
     -------
     encoder : nn.Module
         Maps images (N, C, size, size) to features (N, F).
     features : int
-        F.
+        Number F of features.
 
     Raises
     ------
     InputError
-        When there is no such encoder.
+        When no encoder has this name.
     """
     check_encoder(name)
     if name in RESNETS:
@@ -68,6 +68,6 @@ def make_encoder(name: str, bands: int, size: int) -> tuple[nn.Module, int]:
     settings = {"pretrained": False, "num_classes": 0, "in_chans": bands}
     try:
         model: nn.Module = timm.create_model(name.removeprefix(TIMM), **settings, img_size=size)
-    except TypeError:  # a convolutional one, which takes any size
+    except TypeError:  # a convolutional model, which accepts any size
         model = timm.create_model(name.removeprefix(TIMM), **settings)
     return model, int(getattr(model, "head_hidden_size", None) or model.num_features)  # type: ignore[arg-type]

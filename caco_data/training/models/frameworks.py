@@ -1,7 +1,7 @@
-"""From views to embeddings: MoCo's pair of networks, and SimCLR's one.
+"""Contrastive frameworks, from views to embeddings: MoCo with two networks, SimCLR with one.
 
-Both have a projection head for each subspace of the method (three in the paper, section 3.2), and
-give the same kind of embeddings to the same loss.
+Both have one projection head per subspace of the method (three in the paper, section 3.2) and
+return the same `Embeddings` to the same loss.
 """
 
 from __future__ import annotations
@@ -17,21 +17,14 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Embeddings(NamedTuple):
-    """What one step compares; every vector has length one."""
+    """Embeddings of one step; every vector has unit length."""
 
     queries: Tensor
-    """(V, N, E): the query image under each head, with gradient."""
+    """(V, N, E): query view under each head, with gradient."""
     keys: Tensor
-    """(V, V, N, E): [i, j] is key view j under head i."""
+    """(V, V, N, E): [i, j] is key view j under head i, with gradient in SimCLR only."""
     anchor: Tensor | None
-    """(N, E): the query image as a key under head 1, for the change estimate."""
-
-
-def _heads(count: int, features: int, embedding: int) -> nn.ModuleList:
-    return nn.ModuleList(
-        nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, embedding))
-        for _ in range(count)
-    )
+    """(N, E): query view embedded as a key under head 1, for the change estimate."""
 
 
 def _embed(heads: nn.ModuleList, features: Sequence[Tensor]) -> Tensor:
@@ -39,63 +32,70 @@ def _embed(heads: nn.ModuleList, features: Sequence[Tensor]) -> Tensor:
     return torch.stack([torch.stack([_unit(head(x)) for x in features]) for head in heads])
 
 
-class SimCLR(nn.Module):
-    """SimCLR (Chen et al. 2020): keys come from the network that learns, and are learnt from.
+class ContrastiveModel(nn.Module):
+    """Encoder and projection heads, the parts common to SimCLR and MoCo.
 
     Parameters
     ----------
     encoder : nn.Module
         Maps images (N, C, H, W) to features (N, F).
     features : int
-        F.
+        Number F of features.
     embedding : int
         Width E of the embeddings.
     heads : int
-        Projection heads V, each with a key view of its own.
+        Number V of projection heads; each has its own key view.
     """
 
-    queue = None
-    """The batch itself holds the negatives."""
+    queue: Tensor | None
+    """(V, K, E): earlier keys; None if the batch provides the negatives."""
 
     def __init__(self, encoder: nn.Module, features: int, embedding: int, heads: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.heads = _heads(heads, features, embedding)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, embedding))
+            for _ in range(heads)
+        )
+
+
+class SimCLR(ContrastiveModel):
+    """SimCLR (Chen et al. 2020): the trained network also embeds the keys, with gradient.
+
+    Parameters are those of `ContrastiveModel`.
+    """
+
+    queue = None
 
     def forward(self, views: Sequence[Tensor], with_anchor: bool) -> Embeddings:
         """Embed a batch; see `MoCo.forward`."""
-        # One view at a time, as in MoCo: BatchNorm sees images of one kind.
+        # One view at a time, as in MoCo: BatchNorm statistics are those of one kind of view.
         query, *keys = (self.encoder(view) for view in views)
         queries = _embed(self.heads, [query])[:, 0]  # (V, N, E)
         anchor = queries[1].detach() if with_anchor else None
         return Embeddings(queries, _embed(self.heads, keys), anchor)
 
 
-class MoCo(nn.Module):
-    """MoCo v2 (Chen et al. 2020) with a queue a head: a key network follows the one that learns.
+class MoCo(ContrastiveModel):
+    """MoCo v2 (Chen et al. 2020) with one queue per head.
+
+    A key network, the moving average of the trained query network, embeds the keys. The first four
+    parameters are those of `ContrastiveModel`.
 
     Parameters
     ----------
-    encoder : nn.Module
-        Maps images (N, C, H, W) to features (N, F).
-    features : int
-        F.
-    embedding : int
-        Width E of the embeddings.
-    heads : int
-        Projection heads V, each with a key view of its own.
     queue_size : int
-        Keys K kept by each queue.
+        Number K of keys in each queue.
     key_momentum : float
-        Share of the key network that stays at each step.
+        Weight of the old key network in its moving average.
     generator : torch.Generator
-        Fills the queues with random directions.
+        Random generator for the initial directions in the queues.
     """
 
     queue: Tensor
     """(V, K, E), rows of unit length; even rows are early keys, odd rows late ones."""
     pointer: Tensor
-    """Scalar int64: where the next keys go."""
+    """Scalar int64: position of the next keys."""
 
     def __init__(
         self,
@@ -107,61 +107,56 @@ class MoCo(nn.Module):
         key_momentum: float,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.heads = _heads(heads, features, embedding)
+        super().__init__(encoder, features, embedding, heads)
         self.key_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         self.key_heads = copy.deepcopy(self.heads).requires_grad_(False)
-        self._move_average = get_ema_multi_avg_fn(key_momentum)  # type: ignore[no-untyped-call]
+        self._update_average = get_ema_multi_avg_fn(key_momentum)  # type: ignore[no-untyped-call]
         queue = torch.randn(heads, queue_size, embedding, generator=generator)
         self.register_buffer("queue", normalize(queue, dim=2))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
 
     def forward(self, views: Sequence[Tensor], with_anchor: bool) -> Embeddings:
-        """Move the key network towards the query network, then embed a batch.
+        """Update the key network, then embed a batch.
 
         Parameters
         ----------
         views : sequence of 1 + V Tensors, shape (N, C, H, W)
-            The query images and the key views.
+            The query view and the key views.
         with_anchor : bool
-            Whether the change estimate needs the query images as keys.
+            Whether to return `Embeddings.anchor`.
         """
         query, *key_views = views
         queries = _embed(self.heads, [self.encoder(query)])[:, 0]  # (V, N, E)
         with torch.no_grad():
-            self._follow()
-            # One view at a time: BatchNorm must see each view alone, as the query is seen.
+            self._update_key_network()
+            # One view at a time: BatchNorm statistics must be those of one view, as for the query.
             keys = _embed(self.key_heads, [self.key_encoder(view) for view in key_views])
             anchor = _unit(self.key_heads[1](self.key_encoder(query))) if with_anchor else None
         return Embeddings(queries, keys, anchor)
 
-    def _follow(self) -> None:
-        for followers, leaders in (
-            (self.key_encoder, self.encoder),
-            (self.key_heads, self.heads),
-        ):
-            followed = list(followers.parameters())
-            if followed:
-                # The count of averaged models is of no use to an exponential average.
-                self._move_average(followed, list(leaders.parameters()), 0)
+    def _update_key_network(self) -> None:
+        for averaged, trained in ((self.key_encoder, self.encoder), (self.key_heads, self.heads)):
+            parameters = list(averaged.parameters())
+            if parameters:
+                # The last argument, the number of averaged models, is unused by this average.
+                self._update_average(parameters, list(trained.parameters()), 0)
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
-        """Put view i's keys under head i into queue i, over the oldest ones.
+        """Write the keys of view i under head i to queue i, over the oldest ones.
 
         Parameters
         ----------
         keys : Tensor, shape (V, V, N, E)
-            As in `Embeddings`; N even, so that queue rows go on alternating early and late.
+            As in `Embeddings`; N even, so that queue rows still alternate between early and late.
         """
         size, rows = self.queue.shape[1], keys.shape[2]
-        places = (self.pointer + torch.arange(rows, device=keys.device)) % size
+        positions = (self.pointer + torch.arange(rows, device=keys.device)) % size
         own = keys.diagonal(dim1=0, dim2=1).permute(2, 0, 1)  # (V, N, E)
-        self.queue.index_copy_(1, places, own.to(self.queue.dtype))
+        self.queue.index_copy_(1, positions, own.to(self.queue.dtype))
         self.pointer.copy_((self.pointer + rows) % size)
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Scale rows to length one, in 32 bits at least: halves would blur the logits."""
+    """Scale rows to unit length in at least 32 bits: 16 bits are too coarse for the logits."""
     return normalize(x if x.dtype == torch.float64 else x.float(), dim=1)

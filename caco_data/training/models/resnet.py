@@ -1,7 +1,7 @@
 """ResNets with torchvision's parameter names, order, initialisation and numerics.
 
-He et al. 2016, with the stride on the 3 x 3 convolution of the bottleneck; without the classifier
-`fc`. So weights travel to torchvision, timm and torchgeo unchanged.
+He et al. 2016, with the stride on the 3 x 3 convolution of the bottleneck and without the
+classifier `fc`. torchvision, timm and torchgeo can load the weights unchanged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _conv = partial(nn.Conv2d, bias=False)
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut."""
+    """Residual block of two 3 x 3 convolutions."""
 
     expansion = 1
 
@@ -38,7 +38,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1 x 1, 3 x 3 and 1 x 1 convolutions and a shortcut."""
+    """Residual block of 1 x 1, 3 x 3 and 1 x 1 convolutions."""
 
     expansion = 4
 
@@ -67,22 +67,22 @@ Block = type[BasicBlock] | type[Bottleneck]
 
 
 class ResNet(nn.Module):
-    """ResNet up to its pooled features.
+    """ResNet up to the pooled features.
 
     Parameters
     ----------
     block : type
         Kind of residual block.
     depths : tuple of int
-        Blocks in each of the four stages.
+        Number of blocks in each of the four stages.
     bands : int
-        Input bands.
+        Number of input bands.
     """
 
     def __init__(self, block: Block, depths: tuple[int, int, int, int], bands: int) -> None:
         super().__init__()
         self.features = 512 * block.expansion
-        """Width of the output."""
+        """Number of output features."""
         self.conv1 = _conv(bands, 64, 7, 2, padding=3)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)

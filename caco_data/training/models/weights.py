@@ -1,4 +1,4 @@
-"""Trained encoders as files: a run's, the authors' released ones, and those others can load."""
+"""Files of trained encoders: of a run, released by the authors, and exported to other formats."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from caco_data.training.models.encoder import RESNETS, make_encoder
 
 Format = Literal["torchvision", "timm", "caco"]
 
-#: The authors save `nn.Sequential(*resnet.children())` without the classifier: stages by number,
-#: the activation, the poolings and the flattening without weights between them.
+#: The authors save `nn.Sequential(*resnet.children())` without the classifier: modules are
+#: numbered, including those without weights (activation, poolings, flattening).
 _NUMBERS = {
     "conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7",
 }  # fmt: skip
 _NAMES = {number: name for name, number in _NUMBERS.items()}
-#: Side of the views of the paper's training, pixels.
+#: Side in pixels of the views in the paper's training.
 _PAPER_SIZE = 224
 
 
 @dataclass(frozen=True)
 class TrainedEncoder:
-    """A network and what it expects."""
+    """Encoder network and the images it was trained on."""
 
     name: str
-    """`resnet18`, `resnet50`, or `timm:` and one of timm's names."""
+    """`resnet18`, `resnet50`, or `timm:` and the name of a timm model."""
     network: nn.Module
     """Maps images (N, C, size, size) to features (N, F)."""
     features: int
-    """F."""
+    """Number F of features."""
     bands: tuple[str, ...]
-    """Of its C channels."""
+    """Bands of the C channels."""
     size: int
-    """Side of the images it was trained on, pixels."""
+    """Side in pixels of the images it was trained on."""
 
 
 def load_encoder(path: str | os.PathLike[str]) -> TrainedEncoder:
-    """Load a run's `encoder.safetensors`, or a `.pth` that the authors of the paper released.
+    """Load `encoder.safetensors` of a run, or a `.pth` file released by the authors of the paper.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def load_encoder(path: str | os.PathLike[str]) -> TrainedEncoder:
         network.load_state_dict(weights)
     except FileNotFoundError as error:
         raise InputError(
-            "No encoder here", str(path), "Give a run's encoder.safetensors"
+            "No encoder here", str(path), "Use the encoder.safetensors of a run"
         ) from error
     except (
         SafetensorError, pickle.UnpicklingError, EOFError, OSError, AttributeError, KeyError,
@@ -72,7 +72,7 @@ def load_encoder(path: str | os.PathLike[str]) -> TrainedEncoder:
         raise InputError(
             f"Not an encoder: {first.rstrip('.:')}",
             str(path),
-            "Give a run's encoder.safetensors, or a .pth of the paper's authors",
+            "Use the encoder.safetensors of a run, or a .pth file of the paper's authors",
         ) from error
     return TrainedEncoder(name, network.eval(), features, bands, size)
 
@@ -95,12 +95,12 @@ def _read_released(path: str | os.PathLike[str]) -> _Found:
         state = _renamed(state, _NAMES)
     name = "resnet50" if "layer1.0.conv3.weight" in state else "resnet18"
     if state["conv1.weight"].shape[1] != len(RGB_BANDS):
-        raise ValueError("its bands are not B4, B3, B2")
+        raise ValueError("the bands are not B4, B3, B2")
     return name, RGB_BANDS, _PAPER_SIZE, state
 
 
 def _renamed(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
-    """Weights under the same names but for the first part."""
+    """Replace the first part of each name."""
     parts = {name: name.partition(".") for name in state}
     return {f"{names[first]}.{rest}": state[name] for name, (first, _, rest) in parts.items()}
 
@@ -108,32 +108,34 @@ def _renamed(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tenso
 def export_encoder(
     encoder: TrainedEncoder, kind: Format, path: str | os.PathLike[str]
 ) -> dict[str, Tensor]:
-    """Write an encoder's weights for others to load.
+    """Write the weights of an encoder for use by other software.
 
     Parameters
     ----------
     encoder : TrainedEncoder
-        What to write.
+        Encoder to write.
     kind : {"torchvision", "timm", "caco"}
-        Whose names the weights get; `caco` is what the authors' notebooks load.
+        Naming of the weights; `caco` can be loaded by the authors' notebooks.
     path : path
-        A `.safetensors` file, or one of `torch.save`.
+        Written by safetensors if it ends in `.safetensors`, otherwise by `torch.save`.
 
     Returns
     -------
     dict of str to Tensor
-        What was written.
+        The weights as written.
 
     Raises
     ------
     InputError
-        For one of timm's encoders under the names of a ResNet of torchvision's.
+        For an encoder of timm with the naming of torchvision or the authors.
     """
     if kind != "timm" and encoder.name not in RESNETS:
         raise InputError(
-            f"'{encoder.name}' has no names of {kind}'s", "--format", "Give --format timm"
+            f"No {kind} weight names are known for encoder '{encoder.name}'",
+            "--format",
+            "Use --format timm",
         )
-    # timm's ResNets have torchvision's names.
+    # ResNets have the same weight names in timm and torchvision.
     weights: dict[str, Any] = dict(encoder.network.state_dict())
     if kind == "caco":
         weights = _renamed(weights, _NUMBERS)

@@ -23,7 +23,7 @@ def small_model(queue_size: int = 8, key_momentum: float = 0.9) -> MoCo:
     return MoCo(nn.Linear(5, 6), 6, 4, HEADS, queue_size, key_momentum, generator)
 
 
-#: torchvision's counts (its documentation, "num_params") less `fc`: 512 or 2048 x 1000 + 1000.
+#: Parameter counts of torchvision (documentation, "num_params") minus `fc`.
 @pytest.mark.parametrize(
     ("name", "features", "parameters", "entries"),
     [
@@ -31,7 +31,9 @@ def small_model(queue_size: int = 8, key_momentum: float = 0.9) -> MoCo:
         ("resnet50", 2048, 25_557_032 - 2_049_000, 318),
     ],
 )
-def test_resnet_is_torchvisions(name: str, features: int, parameters: int, entries: int) -> None:
+def test_resnet_has_the_parameters_of_torchvision(
+    name: str, features: int, parameters: int, entries: int
+) -> None:
     encoder = RESNETS[name](3)
     assert encoder.features == features
     assert sum(p.numel() for p in encoder.parameters()) == parameters
@@ -79,7 +81,7 @@ def test_embeddings_have_length_one_and_keys_no_gradient() -> None:
     assert model(list(views), with_anchor=False).anchor is None
 
 
-def test_simclr_learns_from_its_keys_too() -> None:
+def test_simclr_keys_have_gradients() -> None:
     torch.manual_seed(0)
     model = SimCLR(nn.Linear(5, 6), 6, 4, HEADS)
     views = list(torch.rand(4, 6, 5))
@@ -103,7 +105,7 @@ def test_key_view_j_under_head_i() -> None:
             torch.testing.assert_close(keys[i, j], expected / expected.norm(dim=1, keepdim=True))
 
 
-def test_key_network_follows_by_its_momentum() -> None:
+def test_key_network_is_a_moving_average() -> None:
     model = small_model(key_momentum=0.9)
     before = [p.clone() for p in (*model.key_encoder.parameters(), *model.key_heads.parameters())]
     with torch.no_grad():
@@ -117,7 +119,7 @@ def test_key_network_follows_by_its_momentum() -> None:
 
 
 def keys_of(*rows: float) -> Tensor:
-    """Keys (3, 3, N, 4) that say their row, head and view."""
+    """Keys (3, 3, N, 4) that contain their row, head and view."""
     keys = torch.zeros(HEADS, HEADS, len(rows), 4)
     keys[..., 0] = torch.tensor(rows)
     keys[..., 1] = torch.arange(3.0)[:, None, None]
@@ -125,11 +127,11 @@ def keys_of(*rows: float) -> Tensor:
     return keys
 
 
-def test_queue_wraps_and_goes_on_alternating() -> None:
+def test_queue_wraps_around_and_still_alternates() -> None:
     model = small_model(queue_size=8)
     for first in (0.0, 6.0, 12.0):
         model.enqueue(keys_of(*(first + i for i in range(6))))
-    # 18 rows through 8 places: the last eight are 10..17, row r in place r mod 8.
+    # 18 rows in 8 positions: the last eight are 10..17, row r at position r mod 8.
     for head in range(HEADS):
         rows, heads, views, _ = model.queue[head].T
         assert rows.tolist() == [16, 17, 10, 11, 12, 13, 14, 15]
@@ -148,7 +150,7 @@ def test_queue_and_pointer_are_saved() -> None:
 
 
 class _Timm(types.ModuleType):
-    """What of timm is used: the real one does not load beside a CPU build of torch."""
+    """The part of timm in use; timm itself does not load with a CPU build of torch."""
 
     def is_model(self, name: str) -> bool:
         return name in ("vit", "net")
