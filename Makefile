@@ -104,9 +104,12 @@ $(OUT)/run/encoder.safetensors: $(OUT)/downloaded
 
 # --- development ----------------------------------------------------------------------------------
 
+## More options of pytest
+PYTEST_ARGS ?=
+
 ## Run the tests in parallel and print the coverage; less than 90 % of lines is an error
 test: $(VENV)/installed-dev
-	$(BIN)/pytest --cov=caco_data --cov=cli --cov-fail-under=90
+	$(BIN)/pytest --cov=caco_data --cov=cli --cov-fail-under=90 $(PYTEST_ARGS)
 
 ## Check style, formatting, types, imports and spelling
 lint: $(VENV)/installed-dev

@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 # Read when numpy and torch are first imported. Tests run in one process per core; with more threads
 # than cores, processes wait for each other for seconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# google-auth asks this address, where nothing listens, not the metadata server of a cloud machine.
+os.environ["GCE_METADATA_IP"] = os.environ["GCE_METADATA_HOST"] = "127.0.0.1:9"
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("fixed")

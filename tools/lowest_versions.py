@@ -1,6 +1,6 @@
 """Print the lowest versions that setup.cfg allows, as pip constraints.
 
-`python tools/lowest_versions.py > build/lowest.txt; make test CONSTRAINTS=build/lowest.txt`
+`.github/workflows/ci.yml` runs the tests with them.
 
 The development tools are not pinned. Needs the standard library only, since it runs before
 anything is installed.

@@ -102,7 +102,10 @@ def _read(path: Path) -> gpd.GeoDataFrame:
         import pandas as pd
 
         frame = pd.read_csv(
-            path, keep_default_na=False, na_values={"longitude": "", "latitude": ""}
+            path,
+            keep_default_na=False,
+            na_values={"longitude": "", "latitude": ""},
+            float_precision="round_trip",  # pandas 2 rounds the last bit otherwise
         )
         missing = {"longitude", "latitude"} - set(frame.columns)
         if missing:
