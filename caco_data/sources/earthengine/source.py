@@ -195,7 +195,8 @@ def _call(call: Callable[[], T]) -> T:
     except GoogleAuthError:
         # The original message is not repeated: it may quote a token.
         raise RefusedError("Earth Engine rejects the credentials", "", EXPIRED) from None
-    except (ValueError, EOFError, ApiError) as error:
+    except (AttributeError, ValueError, EOFError, ApiError) as error:
+        # AttributeError: older clients take a body that is not JSON for a dictionary.
         # Neither an array nor JSON: an HTML page of a proxy, or a truncated body.
         raise TransientError("corrupt body", type(error).__name__) from None
     except (ConnectionError, TimeoutError) as error:
