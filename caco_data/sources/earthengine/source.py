@@ -196,8 +196,8 @@ def _call(call: Callable[[], T]) -> T:
         # The original message is not repeated: it may quote a token.
         raise RefusedError("Earth Engine rejects the credentials", "", EXPIRED) from None
     except (AttributeError, ValueError, EOFError, ApiError) as error:
-        # AttributeError: older clients take a body that is not JSON for a dictionary.
         # Neither an array nor JSON: an HTML page of a proxy, or a truncated body.
+        # Older clients raise AttributeError for a body that is not JSON.
         raise TransientError("corrupt body", type(error).__name__) from None
     except (ConnectionError, TimeoutError) as error:
         raise TransientError("connection", str(error)) from None
