@@ -8,7 +8,7 @@ remote service, 130 interrupted.
 INTERRUPTED = 130
 
 #: Remedy for a damaged data set.
-REPAIR_REMEDY = "Run 'caco-data verify --repair', then 'caco-data download'"
+REPAIR_REMEDY = "Run 'caco-data verify --repair', then the same 'caco-data download' again"
 #: Remedy for an unfinished data set.
 FINISH_REMEDY = "Run the same 'caco-data download' again to finish it"
 
@@ -41,7 +41,7 @@ class CacoDataError(Exception):
 
 
 class InputError(CacoDataError, ValueError):
-    """An option, a file or a combination of them that cannot be used."""
+    """An option or a file that cannot be used, or a combination that is not allowed."""
 
 
 class DatasetError(CacoDataError):
@@ -72,7 +72,7 @@ class TransientError(SourceError):
     Parameters
     ----------
     retry_after_s : float, optional
-        Seconds to wait that the service asked for (its Retry-After).
+        Seconds to wait, as requested by the service (Retry-After).
     throttled : bool, optional
         Whether the service reports too many requests.
     """

@@ -1,4 +1,4 @@
-"""The pixel grid of a patch: UTM zone and position of its pixels.
+"""The pixel grid of a patch: UTM zone and positions of the pixels.
 
 The origin is snapped to multiples of 60 m, so that the 20 m and 60 m pixels of Sentinel-2 coincide
 with the grid: one nearest-neighbour request at 10 m returns every band, and `[::2]`, `[::6]`
@@ -17,7 +17,7 @@ from pyproj import Transformer
 
 from caco_data.types import PATCH_M, Footprint, Grid, Location
 
-#: Patch origins are multiples of this, metres: the largest native pixel of Sentinel-2.
+#: Patch origins are multiples of this, metres: the largest native pixel size of Sentinel-2.
 SNAP_M = 60
 
 #: Latitudes between which UTM is defined; Sentinel-2 acquires no land beyond them.
@@ -25,6 +25,9 @@ LATITUDE_MIN, LATITUDE_MAX = -80.0, 84.0
 
 #: EPSG 326zz is WGS 84 / UTM zone zz north, 327zz south.
 UTM_NORTH, UTM_SOUTH = 32600, 32700
+
+#: Northing of the equator in southern UTM zones, metres.
+FALSE_NORTHING_M = 10_000_000
 
 
 def utm_epsg(longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.int32]:
@@ -62,9 +65,8 @@ def _from_zone_31(epsg: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.floa
     converts points of different zones in one call.
     """
     code = np.asarray(epsg)
-    south = code > UTM_SOUTH
-    zone = code - np.where(south, UTM_SOUTH, UTM_NORTH)
-    return 6.0 * (zone - 31), np.where(south, 10_000_000.0, 0.0)
+    zone = code - np.where(code > UTM_SOUTH, UTM_SOUTH, UTM_NORTH)
+    return 6.0 * (zone - 31), false_northing_m(code).astype(np.float64)
 
 
 def to_utm(
@@ -89,7 +91,7 @@ def to_lonlat(
 
 def false_northing_m(epsg: ArrayLike) -> NDArray[np.int64]:
     """Northing of the equator in UTM zones, metres."""
-    return np.where(np.asarray(epsg) > UTM_SOUTH, 10_000_000, 0)
+    return np.where(np.asarray(epsg) > UTM_SOUTH, FALSE_NORTHING_M, 0)
 
 
 def patch_origin(

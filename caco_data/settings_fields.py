@@ -25,7 +25,7 @@ class Setting:
     help: str
     """Meaning and unit, as shown by `--help`."""
     option: str = ""
-    """Option name without dashes; empty for the field's name."""
+    """Option name without leading dashes; if empty, that of the field."""
     minimum: float | None = None
     maximum: float | None = None
     above_minimum: bool = False
@@ -33,7 +33,7 @@ class Setting:
     count: bool = False
     """A positive whole number that may be written as 100k or 2.5m."""
     metavar: str | None = None
-    """Placeholder of the value in the help; None for that of the type."""
+    """Placeholder of the value in the help; if None, that of the type."""
     shown_default: str | None = None
     """Text shown instead of the default."""
     envvar: str | None = None
@@ -98,12 +98,12 @@ def setting_fields(settings: type) -> Iterator[SettingField]:
 
 
 def check_limits(settings: object) -> None:
-    """Compare a dataclass' values with the limits and choices of their fields.
+    """Compare the values of a dataclass with the limits and choices of their fields.
 
     Raises
     ------
     InputError
-        For the first value outside them.
+        For the first value that is not permitted.
     """
     for one in setting_fields(type(settings)):
         value = getattr(settings, one.name)

@@ -1,6 +1,6 @@
 """Frozen dataclasses shared by the packages: locations, grids, scenes, tiles, stacks, outcomes.
 
-Needs the standard library only, so that they can be unpickled in every process.
+They need the standard library only, so that every process can unpickle them.
 """
 
 from __future__ import annotations
@@ -135,9 +135,9 @@ class Slot:
     end: datetime
     """First instant after, UTC."""
     candidates: tuple[Scene, ...]
-    """Scenes of the slot in order of cloud cover, tried first."""
+    """Scenes of the slot, tried first, in order of cloud cover."""
     fallback: tuple[Scene, ...]
-    """Scenes of the slot and its neighbours in order of cloud cover, tried next."""
+    """Scenes of the slot and its neighbours, tried next, in order of cloud cover."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,16 +38,16 @@ def command(out: str, as_json: bool, **values: Any) -> None:
     from caco_data.download.doctor import check
 
     failed = []
-    for one in check(settings_from(EarthEngineSettings, values), out):
-        if one.state == "fail":
-            failed.append(one.name)
+    for result in check(settings_from(EarthEngineSettings, values), out):
+        if result.state == "fail":
+            failed.append(result.name)
         if as_json:
-            click.echo(json.dumps(asdict(one)))
+            click.echo(json.dumps(asdict(result)))
             continue
-        state = click.style(f"{one.state:<5}", fg=COLOURS[one.state])
-        click.echo(f"{state}{one.name:<14}{one.found}")
-        if one.remedy:
-            click.echo(f"{'':19}{one.remedy}.")
+        state = click.style(f"{result.state:<5}", fg=COLOURS[result.state])
+        click.echo(f"{state}{result.name:<14}{result.found}")
+        if result.remedy:
+            click.echo(f"{'':19}{result.remedy}.")
     if failed:
         count = f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed"
         raise SetupError(count, ", ".join(failed), "See the remedies above")

@@ -1,4 +1,4 @@
-"""`caco-data download`: multi-year, cloud-filtered image stacks into shards."""
+"""`caco-data download`: download of multi-year, cloud-filtered image stacks."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from caco_data.download.progress import DownloadProgress
     from caco_data.sampling.locations import LocationTable
 
-#: Settings of each archive, by its name after `--source`.
+#: Settings of each archive, by the value of `--source`.
 SOURCES: dict[str, type[SourceSettings]] = {
     "earthengine": EarthEngineSettings,
     "simulated": SimulatedSettings,
 }
-#: Number of requests from which the estimate is printed before the download.
-BIG = 10_000
+#: Requests above which the estimate is printed before the download.
+MANY_REQUESTS = 10_000
 
 
 @click.command(
@@ -56,7 +56,7 @@ BIG = 10_000
     default="locations.parquet",
     show_default=True,
     metavar="FILE",
-    help="Table of locations from 'caco-data sample', or your own points.",
+    help="Table of locations from 'caco-data sample', or any file of points.",
 )
 @click.option(
     "--out",
@@ -78,7 +78,7 @@ BIG = 10_000
     type=DateRange(),
     default=f"{FIRST_START}..{LAST_START}",
     show_default=True,
-    help="Range of start dates of the early period; one is drawn per location.",
+    help="Range of start dates of the early period; each location gets a random one.",
 )
 @options_of(SceneSettings, FetchSettings, DownloadSettings, ClusterSettings, RetryPolicy)
 @click.option(
@@ -102,8 +102,8 @@ def command(
 ) -> None:  # fmt: skip
     """Download the image stacks of locations into shards.
 
-    The download can be interrupted at any time: the same command resumes it, and the result is the
-    same, byte for byte.
+    The download can be interrupted at any time: the same command resumes it, with the same result,
+    byte for byte.
 
     \b
     caco-data download --project my-project
@@ -116,12 +116,12 @@ def command(
 
     table = read_locations(locations)
     settings, cluster = _settings(ctx, table, values)
-    plan = estimate(len(table), settings, cluster)
+    expected = estimate(len(table), settings, cluster)
     if dry_run:
-        click.echo(estimate_table(plan))
+        click.echo(estimate_table(expected))
         return
-    if settings.source.name != "simulated" and plan.requests > BIG:
-        click.echo(estimate_line(plan), err=True)
+    if settings.source.name != "simulated" and expected.requests > MANY_REQUESTS:
+        click.echo(estimate_line(expected), err=True)
     display = DownloadDisplay(json_log, is_quiet(ctx))
     result: DownloadProgress | None = None
     try:

@@ -39,7 +39,7 @@ class CommandGroup(click.Group):
         argv = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in argv
         if threading.current_thread() is threading.main_thread():
-            # Job schedulers stop a run with SIGTERM: treated as ^C, so that finished work is kept.
+            # Job schedulers stop a run with SIGTERM: handle it like ^C, which keeps finished work.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             result = super().main(argv, standalone_mode=False, **extra)
@@ -92,9 +92,8 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", force=True)
     logging.getLogger("caco_data").setLevel(level)
-    logging.getLogger("google").setLevel(
-        logging.ERROR
-    )  # its warnings concern Google Cloud machines
+    # Warnings of google concern Google Cloud machines.
+    logging.getLogger("google").setLevel(logging.ERROR)
     if config is not None:
         from .config import load
 

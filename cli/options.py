@@ -1,4 +1,4 @@
-"""Options derived from settings dataclasses, and what several commands share."""
+"""Options derived from settings dataclasses, and helpers used by several commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .types import BANDS, COUNT
 S = TypeVar("S")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-#: Placeholders of numbers; click's own, "INTEGER RANGE", reads like a range to be given.
+#: Placeholders of numbers, instead of click's "INTEGER RANGE", which suggests that a range is
+#: expected.
 _METAVARS: dict[Any, str] = {int: "INTEGER", float: "FLOAT"}
 
 dataset_argument = click.argument("dataset", default="dataset", metavar="[DATASET]")
@@ -40,7 +41,7 @@ def settings_from(kind: type[S], values: Mapping[str, Any], **others: Any) -> S:
     Parameters
     ----------
     kind : type
-        A dataclass given to `options_of`.
+        A dataclass passed to `options_of`.
     values : mapping
         Values by parameter name; may include those of other options.
     **others
@@ -132,15 +133,16 @@ def is_default(ctx: click.Context, name: str) -> bool:
 
 
 def is_quiet(ctx: click.Context) -> bool:
-    """Whether `caco-data --quiet` was given."""
+    """Whether `caco-data --quiet` is set."""
     return bool(ctx.find_root().params.get("quiet"))
 
 
+#: Packages of the extra [train].
 _EXTRA = ("torch", "lightning", "sklearn", "safetensors", "tensorboard")
 
 
 def require_extra() -> None:
-    """Raise InputError when packages that only training needs are not installed."""
+    """Raise InputError when packages needed for training are not installed."""
     missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(

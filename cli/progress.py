@@ -37,7 +37,7 @@ class DownloadDisplay:
         settled = now.done + now.rejected.total()
         if self._bar is not None:
             if self._bar.total is None:
-                self._bar.initial = settled  # by earlier runs: excluded from the rate
+                self._bar.initial = settled  # those of earlier runs do not count for the rate
             self._bar.total = settled + now.pending
             self._bar.n = settled
             self._bar.set_postfix_str(self._rates(now))
@@ -122,7 +122,7 @@ class TrainDisplay:
             )
 
     def _left_s(self, now: TrainProgress) -> float | None:
-        """Seconds left at the pace since the first report, which excludes the start-up."""
+        """Seconds left at the rate since the first report, which excludes the start-up."""
         if self._began is None:
             self._began = time.monotonic(), now.step
             return None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def size(nbytes: float) -> str:
-    """Bytes as `4.72 MB`."""
+    """Bytes with a decimal unit, `4.72 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if nbytes < 1000:
             return f"{nbytes:.3g} {unit}"
@@ -41,35 +41,35 @@ def rejections(by_reason: dict[str, int]) -> str:
 
 
 def columns(rows: list[tuple[str, str]], width: int) -> str:
-    """Labels and texts as lines, the texts starting at column `width`."""
+    """Lines of a label and a text; the texts start at column `width`."""
     return "\n".join(f"{label:<{width}}{text}" for label, text in rows)
 
 
-def estimate_table(plan: Estimate) -> str:
+def estimate_table(estimate: Estimate) -> str:
     """Requests, bytes and hours of a download, one line each."""
     from caco_data.download.estimate import LATENCY_S
 
     return columns(
         [
-            ("locations", f"{plan.locations:,}"),
-            ("requests", f"about {plan.requests:,}, at least {plan.least_requests:,}"),
-            ("received", f"about {size(plan.received_nbytes)} before compression"),
-            ("on disk", f"at most {size(plan.disk_nbytes)} in {plan.shards:,} shards"),
+            ("locations", f"{estimate.locations:,}"),
+            ("requests", f"about {estimate.requests:,}, at least {estimate.min_requests:,}"),
+            ("received", f"about {size(estimate.received_nbytes)} before compression"),
+            ("on disk", f"at most {size(estimate.disk_nbytes)} in {estimate.shards:,} shards"),
             (
                 "time",
-                f"at least {plan.least_hours:,.1f} hours at the quota, "
-                f"about {plan.hours:,.1f} hours if each request takes {LATENCY_S:g} s",
+                f"at least {estimate.min_hours:,.1f} hours at the maximum rate, "
+                f"about {estimate.hours:,.1f} hours if each request takes {LATENCY_S:g} s",
             ),
         ],
         10,
     )
 
 
-def estimate_line(plan: Estimate) -> str:
+def estimate_line(estimate: Estimate) -> str:
     """Requests, bytes and hours of a download in one line."""
     return (
-        f"about {plan.requests:,} requests, {size(plan.disk_nbytes)} on disk, "
-        f"{plan.hours:,.1f} hours; see --dry-run for details"
+        f"about {estimate.requests:,} requests, {size(estimate.disk_nbytes)} on disk, "
+        f"{estimate.hours:,.1f} hours; see --dry-run for details"
     )
 
 
@@ -99,7 +99,7 @@ def train_result(out: str, last: TrainProgress | None) -> str:
 
 
 def dataset_summary(summary: dict[str, Any]) -> str:
-    """Summary of a data set (`caco_data.dataset.summary.summarise`), one line per subject."""
+    """Summary of a data set from `caco_data.dataset.summary.summarise`, one line per item."""
     counts = summary["counts"]
     compress = "" if summary["compress"] == "none" else f", {summary['compress']}"
     rows = [

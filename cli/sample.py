@@ -39,7 +39,7 @@ def command(
     """Sample locations around cities, reproducibly.
 
     The rows of a smaller --n are the first rows of a larger one. A point whose whole patch
-    (2,640 m square) is in the ocean is drawn again.
+    (2,640 m square) is in the ocean is replaced.
 
     \b
     caco-data sample --n 100k
@@ -50,7 +50,7 @@ def command(
     from caco_data.sampling.locations import sample_locations
 
     settings = settings_from(SampleSettings, values)
-    writer_of(Path(out))  # reports a wrong suffix before the sampling
+    writer_of(Path(out))  # an unsupported suffix is reported before sampling
     if map_path is not None and Path(map_path).suffix.lower() != ".png":
         raise click.BadParameter(f"{map_path!r} does not end in .png", param_hint="--map")
     if map_path is not None and not Path(map_path).parent.is_dir():

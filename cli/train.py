@@ -63,7 +63,7 @@ def command(ctx: click.Context, /, preset: PresetName | None, **values: Any) -> 
         TrainSettings, {**values, **FRAMEWORKS[values["framework"]], **preset_values, **given}
     )
     display = TrainDisplay(is_quiet(ctx))
-    # torchrun numbers its processes by these variables; only the first one reports.
+    # torchrun sets these variables to the ranks of the process; only the first process reports.
     first = os.environ.get("RANK", "0") == os.environ.get("LOCAL_RANK", "0") == "0"
     try:
         last = train(settings, display)

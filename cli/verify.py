@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from caco_data.errors import DatasetError
+from caco_data.errors import REPAIR_REMEDY, DatasetError
 
 from .options import dataset_argument
 
@@ -56,5 +56,5 @@ def command(dataset: str, repair: bool) -> None:
     raise DatasetError(
         f"{n} problem{'s' if n > 1 else ''} found",
         dataset,
-        "Run 'caco-data verify --repair', then the same 'caco-data download' again",
+        REPAIR_REMEDY,
     )

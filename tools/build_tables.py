@@ -18,7 +18,7 @@ from caco_data.world.vector_files import read_polygons
 
 
 def build(source: Path) -> None:
-    """Copy the cities and cut the land polygons.
+    """Build both tables: copy the cities, cut the land polygons.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def build(source: Path) -> None:
     shutil.copyfile(source / "cities15000.parquet", cities.BUNDLED)
     table = subdivide(read_polygons(source / "land_10m.parquet", "land"), land.CELL_DEG)
     header = geo_header("polygon", "Polygon", (-180.0, -90.0, 180.0, 90.0))
-    # Dictionaries and byte splitting make the file larger: most coordinates recur nearby.
+    # Dictionaries and byte splitting make the file larger: most coordinates are repeated nearby.
     pq.write_table(
         table.replace_schema_metadata({"geo": header}),
         land.BUNDLED,

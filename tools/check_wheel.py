@@ -23,7 +23,7 @@ def expected(tracked: list[str]) -> set[str]:
 
 
 def main(wheel: str) -> int:
-    """Print the differences; 1 if there are any, else 0."""
+    """Print the differences; return 1 if there are any, else 0."""
     tracked = subprocess.run(
         ["git", "ls-files"], check=True, capture_output=True, text=True
     ).stdout.split("\n")

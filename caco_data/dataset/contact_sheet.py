@@ -1,6 +1,6 @@
 """Contact sheet of a data set: a figure meant for viewing.
 
-matplotlib is imported inside the functions and draws to files only (Agg canvas).
+matplotlib is imported inside the function and writes to files only (Agg canvas).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from caco_data.dataset.tables import read_parquet, read_table
 from caco_data.dataset.true_colour import true_colour
 from caco_data.errors import InputError
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.types import PERIODS
+from caco_data.types import PERIODS, TILES
 
 
 def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -> None:
-    """Plot a contact sheet: one row per location, its five early tiles left of its five late ones.
+    """Plot a contact sheet: one row per location, five early tiles left of five late ones.
 
     With a simulated source, half of the locations are those with the most change.
 
@@ -50,8 +50,8 @@ def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
     panels = figure.subfigures(len(chosen), 1, squeeze=False)[:, 0]
     for panel, (location_id, title) in zip(panels, chosen, strict=True):
         grid = panel.add_gridspec(
-            1, 11, width_ratios=[1] * 5 + [0.1] + [1] * 5, wspace=0.03, left=0.005, right=0.995,
-            top=0.84, bottom=0.01,
+            1, 2 * TILES + 1, width_ratios=[1] * TILES + [0.1] + [1] * TILES,
+            wspace=0.03, left=0.005, right=0.995, top=0.84, bottom=0.01,
         )  # fmt: skip
         panel.text(0.005, 0.99, title, fontsize=9, weight="bold", va="top")
         here = dataset.index.filter(pc.equal(dataset.index["location_id"], location_id))

@@ -25,7 +25,7 @@ def read_description(storage: Storage) -> dict[str, Any]:
     InputError
         When there is none.
     DatasetError
-        When it is damaged or of another format.
+        When it is damaged or has another format.
     """
     where = f"{storage.root}/{DESCRIPTION}"
     try:
@@ -39,5 +39,5 @@ def read_description(storage: Storage) -> dict[str, Any]:
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise DatasetError(f"Not a data set of format {FORMAT}", where)
     if meta.get("complete") and meta.get("sha256") != description_digest(meta):
-        raise DatasetError("Description changed since it was written", where)
+        raise DatasetError("The description has changed since it was written", where)
     return meta

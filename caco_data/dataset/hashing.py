@@ -11,6 +11,8 @@ _CHUNK = 1 << 20  # bytes
 
 
 class _Hashing:
+    """A file with the count and digest of the bytes passed through it."""
+
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._hash = hashlib.sha256()
@@ -31,19 +33,19 @@ class HashingReader(_Hashing):
     """Reads from a file, counting and hashing the bytes."""
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes, or all that is left."""
+        """Read up to `size` bytes, or the rest of the file."""
         data = self._file.read(size)
         self._count(data)
         return data
 
     def read_to_end(self) -> None:
-        """Read what is left, for the size and digest of the whole file."""
+        """Read the rest, for the size and digest of the whole file."""
         while self.read(_CHUNK):
             pass
 
 
 class HashingWriter(_Hashing):
-    """Writes to a file, counting and hashing the bytes, so that it need not be read again."""
+    """Writes to a file, counting and hashing the bytes, without reading it again."""
 
     def write(self, data: bytes) -> int:
         """Write all of `data`."""
@@ -83,12 +85,12 @@ def file_fault(
     Returns
     -------
     str or None
-        What is wrong with the file, None if nothing is.
+        What is wrong with the file; None if it matches.
     """
     if not storage.exists(name):
         return "missing file"
     if nbytes is not None and (found := storage.size(name)) != nbytes:
         return f"{found} bytes instead of {nbytes}"
     if sha256 is not None and file_sha256(storage, name) != sha256:
-        return "not as it was written (SHA-256)"
+        return "changed since it was written (SHA-256)"
     return None

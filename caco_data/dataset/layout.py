@@ -7,8 +7,8 @@ from typing import Literal
 
 import pyarrow as pa
 
-from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, SCL_PIXEL_M
-from caco_data.types import PATCH_PX, TILES
+from caco_data.sentinel2 import BAND_PIXEL_M, SCL_PIXEL_M
+from caco_data.types import PATCH_M, TILES
 
 FORMAT = "caco-data/1"
 
@@ -22,10 +22,12 @@ TRUTH = "truth.parquet"
 #: Folder of the shards.
 SHARDS = "shards"
 
-# Array members of one period in a shard: by suffix of the member name, the prefix of their columns
-# in the index. "" holds the 10 m bands, "20" and "60" those bands, "_scl" the scene classes.
+#: Suffix of the names of a period's members in a shard: 10 m bands, 20 m bands, 60 m bands, scene
+#: classes.
 MemberSuffix = Literal["", "20", "60", "_scl"]
+#: Prefix of a member's columns in the index.
 COLUMN_PREFIX: dict[MemberSuffix, str] = {"": "", "20": "b20_", "60": "b60_", "_scl": "scl_"}
+#: Suffix by native pixel size, metres.
 SUFFIX_BY_PIXEL_M: dict[int, Literal["", "20", "60"]] = {10: "", 20: "20", 60: "60"}
 
 _POSITION = [("offset", pa.int64()), ("nbytes", pa.int64()), ("sha256", pa.string())]
@@ -76,7 +78,7 @@ def member_shapes(bands: Iterable[str]) -> dict[MemberSuffix, tuple[int, ...]]:
     """Array shapes of the members of one period: (T, C, H, W), and (T, H, W) for `_scl`."""
     shapes: dict[MemberSuffix, tuple[int, ...]] = {}
     for pixel_m, group in bands_by_pixel(bands).items():
-        side = PATCH_PX * PIXEL_M // pixel_m
+        side = PATCH_M // pixel_m
         shapes[SUFFIX_BY_PIXEL_M[pixel_m]] = (TILES, len(group), side, side)
-    side = PATCH_PX * PIXEL_M // SCL_PIXEL_M
+    side = PATCH_M // SCL_PIXEL_M
     return shapes | {"_scl": (TILES, side, side)}

@@ -1,4 +1,4 @@
-"""State of a data set in the making: which locations are complete, rejected or pending."""
+"""State of an unfinished data set: which locations are complete, rejected or pending."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from caco_data.types import Outcome
 class Ledger:
     """Records which locations are settled, including those of earlier runs.
 
-    Writes an unfinished dataset.json into an empty folder, which claims it for the data set.
+    Writes an unfinished dataset.json into an empty folder, which reserves it for the data set.
 
     Parameters
     ----------
@@ -53,17 +53,17 @@ class Ledger:
         self.rejected: dict[int, str] = {}
         """Reason of rejection by location."""
         self.finished_shards: set[int] = set()
-        """Numbers of the shards that are written, with their index."""
+        """Numbers of the shards that are written, each with its index."""
         self._earlier_complete: set[int] = set()
         self._earlier_rejected: dict[int, str] = {}
-        self.finished = self._claim(storage)
+        self.finished = self._reserve(storage)
         """Whether an earlier run finished the data set."""
         if not self.finished:
             self._recover(storage)
         self.extend(location_ids)
 
-    def _claim(self, storage: Storage) -> bool:
-        """Claim the folder; return whether it contains a finished data set."""
+    def _reserve(self, storage: Storage) -> bool:
+        """Reserve the folder; return whether it contains a finished data set."""
         where = str(storage.root)
         if storage.exists(DESCRIPTION):
             found = read_description(storage)
@@ -96,7 +96,8 @@ class Ledger:
         in_shards = self._earlier_complete | self._earlier_rejected.keys()
         for name, location_id in files.items():
             if location_id in in_shards:
-                storage.remove(name)  # killed after the shard was written, before its clean-up
+                # The run ended after the shard was written, before its parts were removed.
+                storage.remove(name)
             elif name == part_file(location_id):
                 self._earlier_complete.add(location_id)
             elif name == rejection_file(location_id):
@@ -106,7 +107,7 @@ class Ledger:
         """Add the locations after those already in the ledger.
 
         A location that an earlier run settled is recorded only when it is added here, so that a
-        resumed `--fill` draws the same replacements.
+        resumed `--fill` samples the same replacements.
 
         Parameters
         ----------

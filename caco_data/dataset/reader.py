@@ -31,9 +31,8 @@ from caco_data.dataset.shards import decode
 from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.dataset.tables import read_table
 from caco_data.errors import FINISH_REMEDY, REPAIR_REMEDY, DatasetError, InputError
-from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage, open_storage
-from caco_data.types import PATCH_PX, PERIODS, TILES, PeriodName
+from caco_data.types import PATCH_M, PERIODS, TILES, PeriodName
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            For the first file that differs.
+            For the first file that is missing or differs.
         """
         for name, sha256 in self.meta.get("tables", {}).items():
             self._check_file(name, sha256)
@@ -106,7 +105,7 @@ class Dataset:
             raise InputError(
                 f"The data set has no band {', '.join(missing)}",
                 self.root,
-                f"It has {', '.join(self.bands)}",
+                f"Use bands of {', '.join(self.bands)}",
             )
         first = self.index.filter(pc.equal(self.index["t"], 0))  # early, late of each location
         names = sorted(set(first["shard"].to_pylist()))
@@ -129,7 +128,7 @@ class Dataset:
             if not wanted:
                 continue
             prefix = COLUMN_PREFIX[SUFFIX_BY_PIXEL_M[pixel_m]]
-            side = PATCH_PX * PIXEL_M // pixel_m
+            side = PATCH_M // pixel_m
             members.append(
                 Members(
                     bands=wanted,
@@ -173,7 +172,8 @@ class Dataset:
         rows = self.index.filter(here).slice(0, 1).to_pylist()
         prefix = COLUMN_PREFIX[member]
         if not rows or rows[0][prefix + "offset"] is None:
-            raise InputError(f"No stack of location {location_id}", self.root, "See index.parquet")
+            what = f"No member '{period}{member}' of location {location_id}"
+            raise InputError(what, self.root, "Choose a location and a member of index.parquet")
         name = f"{SHARDS}/{rows[0]['shard']}"
         with self.storage.open(name) as file:
             file.seek(rows[0][prefix + "offset"])

@@ -35,10 +35,10 @@ from caco_data.storage import Storage, write_bytes, write_json
 
 
 def repair(storage: Storage, verdict: Verdict) -> int:
-    """Keep all undamaged locations and drop the damaged ones.
+    """Keep the undamaged locations and remove the damaged ones.
 
-    Undamaged shards stay as they are. The undamaged locations of a damaged shard become parts in
-    the folder `.work`. Files that do not belong to the data set are not touched.
+    Undamaged shards are not changed. The undamaged locations of a damaged shard are stored as parts
+    in the folder `.work`. Files that do not belong to the data set are not touched.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def repair(storage: Storage, verdict: Verdict) -> int:
     Raises
     ------
     DatasetError
-        When a table is damaged that cannot be rebuilt from the shards.
+        When a damaged table cannot be rebuilt.
     """
     meta = read_description(storage)
     broken_tables = {d.where for d in verdict.damages} & set(meta["tables"])
-    lost = sorted(broken_tables - {LOCATIONS})  # download writes the locations again
+    lost = sorted(broken_tables - {LOCATIONS})  # `download` writes this table again
     if lost:
         raise DatasetError(
             f"Cannot repair without {' and '.join(lost)}",

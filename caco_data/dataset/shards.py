@@ -9,7 +9,7 @@ Each location is a sequence of members with one key; locations are in order::
     000000123.late.npy        ... likewise
     000000123.json            the location's index rows
 
-The tar can be streamed (webdataset, Hugging Face datasets, DALI), or any member read at its offset.
+The tar can be streamed (webdataset, Hugging Face datasets, DALI), or a member read at its offset.
 `--dtype uint8` stores DN / 10000 * 255; `--compress zstd` adds `.zst` to the names of the arrays.
 Needs numpy and pyarrow only, and zstandard for compressed arrays.
 """
@@ -43,12 +43,13 @@ from caco_data.types import PERIODS, Compress, Dtype, LocationStacks, Stack
 #: Start of the array data in a `.npy` member (numpy's format 1.0, header padded to 64 bytes).
 NPY_HEADER_BYTES = 128
 ZSTD_LEVEL = 3
+#: One row of the index as JSON values, by column.
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Members of one location in a shard, unchecked."""
+    """Members of one location in a shard, not checked."""
 
     location_id: int
     arrays: dict[str, bytes]
@@ -179,7 +180,7 @@ def _place(record: Record, shard: str, offsets: dict[str, int]) -> list[Row]:
 
 
 def write_shard(file: IO[bytes], shard: str, records: Iterable[Record]) -> list[Row]:
-    """Write records as a tar, with one in memory at a time.
+    """Write records as a tar, one at a time, so that only one is in memory.
 
     Parameters
     ----------
@@ -225,7 +226,7 @@ def scan_shard(file: IO[bytes]) -> Iterator[Entry]:
     Raises
     ------
     tarfile.TarError, ValueError
-        For a truncated tar or a member name that is not of the format.
+        For a truncated tar or an invalid member name.
     """
     arrays: dict[str, bytes] = {}
     offsets: dict[str, int] = {}
@@ -258,7 +259,7 @@ def read_shard(file: IO[bytes], where: str) -> Iterator[Record]:
 
 
 def check_digests(rows: Iterable[Row], arrays: dict[str, bytes]) -> None:
-    """Compare arrays by member name with the digests in their rows; ValueError names the first."""
+    """Compare arrays by member name with the digests in their rows; ValueError if one differs."""
     digests = {}
     for row in rows:
         for suffix, prefix in COLUMN_PREFIX.items():

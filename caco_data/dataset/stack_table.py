@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.dataset.layout import SUFFIX_BY_PIXEL_M
-from caco_data.sentinel2 import PIXEL_M
-from caco_data.types import PATCH_PX
+from caco_data.types import PATCH_M
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Members:
     bands: tuple[str, ...]
     """Names of the requested bands."""
     channels: tuple[int, ...]
-    """Their channels in the members."""
+    """Channels of these bands in the members."""
     shape: tuple[int, int, int, int]
     """Shape of a member: (T, C, H, W)."""
     offset: NDArray[np.int64]
@@ -31,7 +30,7 @@ class Members:
     @property
     def suffix(self) -> Literal["", "20", "60"]:
         """Suffix of the members' names: the pixel size where it is not 10 m."""
-        return SUFFIX_BY_PIXEL_M[PATCH_PX * PIXEL_M // self.shape[3]]
+        return SUFFIX_BY_PIXEL_M[PATCH_M // self.shape[3]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class StackTable:
     shard: NDArray[np.int32]
     """(L,), index into `paths`."""
     members: tuple[Members, ...]
-    """By pixel size, the finest first."""
+    """One per pixel size, the finest first."""
     dtype: np.dtype[Any]
     """uint16 (DN) or uint8 (DN / 10000 * 255)."""
     compressed: bool

@@ -12,15 +12,15 @@ from caco_data.storage import Storage
 def read_parquet(storage: Storage, name: str) -> pa.Table:
     """Read a table in the calling thread only.
 
-    Arrow's threads release the Python file some time later. When Python exits at that moment, the
-    process ends by SIGABRT ("terminate called without an active exception").
+    Arrow's threads release the Python file later. If Python exits at that moment, the process ends
+    with SIGABRT ("terminate called without an active exception").
     """
     with storage.open(name) as file:
         return pq.ParquetFile(file).read(use_threads=False)
 
 
 def read_table(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
-    """Read a table of the format; DatasetError if it is missing, unreadable or of other columns."""
+    """Read a table; DatasetError if it is missing, unreadable or not of the schema."""
     where = f"{storage.root}/{name}"
     try:
         table = read_parquet(storage, name)

@@ -64,7 +64,7 @@ class Verdict:
     broken_shards: frozenset[str]
     """Names of the data set's shards with any damage."""
     good_locations: frozenset[int]
-    """Locations with all members as written."""
+    """Locations without any damage."""
     checked: int
     """Number of locations checked."""
 
@@ -108,7 +108,7 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
     storage : Storage
         The data set.
     on_shard : callable
-        Called after each shard with the number of checked shards and of all shards.
+        Called after each shard with the numbers of checked and of all shards.
 
     Returns
     -------
@@ -144,16 +144,16 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
 
 
 def _check_files(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
-    """Files that do not belong to the data set."""
+    """Yield the files that do not belong to the data set."""
     known = {DESCRIPTION, *meta["tables"]}
     known |= {f"{SHARDS}/{shard['name']}" for shard in meta["shards"]}
     for name in [*storage.names(), *storage.names(SHARDS)]:
         if name not in known:
-            yield Damage(name, "foreign file: not part of the data set")
+            yield Damage(name, "not part of the data set")
 
 
 def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
-    """Damages of the tables: digests and row counts."""
+    """Yield the damages of the tables: digests and row counts."""
     counts = meta["counts"]
     expected = {
         INDEX: counts["complete"] * len(PERIODS) * TILES,
@@ -168,7 +168,7 @@ def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
         with storage.open(name) as file:
             n = pq.read_metadata(file).num_rows
         if n != expected[name]:
-            yield Damage(name, f"{n} rows where dataset.json counts {expected[name]}")
+            yield Damage(name, f"{n} rows instead of {expected[name]} (dataset.json)")
 
 
 def _rows_of(index: pa.Table, shard: str) -> dict[int, list[Row]]:
@@ -205,7 +205,7 @@ def _check_shard(
             damages.append(Damage(name, f"broken tar: {error}"))
         reader.read_to_end()
     if reader.nbytes != shard["nbytes"]:
-        what = "truncated" if reader.nbytes < shard["nbytes"] else "longer than written"
+        what = "truncated" if reader.nbytes < shard["nbytes"] else "too long"
         damages.append(Damage(name, f"{what}: {reader.nbytes} of {shard['nbytes']} bytes"))
     missing = sorted((rows or {}).keys() - seen)
     damages += [Damage(f"{name}, location {i}", "missing from the shard") for i in missing]

@@ -1,8 +1,9 @@
-"""Writer of a data set: outcomes become parts, parts shards, and shards a finished data set.
+"""Writer of a data set: stores outcomes as parts, joins parts to shards, finishes the data set.
 
-Everything written survives a kill at any moment (see `work_folder` for the intermediate files). A
-shard contains the complete locations among `locations_per_shard` consecutive rows of the locations
-table. It is written once all of them are settled: its bytes do not depend on the order of arrival.
+A run may be killed at any moment without loss of stored outcomes (`work_folder` describes the
+intermediate files). A shard contains the complete locations among `locations_per_shard` consecutive
+rows of the locations table. It is written once all of them are settled, so that its bytes do not
+depend on the order of arrival.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class DatasetWriter:
         self._ledger.settle(outcome)
         shard = self._ledger.rows[i] // self._per_shard
         ids = self._locations(shard)
-        # A shard with fewer locations waits for `finish`: --fill may add to it.
+        # `finish` writes a shard with fewer locations: --fill may add to it before.
         if len(ids) == self._per_shard and all(map(self._ledger.is_settled, ids)):
             self._write_shard(shard)
 

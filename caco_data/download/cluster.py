@@ -2,9 +2,9 @@
 
 One task fetches one location and makes one request at a time. Every task carries the addresses of
 the current workers, from which a worker derives its share of the caps, so that the caps hold over
-all workers together, also when workers come and go. A few more tasks than `concurrency` are
-submitted: while one task decodes, another one's request is in flight. The number of tasks in flight
-bounds the memory, and a worker never waits for another one's result.
+all workers together, also when workers join or leave. More tasks than `concurrency` are submitted:
+while one task decodes, the request of another one is in flight. The number of tasks bounds the
+memory, and no worker waits for the result of another one.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ from caco_data.types import Location, Outcome, Rejection
 
 _log = logging.getLogger(__name__)
 _SILENT = logging.CRITICAL + 1
-#: By default glibc returns the memory of every tile-sized array to the system, and Dask makes it
-#: return smaller blocks too; the page faults of allocating it again took longer than the work.
+#: By default glibc returns the memory of every tile-sized array to the system, and Dask's settings
+#: make it return smaller blocks too; allocating it again caused page faults that took longer than
+#: the work itself.
 _MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": 1 << 28,
     "MALLOC_MMAP_THRESHOLD_": 1 << 25,
@@ -53,7 +54,7 @@ class RunPlugin(WorkerPlugin):
     Parameters
     ----------
     run : str
-        Name of the run: of the plugin, and of the topic to which the worker reports its status.
+        Name of the run, of the plugin, and of the topic to which the worker reports its status.
     source, fetch, cluster
         Settings of the run.
     """
@@ -67,7 +68,7 @@ class RunPlugin(WorkerPlugin):
         self._cluster = cluster
 
     def setup(self, worker: Worker) -> None:
-        """Create the limiter; the first task opens the source, for this runs in the event loop."""
+        """Create the limiter; the first task opens the source, which would block the event loop."""
         self._address = worker.address
         self._limiter = Limiter(
             on_status=lambda status: worker.log_event(self.name, (worker.address, asdict(status)))
@@ -78,7 +79,7 @@ class RunPlugin(WorkerPlugin):
     def fetch(
         self, location: Location, workers: tuple[str, ...]
     ) -> tuple[Outcome, str, WorkerStatus]:
-        """Fetch a location; also returns this worker's address and status."""
+        """Fetch a location; also return this worker's address and status."""
         retry = self._cluster.retry
         with self._opening:
             self._limiter.share = _share(self._cluster, workers, self._address)
@@ -106,15 +107,15 @@ def _share(cluster: ClusterSettings, workers: tuple[str, ...], address: str) -> 
 def _tasks_ahead(concurrency: int, workers: int) -> int:
     """Number of tasks submitted at a time.
 
-    One and a half times the requests in flight, to keep their number up while some tasks decode
-    and encode. With more workers than requests each worker's share is one request, and the number
-    of tasks is the cap.
+    One and a half times the maximum number of requests in flight, which is reached although some
+    tasks decode and encode. With more workers than requests, the share of each worker is one
+    request, and the number of tasks is the limit.
     """
     return concurrency if workers >= concurrency else concurrency + -(-concurrency // 2)
 
 
 class Workers:
-    """The workers of one run, from the side of the client.
+    """The workers of one run, accessed through a Dask client.
 
     Parameters
     ----------
@@ -136,14 +137,14 @@ class Workers:
         client.subscribe_topic(run, self._receive)
 
     def outcomes(self, locations: list[Location]) -> Iterator[Outcome | None]:
-        """Fetch locations; yields outcomes in order of completion, and None in every idle second.
+        """Fetch locations; yield outcomes in order of completion, and None after each idle second.
 
         Raises
         ------
         InputError, RefusedError
             As raised in a worker, by opening the source or by a request.
         """
-        # Not `as_completed`, which has one timeout for all futures, hence no one-second ticks.
+        # Not `as_completed`: its timeout applies to all futures together, not to each wait.
         ended: SimpleQueue[Any] = SimpleQueue()
         waiting = iter(locations)
         location_of: dict[Any, int] = {}
@@ -172,8 +173,8 @@ class Workers:
                 outcome, address, status = future.result()
                 self._keep_latest(address, status)
             except KilledWorker as error:
-                # Several workers died on this location (out of memory, a crash in a library):
-                # reject it, so that the other locations are still fetched.
+                # This location killed several workers (out of memory, a crash in a library): reject
+                # it, so that the other locations are still fetched.
                 rejection = Rejection(location_id, "crash", f"its workers died: {error}")
                 outcome = Outcome(location_id, None, rejection, None)
             future.release()
@@ -185,7 +186,7 @@ class Workers:
         self._events.put((address, WorkerStatus(**{**status, "counts": counts})))
 
     def _keep_latest(self, address: str, status: WorkerStatus) -> None:
-        """Keep a worker's latest status: events and results can arrive out of order."""
+        """Store a status unless it is older than the stored one: they can arrive out of order."""
         before = self.statuses.get(address)
         if before is None or before.counts.requests <= status.counts.requests:
             self.statuses[address] = status
@@ -198,14 +199,14 @@ class Workers:
 def connect(
     cluster: ClusterSettings, source: SourceSettings, fetch: FetchSettings
 ) -> Iterator[Workers]:
-    """Prepare the workers of the given scheduler, or of a new local cluster, for a run.
+    """Prepare the workers of an existing scheduler, or of a new local cluster, for a run.
 
     Raises
     ------
     InputError
-        When the given scheduler does not answer.
+        When the scheduler does not answer.
     """
-    # Only exceptions matter to the user, not the connections and exits of workers.
+    # Silence messages about connections and exits of workers; errors are raised as exceptions.
     logging.getLogger("distributed").setLevel(_SILENT)
     run = f"caco-data-{uuid4().hex}"
     with _existing(cluster) if cluster.scheduler else _local(cluster, source.computes) as client:
@@ -213,15 +214,15 @@ def connect(
         try:
             yield Workers(client, run, cluster)
         finally:
-            if cluster.scheduler:  # local workers end with the run
-                with suppress(Exception):  # a lost scheduler has raised its own error
+            if cluster.scheduler:  # local workers end with the run anyway
+                with suppress(Exception):  # a lost connection has already raised an error
                     client.unsubscribe_topic(run)
                     client.unregister_worker_plugin(run)
 
 
 @contextmanager
 def _existing(settings: ClusterSettings) -> Iterator[Client]:
-    """Connect to the scheduler given by its address."""
+    """Connect to an existing scheduler."""
     try:
         client = Client(settings.scheduler, timeout="5s", set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -243,7 +244,7 @@ def _local(settings: ClusterSettings, computes: bool) -> Iterator[Client]:
     """Start a cluster on this machine.
 
     A worker has enough threads for its share of `concurrency` when requests wait for a service,
-    but at most two when the source computes its answers: more would only compete for the processor.
+    but at most two when the source computes the images: more would compete for the processor.
     """
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
     workers = min(workers, settings.concurrency)
@@ -252,7 +253,7 @@ def _local(settings: ClusterSettings, computes: bool) -> Iterator[Client]:
     # worker that is killed by it would print a traceback.
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
-    # Tasks are submitted as workers become free: there is nothing to steal or to spill.
+    # No work stealing and no spilling: tasks are submitted only when workers become free.
     with dask.config.set(
         {
             "distributed.worker.memory.target": False,
@@ -269,7 +270,7 @@ def _local(settings: ClusterSettings, computes: bool) -> Iterator[Client]:
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
-                # The default port, 8787, is free for one download per machine only.
+                # A free port: only one download per machine could use the default port 8787.
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=_SILENT,
             )

@@ -1,6 +1,6 @@
 """Checks of this machine, its credentials and its network before a download.
 
-The checks are independent of each other and end within seconds; none shows a secret.
+Each check takes at most a few seconds; none prints a secret.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.types import Footprint
 
 State = Literal["ok", "warn", "fail"]
+#: Timeout of a connection attempt, seconds; a request may take twice as long.
 TIMEOUT_S = 5.0
 #: Warn when the free disk space is not enough for this many RGB locations.
 FEW_LOCATIONS = 1000
@@ -69,17 +70,18 @@ def check(settings: EarthEngineSettings, out: str) -> Iterator[Check]:
     yield _training()
     yield _disk(out)
     yield _writable(out)
-    found = _guarded("credentials", lambda: _credentials(settings))
-    yield found[0]
-    yield _project(settings, found[1])
+    result, credentials = _guarded("credentials", lambda: _credentials(settings))
+    yield result
+    yield _project(settings, credentials)
     reachable = _endpoint(settings.url)
     yield reachable
-    if found[1] is None or reachable.state == "fail":
-        yield Check("Earth Engine", "warn", "not tried", "Fix the failed checks above")
+    if credentials is None or reachable.state == "fail":
+        yield Check("Earth Engine", "warn", "not checked", "Fix the failed checks above")
     else:
         yield _guarded("Earth Engine", lambda: _request(settings))[0]
 
 
+#: A check and, if it finds any, the credentials.
 Found = tuple[Check, FoundCredentials | None]
 
 
@@ -101,15 +103,15 @@ def _packages() -> Check:
     """Compare the installed packages with the requirements of caco-data."""
     wrong = []
     required = [Requirement(text) for text in metadata.requires("caco-data") or ()]
-    needed = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
-    for one in needed:
+    needed = [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
+    for requirement in needed:
         try:
-            version = metadata.version(one.name)
+            version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            wrong.append(f"{one.name} is missing")
+            wrong.append(f"{requirement.name} is missing")
             continue
-        if not one.specifier.contains(version, prereleases=True):
-            wrong.append(f"{one.name} {version} is not {one.specifier}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
     if wrong:
         return Check("packages", "fail", "; ".join(wrong), "Run 'pip install -U caco-data'")
     client = metadata.version("earthengine-api")
@@ -117,7 +119,7 @@ def _packages() -> Check:
 
 
 def _gdal() -> Check:
-    """Whether GDAL and PROJ find their data: PROJ_DATA or PROJ_LIB is often set wrongly."""
+    """Check that GDAL and PROJ find their data: PROJ_DATA or PROJ_LIB is often set wrongly."""
     try:
         import rasterio
         from rasterio.warp import transform
@@ -128,6 +130,7 @@ def _gdal() -> Check:
             "GDAL", "fail", f"{type(error).__name__}: {error}"[:200],
             "Unset PROJ_DATA, PROJ_LIB and GDAL_DATA, or reinstall rasterio",
         )  # fmt: skip
+    # 3 E is the central meridian of zone 31; 45 N is 4,982,950 m from the equator.
     if abs(east - 500_000) > 1 or abs(north - 4_982_950) > 100:
         return Check(
             "GDAL", "fail", "PROJ returns wrong coordinates", "Unset PROJ_DATA and PROJ_LIB"
@@ -139,11 +142,17 @@ def _training() -> Check:
     try:
         version = metadata.version("torch")
     except metadata.PackageNotFoundError:
-        return Check("training", "warn", "no torch", "Run 'pip install caco-data[train]' to train")
+        return Check(
+            "training",
+            "warn",
+            "torch is not installed",
+            "Run 'pip install caco-data[train]' to train",
+        )
     return Check("training", "ok", f"torch {version}")
 
 
 def _existing(out: str) -> Path:
+    """Return the path, or its first ancestor that exists."""
     path = Path(out).absolute()
     while not path.exists():
         path = path.parent
@@ -163,7 +172,7 @@ def _disk(out: str) -> Check:
 
 def _writable(out: str) -> Check:
     if "://" in out:
-        return Check("output", "ok", f"{out}, not tried")
+        return Check("output", "ok", f"{out}, not checked")
     path = _existing(out)
     if not path.is_dir() or not os.access(path, os.W_OK):
         return Check("output", "fail", f"{path} cannot be written", "Choose another --out")
@@ -188,7 +197,7 @@ def _project(settings: EarthEngineSettings, found: FoundCredentials | None) -> C
 
 
 def _endpoint(url: str) -> Check:
-    """Whether the endpoint accepts a connection, or a proxy is set in the environment."""
+    """Check that the endpoint accepts a connection, or that a proxy is set."""
     parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)

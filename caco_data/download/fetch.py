@@ -1,4 +1,4 @@
-"""Work of one task: from a location to its encoded stacks.
+"""Fetching of one location: scenes, plan, tiles, encoded stacks.
 
 Independent of Dask: a function of a location, settings and an opened source.
 """
@@ -44,13 +44,13 @@ from caco_data.types import (
 T = TypeVar("T")
 
 
-def scored(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:
-    """Return the source as a source of Cloud Score+, or None when the settings do not use it.
+def cloud_score_source(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:
+    """Return the source if the settings use its Cloud Score+, else None.
 
     Raises
     ------
     InputError
-        When the settings use Cloud Score+ and the source has none.
+        When the settings use Cloud Score+ and the source does not provide it.
     """
     if settings.scenes.cloud_mask != "cs+":
         return None
@@ -66,7 +66,7 @@ class Requests:
         self, source: ImageSource, settings: FetchSettings, policy: RetryPolicy, limiter: Limiter
     ) -> None:
         self._source = source
-        self._scored = scored(source, settings)
+        self._cloud_scores = cloud_score_source(source, settings)
         self._settings = settings
         self._policy = policy
         self._limiter = limiter
@@ -76,16 +76,16 @@ class Requests:
 
     def scenes(self, footprint: Footprint, period: Period) -> list[Scene]:
         """List the scenes of a period."""
-        most = self._settings.scenes.max_cloud_pct
+        limit = self._settings.scenes.max_cloud_pct
         return self._call(
-            lambda: self._source.list_scenes(footprint, period.start, period.end, most)
+            lambda: self._source.list_scenes(footprint, period.start, period.end, limit)
         )
 
     def tile(self, scene: Scene, grid: Grid) -> Tile | Cloudy | Unreadable:
         """Read bands and SCL of a scene in one request.
 
-        Cloud Score+, where the settings use it, is read first: it is small, and saves reading the
-        bands of a cloudy scene.
+        If the settings use Cloud Score+, it is read first: it is small, and the bands of a cloudy
+        scene need not be read.
         """
         clear = self._clear_by_score(scene, grid)
         if clear is not None and clear < self._settings.scenes.min_clear:
@@ -104,7 +104,7 @@ class Requests:
 
     def _clear_by_score(self, scene: Scene, grid: Grid) -> float | None:
         """Clear fraction by Cloud Score+; None when it is not used or the scene has none."""
-        source = self._scored
+        source = self._cloud_scores
         if source is None:
             return None
         try:

@@ -31,8 +31,10 @@ from caco_data.types import (
     Slot,
 )
 
+#: Length of a period.
 PERIOD_DAYS = 365
-_START_STREAM = 0x5CE9E5  # separates these random numbers from the sampler's for the same seed
+#: Second word of the random generator's key: makes its numbers differ from those of the sampler.
+_START_STREAM = 0x5CE9E5
 
 
 def periods(location_id: int, settings: SceneSettings) -> tuple[Period, Period]:
@@ -67,8 +69,8 @@ def covers(footprints: Sequence[Footprint], patch: Footprint) -> NDArray[np.bool
         np.concatenate([getattr(footprint, name) for footprint in footprints])
         for name in ("longitudes", "latitudes")
     )
-    # Every vertex is moved to within 180 degrees of the patch. A scene spans far less than that,
-    # so a ring that crosses the antimeridian stays in one piece.
+    # Every vertex is shifted to within 180 degrees of the patch. A scene spans far less than that,
+    # so that a ring across the antimeridian remains connected.
     lon = unwrap(lon, patch.longitudes[0])
     rings = shapely.linearrings(lon, lat, indices=np.repeat(np.arange(len(sizes)), sizes))
     square = shapely.polygons(np.column_stack([patch.longitudes, patch.latitudes]))
@@ -124,8 +126,7 @@ def make_plan(
     Returns
     -------
     Plan or Rejection
-        A rejection when a slot and its neighbours have no usable scene: no pixel has to be read to
-        find that out.
+        A rejection when a slot and its neighbours have no usable scene; then no pixel is read.
     """
     plans = []
     for period, listing in (early, late):

@@ -12,7 +12,7 @@ from caco_data.types import Outcome
 
 @dataclass(slots=True)
 class DownloadProgress:
-    """Progress of a download, passed to the callback after every location."""
+    """Progress of a download; passed to the callback after every location."""
 
     wanted: int
     """Locations requested."""
@@ -60,5 +60,5 @@ class DownloadProgress:
 
     @property
     def eta_s(self) -> float | None:
-        """Estimated seconds to the end; None before the first outcome."""
+        """Estimated seconds until the end; None before the first outcome."""
         return self.elapsed_s / self.settled * self.pending if self.settled else None

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, replace
-from queue import Full, Queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caco_data.dataset.description import read_description
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
-from caco_data.download.fetch import scored
+from caco_data.download.background_writer import BackgroundWriter
+from caco_data.download.fetch import cloud_score_source
 from caco_data.download.progress import DownloadProgress
 from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError
@@ -24,14 +23,14 @@ from caco_data.sampling.locations import LocationTable, extend
 from caco_data.sources.limiter import Limiter, RateShare
 from caco_data.sources.retry import call_with_retries
 from caco_data.storage import open_storage
-from caco_data.types import Location, Outcome
+from caco_data.types import Location
 
-#: Maximum time after an interrupt to store finished locations, seconds.
-STOP_S = 2.0
+if TYPE_CHECKING:
+    from caco_data.download.cluster import Workers
 
 
 def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
-    """Constant part of dataset.json: all settings that affect the data set's bytes."""
+    """Constant part of dataset.json: all settings that affect the bytes of the data set."""
     points = hashlib.sha256()
     for array in (locations.location_id, locations.longitude, locations.latitude):
         points.update(array.tobytes())
@@ -54,54 +53,12 @@ def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str,
     }
 
 
-class _BackgroundWriter:
-    """Stores outcomes in a thread, so that new tasks are submitted while a shard is written.
-
-    Parameters
-    ----------
-    writer : DatasetWriter
-    max_waiting : int
-        Maximum number of outcomes in the queue; `add` blocks while it is full.
-    """
-
-    def __init__(self, writer: DatasetWriter, max_waiting: int) -> None:
-        self._writer = writer
-        self._waiting: Queue[Outcome | None] = Queue(max_waiting)
-        self._failure: BaseException | None = None
-        # A daemon thread: an interrupt does not wait for a shard. A half-written file has no name.
-        self._thread = threading.Thread(target=self._work, daemon=True)
-
-    def __enter__(self) -> _BackgroundWriter:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        with suppress(Full):
-            self._waiting.put(None, timeout=None if kind is None else STOP_S)
-        self._thread.join(None if kind is None else STOP_S)
-        if kind is None and self._failure:
-            raise self._failure
-
-    def add(self, outcome: Outcome) -> None:
-        """Queue an outcome; raises the error of an earlier one, if it could not be stored."""
-        if self._failure:
-            raise self._failure
-        self._waiting.put(outcome)
-
-    def _work(self) -> None:
-        while (outcome := self._waiting.get()) is not None:
-            try:
-                if not self._failure:
-                    self._writer.add(outcome)
-            except BaseException as error:
-                self._failure = error
-
-
 def _try_to_open(settings: DownloadSettings, cluster: ClusterSettings) -> None:
-    """Open the source once with few retries, to fail early and before anything is written."""
+    """Open the source once with few retries: errors are raised before anything is written."""
     limiter = Limiter(RateShare(1, cluster.requests_per_second))
     retry = replace(cluster.retry, max_retries=min(3, cluster.retry.max_retries))
-    scored(call_with_retries(lambda: settings.source.open(limiter), retry, limiter), settings.fetch)
+    source = call_with_retries(lambda: settings.source.open(limiter), retry, limiter)
+    cloud_score_source(source, settings.fetch)
 
 
 def download(
@@ -142,9 +99,11 @@ def download(
 
     if settings.fill and not locations.metadata:
         raise InputError(
-            "Only locations of 'caco-data sample' can be extended", "--fill", "Omit this option"
+            "Only locations made by 'caco-data sample' can be extended",
+            "--fill",
+            "Omit this option",
         )
-    if not cluster.scheduler:  # otherwise its workers have the credentials
+    if not cluster.scheduler:  # else the workers have the credentials, maybe not this machine
         _try_to_open(settings, cluster)
     storage = open_storage(out)
     wanted = len(locations.location_id)
@@ -155,6 +114,12 @@ def download(
     writer = DatasetWriter(storage, ledger)
     progress = DownloadProgress(wanted, len(ledger.complete), Counter(ledger.rejected.values()))
     began = time.monotonic()
+
+    def report(workers: Workers) -> None:
+        progress.update(workers.statuses.values())
+        progress.elapsed_s = time.monotonic() - began
+        on_progress(progress)
+
     with ExitStack() as stack:
         workers = None
         while True:
@@ -165,14 +130,8 @@ def download(
                 workers = workers or stack.enter_context(
                     connect(cluster, settings.source, settings.fetch)
                 )
-                with _BackgroundWriter(writer, cluster.concurrency) as background:
-                    for outcome in workers.outcomes(remaining):
-                        if outcome is not None:
-                            background.add(outcome)
-                            progress.settle(outcome)
-                        progress.update(workers.statuses.values())
-                        progress.elapsed_s = time.monotonic() - began
-                        on_progress(progress)
+                storing = BackgroundWriter(writer, cluster.concurrency)
+                _fetch(workers, remaining, storing, progress, report)
             missing = wanted - len(ledger.complete)
             if not settings.fill or missing <= 0 or not ledger.complete:
                 break
@@ -180,6 +139,22 @@ def download(
             ledger.extend(locations.location_id.tolist())
     writer.finish(geoparquet_table(locations))
     return progress
+
+
+def _fetch(
+    workers: Workers,
+    locations: list[Location],
+    storing: BackgroundWriter,
+    progress: DownloadProgress,
+    report: Callable[[Workers], None],
+) -> None:
+    """Fetch and store locations; report after each one, and otherwise once per second."""
+    with storing:
+        for outcome in workers.outcomes(locations):
+            if outcome is not None:
+                storing.add(outcome)
+                progress.settle(outcome)
+            report(workers)
 
 
 def _pending(locations: LocationTable, ledger: Ledger) -> list[Location]:

@@ -16,7 +16,7 @@ from caco_data.types import Compress, Dtype
 FIRST_START, LAST_START = date(2019, 1, 1), date(2020, 12, 31)
 #: Requests per second that a project may start (Earth Engine guide, "Quotas").
 QUOTA_PER_SECOND = 100.0
-#: Maximum default number of worker processes of a local cluster.
+#: Maximum number of worker processes of a local cluster by default.
 MAX_WORKERS = 8
 CloudMask = Literal["scl", "cs+"]
 
@@ -62,7 +62,7 @@ class SceneSettings:
 
 @dataclass(frozen=True, slots=True)
 class FetchSettings:
-    """Settings that determine the bytes of a location, apart from its source."""
+    """Settings that determine the bytes of a location, in addition to its source."""
 
     scenes: SceneSettings
     bands: tuple[str, ...] = setting(
@@ -76,7 +76,7 @@ class FetchSettings:
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Distribution of the work; has no effect on the bytes of the data set."""
+    """Workers and request limits; no effect on the bytes of the data set."""
 
     concurrency: int = setting(
         40, "Maximum number of requests in flight over all workers.", count=True
@@ -101,11 +101,12 @@ class ClusterSettings:
         metavar="ADDRESS",
     )
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    """Retries of transient failures."""
 
 
 @dataclass(frozen=True)
 class DownloadSettings:
-    """Settings that determine the bytes of the data set, apart from its locations."""
+    """Settings that determine the bytes of the data set, in addition to its locations."""
 
     source: SourceSettings
     fetch: FetchSettings

@@ -1,4 +1,4 @@
-"""From a plan to stacks: which tiles are read, and which are accepted."""
+"""Filling of stacks: reading of the planned scenes, acceptance of clear tiles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from caco_data.download.settings import SceneSettings
 from caco_data.types import PeriodPlan, Rejection, Scene, Slot, Stack, Tile
 
 #: SCL classes that show the ground (Sentinel-2 L2A product guide): dark area, vegetation, not
-#: vegetated, water, unclassified, snow. Not: no data, defective, shadow, cloud, cirrus.
+#: vegetated, water, unclassified, snow; without no data, defective, shadow, cloud, cirrus.
 CLEAR_CLASSES = (2, 4, 5, 6, 7, 11)
 _IS_CLEAR = np.isin(np.arange(256), CLEAR_CLASSES)
-#: Maximum scenes tried per slot, and again when the slot borrows from its neighbours.
+#: Maximum number of scenes tried per slot, and again among those of its neighbours.
 MAX_CANDIDATES = 3
 #: Minimum Cloud Score+ (`cs_cdf`) of a clear pixel: "values between 0.50 and 0.65 generally work
 #: well" (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
@@ -26,10 +26,10 @@ CLEAR_SCORE = 0.60
 
 @dataclass(frozen=True, slots=True)
 class Cloudy:
-    """Result of a read: the patch is too cloudy by its Cloud Score+, its bands were not read."""
+    """Result of a read: too cloudy according to Cloud Score+; the bands were not read."""
 
     clear_fraction: float
-    """Share of the patch that is clear, 0..1."""
+    """Clear fraction of the patch, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Unreadable:
 
 
 def clear_fraction(scl: NDArray[np.uint8]) -> float:
-    """Share of SCL pixels, any shape, in one of the classes `CLEAR_CLASSES`."""
+    """Fraction of SCL pixels, any shape, in one of the classes `CLEAR_CLASSES`."""
     return float(np.count_nonzero(_IS_CLEAR[scl]) / scl.size)
 
 
 def clear_fraction_by_score(score: NDArray[np.float32]) -> float:
-    """Share of pixels, any shape, with a Cloud Score+ of at least `CLEAR_SCORE`."""
+    """Fraction of pixels, any shape, with a Cloud Score+ of at least `CLEAR_SCORE`."""
     return float(np.count_nonzero(score >= np.float32(CLEAR_SCORE)) / score.size)
 
 
@@ -63,13 +63,13 @@ def fill_stack(
 ) -> Stack | Rejection:
     """Fill the slots of one period, reading as few tiles as possible.
 
-    Every slot first tries its own candidates; those left empty then borrow a scene from a
-    neighbouring slot, at a distance of `min_spacing_days` from every accepted tile.
+    The candidates of every slot are tried first. A slot that remains empty then gets a scene of a
+    neighbouring slot, at least `min_spacing_days` from every accepted tile.
 
     Parameters
     ----------
     location_id : int
-        Location to reject.
+        Location, for the rejection.
     plan : PeriodPlan
         The period's slots.
     read : callable

@@ -1,1 +1,1 @@
-"""The sampler and the locations table, as a file and as a map."""
+"""The sampler, and the locations table: its files and its map."""

@@ -40,7 +40,7 @@ class World:
     """Cities, land and region that a sample is taken from."""
 
     cities: Cities
-    """Cities to choose from; unused by `uniform`."""
+    """Cities to choose from; not used by `uniform`."""
     land: LandMask
     region: Region
 

@@ -64,7 +64,7 @@ def write_locations(
             "The file exists and contains other locations", str(path),
             "Add --overwrite to replace it, or choose another name",
         )  # fmt: skip
-    # GDAL needs the suffix.
+    # GDAL selects the format by the suffix.
     temporary = where.with_name(f".{where.stem}.{os.getpid()}.tmp{where.suffix}")
     try:
         write(locations, temporary)
@@ -171,7 +171,7 @@ _WRITERS: dict[str, Callable[[LocationTable, Path], None]] = {
 
 
 def read_locations(path: str | os.PathLike[str]) -> LocationTable:
-    """Read a locations table: one of `write_locations`, or a file of points from another tool.
+    """Read a locations table made by `write_locations`, or a file of points from another tool.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,15 @@ from caco_data.sampling.locations import LocationTable
 from caco_data.sampling.settings import SampleSettings
 from caco_data.world.geodesy import LATITUDE_DEGREE_MIN_M
 from caco_data.world.land import load_land
+from caco_data.world.land_mask import LandMask
+
+Floats = NDArray[np.float64]
+#: West, east, south and north, degrees.
+Box = tuple[float, float, float, float]
 
 #: Longer side of a map, and side of the squares in which locations are counted, pixels.
 _MAP_PX, _SQUARE_PX, _DPI = 2400, 6, 200
-#: Locations per square from which on squares are coloured by their count.
+#: Locations in the densest square from which dots are plotted per square, coloured by their count.
 _CROWDED = 10
 _SEA, _LAND, _DOT = "#f3f7fa", "#dcdcd4", "#6a1b7a"
 
@@ -34,14 +40,12 @@ def plot_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
     InputError
         When the land file named in the metadata cannot be read.
     """
-    from matplotlib.colors import ListedColormap, LogNorm
     from matplotlib.figure import Figure
 
-    settings = locations.metadata.get("settings", {})
     longitude = locations.longitude
     if np.ptp(longitude % 360.0) < np.ptp(longitude):  # across the antimeridian
         longitude = longitude % 360.0
-    west, east, south, north = _map_box(longitude, locations.latitude)
+    box = west, east, south, north = _map_box(longitude, locations.latitude)
     # Ratio of a degree of latitude to one of longitude, in the middle of the map.
     aspect = 1.0 if east - west > 180 else 1 / np.cos(np.radians((south + north) / 2))
     height_deg = (north - south) * aspect
@@ -50,41 +54,9 @@ def plot_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
 
     figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
     axes = figure.add_axes((0, 0, 1, 1))
-    x = west + (np.arange(width_px) + 0.5) * (east - west) / width_px
-    y = north - (np.arange(height_px) + 0.5) * (north - south) / height_px
-    land = load_land(settings.get("land"))
-    image = np.stack([land.contains(x, np.full(x.size, row)) for row in y])
-    axes.imshow(
-        image,
-        extent=(west, east, south, north),
-        cmap=ListedColormap([_SEA, _LAND]),
-        vmin=0,
-        vmax=1,
-        interpolation="antialiased",
-    )
-
-    size = (_SQUARE_PX * 72 / _DPI) ** 2
-    count, x_edges, y_edges = np.histogram2d(
-        longitude,
-        locations.latitude,
-        (width_px // _SQUARE_PX, height_px // _SQUARE_PX),
-        ((west, east), (south, north)),
-    )
-    if count.max() < _CROWDED:
-        axes.scatter(longitude, locations.latitude, s=size, color=_DOT, alpha=0.8, linewidths=0)
-    else:
-        column, row = np.nonzero(count)
-        order = np.argsort(count[column, row])  # the fullest squares on top
-        column, row = column[order], row[order]
-        dots = axes.scatter(
-            (x_edges[:-1] + x_edges[1:])[column] / 2, (y_edges[:-1] + y_edges[1:])[row] / 2,
-            c=count[column, row], norm=LogNorm(1, count.max()), cmap="plasma_r", s=1.4 * size,
-            linewidths=0,
-        )  # fmt: skip
-        bar = figure.colorbar(dots, ax=axes, fraction=0.02, pad=0.01, format="{x:g}")
-        side_km = float(y_edges[1] - y_edges[0]) * LATITUDE_DEGREE_MIN_M / 1000
-        bar.set_label(f"locations per dot ({side_km:.0f} km high)", fontsize=8)
-        bar.ax.tick_params(labelsize=7)
+    land = load_land(locations.metadata.get("settings", {}).get("land"))
+    _plot_land(axes, land, box, width_px, height_px)
+    _plot_points(axes, longitude, locations.latitude, box, width_px, height_px)
     axes.set_aspect(aspect)
     axes.set_xlim(west, east)
     axes.set_ylim(south, north)
@@ -101,16 +73,62 @@ def plot_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
     figure.savefig(path, bbox_inches="tight")
 
 
-def _map_box(
-    longitude: NDArray[np.float64], latitude: NDArray[np.float64]
-) -> tuple[float, float, float, float]:
+def _plot_land(axes: Any, land: LandMask, box: Box, width_px: int, height_px: int) -> None:
+    from matplotlib.colors import ListedColormap
+
+    west, east, south, north = box
+    x = west + (np.arange(width_px) + 0.5) * (east - west) / width_px
+    y = north - (np.arange(height_px) + 0.5) * (north - south) / height_px
+    image = np.stack([land.contains(x, np.full(x.size, row)) for row in y])
+    axes.imshow(
+        image,
+        extent=box,
+        cmap=ListedColormap([_SEA, _LAND]),
+        vmin=0,
+        vmax=1,
+        interpolation="antialiased",
+    )
+
+
+def _plot_points(
+    axes: Any, longitude: Floats, latitude: Floats, box: Box, width_px: int, height_px: int
+) -> None:
+    """Plot locations as dots; if they are dense, as dots per square, coloured by their count."""
+    from matplotlib.colors import LogNorm
+
+    west, east, south, north = box
+    size = (_SQUARE_PX * 72 / _DPI) ** 2
+    count, x_edges, y_edges = np.histogram2d(
+        longitude,
+        latitude,
+        (width_px // _SQUARE_PX, height_px // _SQUARE_PX),
+        ((west, east), (south, north)),
+    )
+    if count.max() < _CROWDED:
+        axes.scatter(longitude, latitude, s=size, color=_DOT, alpha=0.8, linewidths=0)
+        return
+    column, row = np.nonzero(count)
+    order = np.argsort(count[column, row])  # the squares with the highest counts on top
+    column, row = column[order], row[order]
+    dots = axes.scatter(
+        (x_edges[:-1] + x_edges[1:])[column] / 2, (y_edges[:-1] + y_edges[1:])[row] / 2,
+        c=count[column, row], norm=LogNorm(1, count.max()), cmap="plasma_r", s=1.4 * size,
+        linewidths=0,
+    )  # fmt: skip
+    bar = axes.figure.colorbar(dots, ax=axes, fraction=0.02, pad=0.01, format="{x:g}")
+    side_km = float(y_edges[1] - y_edges[0]) * LATITUDE_DEGREE_MIN_M / 1000
+    bar.set_label(f"locations per dot ({side_km:.0f} km high)", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+
+
+def _map_box(longitude: Floats, latitude: Floats) -> Box:
     """West, east, south and north of the map, degrees: the world, or the points and a margin."""
     if np.ptp(longitude) > 120:
         return -180.0, 180.0, min(-60.0, latitude.min() - 1), max(80.0, latitude.max() + 1)
     margin = 0.05 * max(np.ptp(longitude), np.ptp(latitude), 0.5)
     south, north = latitude.min() - margin, latitude.max() + margin
     west, east = longitude.min() - margin, longitude.max() + margin
-    # Limit the aspect ratio: at most 1.2 times as high as wide, 2.5 times as wide as high.
+    # Limit the aspect ratio: height / width at most 1.2, width / height at most 2.5.
     shrink = np.cos(np.radians((south + north) / 2))
     wider = max(0.0, (north - south) / shrink / 1.2 - (east - west)) / 2
     higher = max(0.0, (east - west) * shrink / 2.5 - (north - south)) / 2

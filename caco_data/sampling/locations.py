@@ -1,4 +1,4 @@
-"""The locations table: sampling it, and extending it later with more rows.
+"""The locations table: sampling, and extension by more rows.
 
 One row per location. The columns `city`, `country`, `city_population` and `city_distance_m`
 describe the city around which the point was sampled; they are empty with the strategy `uniform`.
@@ -28,6 +28,7 @@ from caco_data.world.geoparquet import array_of, encode_points, strings_of
 from caco_data.world.land import load_land
 from caco_data.world.region import Region, parse_region
 
+#: Attribution of the bundled data.
 NOTICES = {
     "cities": "GeoNames (https://www.geonames.org), CC BY 4.0",
     "land": "Made with Natural Earth (https://www.naturalearthdata.com), public domain",

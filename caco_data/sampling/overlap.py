@@ -16,9 +16,11 @@ from caco_data.types import PATCH_M
 #: Side of a cell in space. Patches with centres further apart than their diagonal (3,733 m) cannot
 #: intersect; the margin covers the snapping and the flattening of the earth.
 CELL_M = 3_900.0
+#: Equatorial radius of the earth.
 _EARTH_M = 6_378_137.0
-#: Cells per axis in the numbering of cells: more than the earth's diameter in cells.
+#: Number of cells per axis: more than the earth's diameter in cells.
 _SIDE = 4_096
+#: Differences between the numbers of a cell and of its neighbours, including itself.
 _NEIGHBOURS = [
     (x * _SIDE + y) * _SIDE + z for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)
 ]
@@ -58,7 +60,7 @@ def patches(longitude: Floats, latitude: Floats, epsg: NDArray[np.int32]) -> lis
 
 @dataclass
 class PlacedPatches:
-    """Patches of which no two intersect."""
+    """Patches that do not intersect each other."""
 
     _cells: defaultdict[int, list[Patch]] = field(default_factory=lambda: defaultdict(list))
 
@@ -71,12 +73,13 @@ class PlacedPatches:
             Position of the candidate, None when all intersect.
         """
         for position, patch in enumerate(candidates):
-            if self._is_clear(patch):
+            if self._is_free(patch):
                 self._cells[patch.key].append(patch)
                 return position
         return None
 
-    def _is_clear(self, patch: Patch) -> bool:
+    def _is_free(self, patch: Patch) -> bool:
+        """Whether no placed patch intersects a patch."""
         for step in _NEIGHBOURS:
             for other in self._cells.get(patch.key + step, ()):
                 if intersect(patch, other):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-#: Longest gap, in rows, over which words are generated and discarded: faster than skipping it.
+#: Maximum gap, in rows, over which words are generated and discarded: faster than skipping it.
 SKIP_ROWS = 256
 
 Integers = NDArray[np.int64]

@@ -15,16 +15,17 @@ from caco_data.sampling.overlap import Patch, PlacedPatches, patches
 from caco_data.sampling.random_words import Integers
 from caco_data.sampling.settings import SampleSettings
 
-#: Rows processed together: few enough for the processor's caches.
+#: Rows processed together: their arrays fit in the processor's caches.
 CHUNK_ROWS = 16_384
-#: The same where rows depend on those before them.
+#: Rows processed together without overlap, where a row depends on those before it.
 BLOCK_ROWS = 1_024
-#: Cities farther than this from the region, in sigma, are left out: 1 point in 66 million.
+#: Cities farther than this from the region, in sigma, are left out; only 1 in 66 million of their
+#: points would be as far away.
 REACH_SIGMA = 6.0
 #: Attempts of one row after which sampling fails.
 MAX_ATTEMPTS = 50_000
-#: Sampling also fails when less than this share of a chunk's attempts is usable, checked after so
-#: many attempts.
+#: Sampling also fails when, after `CHECK_AFTER` attempts of a chunk, less than the fraction
+#: `MIN_USABLE` of them was usable.
 MIN_USABLE, CHECK_AFTER = 2e-4, 1_000_000
 
 
@@ -77,7 +78,7 @@ def _first_usable(settings: SampleSettings, world: World, rows: Integers) -> Poi
         pending = np.delete(pending, found)
         tried += attempts.size
         attempt += ahead
-        # The fewer rows remain, the more attempts of each are made at once.
+        # Try more attempts per row at once as fewer rows remain.
         ahead = max(1, min(attempt, 64, 4096 // max(pending.size, 1)))
     return accepted
 
@@ -121,7 +122,7 @@ def _retry_row(
 def _usable_points(
     settings: SampleSettings, world: World, rows: Integers, first: int, last: int
 ) -> tuple[Points, Integers]:
-    """Usable points of attempts `first` to `last - 1`, by row, and the start of each row's."""
+    """Usable points of attempts `first` to `last - 1`, by row, and the first point of each row."""
     attempts = np.arange(first, last)
     points, usable = candidate_points(
         settings, world, np.repeat(rows, attempts.size), np.tile(attempts, rows.size)

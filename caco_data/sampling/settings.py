@@ -10,7 +10,7 @@ from caco_data.settings_fields import check_limits, setting
 
 Strategy = Literal["caco", "seco", "uniform"]
 
-#: Standard deviation in km: of the paper (section 3.5), and of SeCo's own sampler.
+#: Standard deviation in km: that of the paper (section 3.5), and that of SeCo's sampler.
 SIGMA_KM: dict[Strategy, float] = {"caco": 5.0, "seco": 50.0}
 
 

@@ -75,7 +75,7 @@ class ImageSource(Protocol):
 
 @runtime_checkable
 class CloudScoreSource(Protocol):
-    """A source that also has a Cloud Score+ per pixel."""
+    """A source that also provides Cloud Score+, one value per pixel."""
 
     def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:
         """Read the Cloud Score+ of a scene on a grid.
@@ -97,7 +97,7 @@ class CloudScoreSource(Protocol):
 
 @runtime_checkable
 class TruthSource(Protocol):
-    """A source that also has ground truth, as a simulated one."""
+    """A source that also provides ground truth: a simulated archive."""
 
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
         """Ground truth of a patch between two periods."""
@@ -114,16 +114,16 @@ class SourceSettings(Protocol):
 
     @property
     def collection(self) -> str:
-        """The collection the images come from, as recorded in dataset.json."""
+        """Collection of the images, recorded in dataset.json."""
         ...
 
     @property
     def computes(self) -> bool:
-        """Whether requests keep a processor busy, rather than wait for a service."""
+        """Whether requests use processor time instead of waiting for a service."""
         ...
 
     def record(self) -> dict[str, Any]:
-        """Settings that affect the source's data, for dataset.json; no secrets."""
+        """Settings that affect the images, for dataset.json; no secrets."""
         ...
 
     def open(self, limiter: Limiter) -> ImageSource:
@@ -132,12 +132,12 @@ class SourceSettings(Protocol):
         Parameters
         ----------
         limiter : Limiter
-            The source makes every request within its `request()`.
+            The source sends every request inside `limiter.request()`.
 
         Raises
         ------
         InputError
-            When something that the user must provide is missing, such as credentials.
+            When a required input of the user is missing, such as credentials.
         TransientError, RefusedError
             When the service cannot be reached, or refuses the user.
         """

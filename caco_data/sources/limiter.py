@@ -1,9 +1,9 @@
 """Request limits: one Limiter per process enforces its share of the caps over all processes.
 
 The number of requests in flight is capped by a window that is halved when the service throttles and
-grows by one per window of answers (additive increase, multiplicative decrease, as in TCP). The rate
-is capped by time slots on the wall clock, which belong to the processes in turn: the processes need
-no communication, and their bursts do not coincide.
+grows by one per window of responses (additive increase, multiplicative decrease, as in TCP). The
+rate is capped by time slots on the wall clock, assigned to the processes in turn: the processes do
+not communicate, and their requests do not start at the same time.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 
 from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 
-#: Requests start at this fraction of the capped rate: their spacing varies a little on the network.
+#: Requests start at this fraction of the maximum rate: their spacing varies on the network.
 _MARGIN = 0.97
 
 
 @dataclass(frozen=True, slots=True)
 class RateShare:
-    """Share of one of several processes in the caps on requests."""
+    """Share of one process in the caps on requests of all processes."""
 
     in_flight: int = 2**31
     """Maximum requests of this process in flight."""
@@ -35,11 +35,11 @@ class RateShare:
     """Number of processes that share `per_second`."""
 
     def next_start(self, after: float) -> float:
-        """First time slot of this process after a given time; both seconds since the epoch."""
+        """First time slot of this process after a time; both in seconds since the epoch."""
         if self.per_second is None:
             return after
         rate = self.per_second * _MARGIN
-        # A start of this process just below its slot, through rounding, counts as that slot.
+        # Tolerance: a start slightly before its slot because of rounding counts as that slot.
         slot = math.floor(after * rate + 1e-3) + 1
         return (slot + (self.place - slot) % self.of) / rate
 
@@ -65,7 +65,7 @@ class Limiter:
         self._free = threading.Condition()
         self._busy = 0  # requests that have a place in the window; some still wait for their slot
         self._in_flight = 0
-        self._window = math.inf  # the share's `in_flight` where that is smaller
+        self._window = math.inf  # limited by `share.in_flight`
         self._start = 0.0
         self._halved_at = 0.0
         self._answered_at = 0.0

@@ -18,24 +18,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Exponential backoff with full jitter; honours a service's Retry-After."""
+    """Exponential backoff with full jitter, at least the Retry-After of the service."""
 
     max_retries: int = setting(
         8, "Retries of a request after transient failures.", minimum=0, maximum=100
     )
     base_s: float = 0.5
     """Upper bound of the first sleep, seconds; it doubles with every retry."""
-    longest_s: float = 60.0
-    """Upper bound of any drawn sleep, seconds."""
+    max_sleep_s: float = 60.0
+    """Upper bound of a random sleep, seconds; a longer Retry-After is honoured."""
 
     def sleep_s(self, retry: int, retry_after_s: float | None, jitter: float) -> float:
-        """Seconds before retry number `retry` (0, 1, ...), `jitter` uniform in 0..1.
+        """Seconds before retry number `retry` (0, 1, ...); `jitter` is uniform in 0..1.
 
         Full jitter spreads the retries of many clients over the whole interval, so that they do
         not arrive together.
         """
-        drawn = jitter * min(self.longest_s, self.base_s * 2.0**retry)
-        return max(drawn, retry_after_s or 0.0)
+        sleep = jitter * min(self.max_sleep_s, self.base_s * 2.0**retry)
+        return max(sleep, retry_after_s or 0.0)
 
 
 def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limiter) -> T:
@@ -44,7 +44,7 @@ def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limit
     Raises
     ------
     TransientError
-        The last one, when the retries are used up although other calls succeeded.
+        The last error, when the retries are used up and other calls succeeded meanwhile.
     RefusedError
         When the retries are used up and no call of this process succeeded meanwhile: the failure
         is not specific to this call.
@@ -63,8 +63,8 @@ def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limit
                 if limiter.answered_since(first):
                     raise
                 raise RefusedError(
-                    f"The service gives no answer: {retry + 1} tries in "
-                    f"{time.monotonic() - first:.0f} s ended in {error}",
+                    f"The service does not answer: {retry + 1} attempts in "
+                    f"{time.monotonic() - first:.0f} s failed, the last with {error}",
                     "",
                     "Run the same command again later; finished locations are kept",
                 ) from error

@@ -1,6 +1,6 @@
 """Lengths of a degree on the WGS 84 ellipsoid, each with its error.
 
-For search radii and for the simulated archive, whose scenes and pixels depend on the exact values.
+For search radii and for the simulated archive: its scenes and pixels depend on the exact values.
 Positions and distances that must be accurate are computed by PROJ (`caco_data.grid`, `Geod`).
 """
 

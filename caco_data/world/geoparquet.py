@@ -1,8 +1,8 @@
 """GeoParquet 1.1 points in numpy and pyarrow: WKB, schema metadata, columns without pandas.
 
-Own code because it pays: benchmarks/bench_world.py, a process that reads and writes 100,000
-locations takes twice as long with geopandas, mostly for imports. Files in other encodings or
-coordinate systems are read with geopandas (`vector_files`).
+Hand-written for speed: a process that reads and writes 100,000 locations takes twice as long with
+geopandas, mostly for imports (benchmarks/bench_world.py). Files in other encodings or coordinate
+systems are read with geopandas (`vector_files`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 #: Little-endian WKB of a point: byte order 1, type 1, x, y (OGC 06-103r4, section 8.2).
 WKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
 
+#: Identifiers of a CRS of longitude and latitude, in this order.
 LONGITUDE_LATITUDE = ({"authority": "OGC", "code": "CRS84"}, {"authority": "EPSG", "code": 4326})
 
 Floats = NDArray[np.float64]
@@ -40,7 +41,7 @@ def integers_of(table: pa.Table, name: str) -> NDArray[np.int64]:
     column = table[name]
     if column.null_count:
         raise ValueError(f"a {name} is missing")
-    if not pa.types.is_integer(column.type):  # the cast imports pyarrow.compute: avoid it
+    if not pa.types.is_integer(column.type):  # the cast imports pyarrow.compute
         try:
             column = column.cast(pa.int64())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

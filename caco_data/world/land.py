@@ -25,7 +25,7 @@ CELL_DEG = 0.25
 
 
 def mask_of(table: pa.Table, cell_deg: float) -> LandMask:
-    """Land mask from a table of `caco_data.world.subdivide`."""
+    """Land mask from a table made by `caco_data.world.subdivide`."""
     rows, columns = round(180 / cell_deg), round(360 / cell_deg)
     cell = values_of(table["cell"]).astype(np.int64)
     span = values_of(table["span"]).astype(np.int64)
@@ -87,5 +87,5 @@ def load_land(path: str | os.PathLike[str] | None = None) -> LandMask:
 def rings_near(
     longitude_min: float, latitude_min: float, longitude_max: float, latitude_max: float
 ) -> list[Floats]:
-    """Call `LandMask.rings_near` of the bundled land."""
+    """Return the outlines of the bundled land near a box; see `LandMask.rings_near`."""
     return load_land().rings_near(longitude_min, latitude_min, longitude_max, latitude_max)

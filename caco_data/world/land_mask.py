@@ -4,8 +4,8 @@ A cell is all ocean, all land, or coast; only coast cells contain polygons, and 
 answers are exact: a point is tested against the polygons of its own cell (even-odd rule), a patch
 against the edges of the polygons of all cells that its bounding box meets.
 
-Own code because it pays: benchmarks/bench_world.py, shapely takes 3 x as long for `contains` and
-14 x for `touches`, both with the loading of its polygons.
+Hand-written for speed: shapely takes 3 times as long for `contains` and 14 times for `touches`,
+including the loading of its polygons (benchmarks/bench_world.py).
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class LandMask:
         return np.asarray(odd | (self.status.ravel()[cell] == LAND))
 
     def touches(self, longitudes: Floats, latitudes: Floats) -> NDArray[np.bool_]:
-        """Whether patches meet a shore line, with their outline or inside.
+        """Whether a shoreline crosses or is inside patches.
 
-        A patch that meets none is all land or all ocean: use `contains` with one of its points.
+        Any other patch is all land or all ocean: use `contains` with one of its points.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class LandMask:
             ends.append(corners[k + 1])
         owner = np.concatenate(owners)
         start, end = np.concatenate(starts, axis=1), np.concatenate(ends, axis=1)
-        # Leave out the edges outside the bounding box of the patch, which are most.
+        # Leave out the edges outside the bounding box of the patch: most edges.
         near = np.flatnonzero(
             (np.maximum(start[0], end[0]) >= lon_min[owner])
             & (np.minimum(start[0], end[0]) <= lon_max[owner])
@@ -151,23 +151,28 @@ class LandMask:
         """
         if longitude_min > longitude_max:
             longitude_max += 360.0
-        columns = self.status.shape[1]
         west, east = (int(c) for c in self._column(np.array([longitude_min, longitude_max])))
         south, north = (int(r) for r in self._row(np.array([latitude_min, latitude_max])))
         rings: list[Floats] = []
         for row in range(south, north + 1):
             for column in range(west, east + 1):
-                turn, within = divmod(column, columns)
-                cell = row * columns + within
-                if self.status[row, within] == LAND:
-                    corners = self._corners(np.array(column), np.array(row))
-                    rings.append(np.array(corners))
-                elif self.status[row, within] == COAST:
-                    k = np.searchsorted(self.coast_cell, cell)
-                    for ring in range(self.coast_ring[k], self.coast_ring[k + 1]):
-                        part = slice(self.ring_start[ring], self.ring_start[ring + 1])
-                        longitude = self.longitude[part] + 360.0 * turn
-                        rings.append(np.stack([longitude, self.latitude[part]], axis=1))
+                rings += self._cell_rings(column, row)
+        return rings
+
+    def _cell_rings(self, column: int, row: int) -> list[Floats]:
+        """Outlines of the land in a cell; columns may be shifted by whole turns."""
+        columns = self.status.shape[1]
+        turn, within = divmod(column, columns)
+        if self.status[row, within] == LAND:
+            return [np.array(self._corners(np.array(column), np.array(row)))]
+        if self.status[row, within] == OCEAN:
+            return []
+        k = np.searchsorted(self.coast_cell, row * columns + within)
+        rings = []
+        for ring in range(self.coast_ring[k], self.coast_ring[k + 1]):
+            part = slice(self.ring_start[ring], self.ring_start[ring + 1])
+            longitude = self.longitude[part] + 360.0 * turn
+            rings.append(np.stack([longitude, self.latitude[part]], axis=1))
         return rings
 
     def _column(self, longitude: Floats) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Cutting of land polygons on a regular grid of degrees, for the look-up in `land`."""
+"""Cutting of land polygons on a regular grid of degrees, for the look-up in `land_mask`."""
 
 from __future__ import annotations
 

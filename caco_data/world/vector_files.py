@@ -79,7 +79,7 @@ def read_vectors(path: str | os.PathLike[str], kind: str) -> gpd.GeoDataFrame:
         frame = _read(where)
     except InputError:
         raise
-    except Exception as error:  # pyogrio, pyarrow and pandas raise their own classes
+    except Exception as error:  # pyogrio, pyarrow and pandas raise exceptions of their own
         reason = " ".join(str(error).split()).split(";")[0].rstrip(".")
         raise InputError(f"Cannot read the {kind} file: {reason}", str(path), _REMEDY) from error
     if frame.crs is None:

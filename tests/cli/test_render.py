@@ -23,7 +23,9 @@ def test_estimates() -> None:
     text = render.estimate_table(plan)
     assert "requests  about 1,250,000, at least 1,200,000\n" in text
     assert "782 shards" in text
-    assert "at least 3.5 hours at the quota, about 8.7 hours if each request takes 1 s" in text
+    assert (
+        "at least 3.5 hours at the maximum rate, about 8.7 hours if each request takes 1 s" in text
+    )
     assert render.estimate_line(plan).startswith("about 1,250,000 requests, ")
 
 

@@ -103,11 +103,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "foreign file among the shards": (
         lambda root: (root / "shards/notes.txt").write_text("x"),
-        "shards/notes.txt: foreign file",
+        "shards/notes.txt: not part of the data set",
     ),
     "foreign file": (
         lambda root: (root / "index (copy).parquet").write_text("x"),
-        "index (copy).parquet: foreign file",
+        "index (copy).parquet: not part of the data set",
     ),
     "index with another offset": (
         lambda root: edit_index(root, lambda row: row.update(offset=1024)),
@@ -119,7 +119,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "flipped byte in the index": (
         lambda root: flip(root / "index.parquet", 700),
-        "index.parquet: not as it was written",
+        "index.parquet: changed since it was written",
     ),
     "missing rejected.parquet": (
         lambda root: (root / "rejected.parquet").unlink(),
@@ -127,7 +127,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "locations of another table": (
         lambda root: swap_locations(root),
-        "locations.parquet: 3 rows where dataset.json counts 5",
+        "locations.parquet: 3 rows instead of 5 (dataset.json)",
     ),
     "a shard of another data set": (
         lambda root: shutil.copy(root / "shards/000000.tar", root / "shards/000001.tar"),

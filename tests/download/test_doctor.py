@@ -46,7 +46,7 @@ def test_missing_credentials(run: Run) -> None:
     result = run("doctor", "--ee-url", "https://none.googleapis.com:1")
     assert result.exit_code == 1
     assert "Run 'earthengine authenticate'" in result.stdout
-    assert "not tried" in result.stdout
+    assert "not checked" in result.stdout
     assert result.stderr.startswith("error: 2 checks failed (credentials, endpoint)")
 
 

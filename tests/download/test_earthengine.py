@@ -216,13 +216,13 @@ def test_a_service_that_never_answers_stops_the_run(run: Run, table: Path, tmp_p
     with server_process(*FLAT, "--fault", "503=1") as url:
         result = download(run, url, table, tmp_path / "d", "--max-retries", 1)
     assert result.exit_code == 4
-    assert "gives no answer: 2 tries" in result.stderr
+    assert "does not answer: 2 attempts" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (("--ee-url", "http://127.0.0.1:9", "--max-retries", "1"), 4, "gives no answer"),
+        (("--ee-url", "http://127.0.0.1:9", "--max-retries", "1"), 4, "does not answer"),
         (("--ee-url", "nonsense"), 2, "--ee-url"),
         (("--service-account", "none.json"), 2, "none.json"),
     ],

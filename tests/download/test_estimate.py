@@ -37,9 +37,9 @@ def test_estimated_bytes_match_a_data_set(
 
 
 def test_requests_of_a_location() -> None:
-    assert estimate(1, RGB, ClusterSettings()).least_requests == 12
+    assert estimate(1, RGB, ClusterSettings()).min_requests == 12
     scored = replace(RGB, fetch=FetchSettings(SceneSettings(cloud_mask="cs+")))
-    assert estimate(1, scored, ClusterSettings()).least_requests == 22
+    assert estimate(1, scored, ClusterSettings()).min_requests == 22
 
 
 @given(st.integers(1, 10**7), st.integers(1, 100), st.none() | st.floats(1, 1000))
@@ -48,7 +48,7 @@ def test_twice_the_locations_take_twice_as_much(
 ) -> None:
     cluster = ClusterSettings(concurrency, rate)
     less, more = (estimate(k, RGB, cluster) for k in (n, 2 * n))
-    assert less.least_requests <= less.requests
+    assert less.min_requests <= less.requests
     for name in ("requests", "received_nbytes", "disk_nbytes", "hours"):
         assert getattr(more, name) == pytest.approx(2 * getattr(less, name), rel=0.1)
     assert less.hours * 3600 * min(concurrency, rate or 1e9) == pytest.approx(less.requests)

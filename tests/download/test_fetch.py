@@ -69,7 +69,9 @@ def test_retries_used_up_reject_the_location_if_other_calls_succeed() -> None:
     limiter = Limiter()
     policy = RetryPolicy(max_retries=2, base_s=0)
     source = PlainSettings(transient=3).open(limiter)
-    with pytest.raises(RefusedError, match=r"gives no answer: 3 tries in \d+ s ended in 503"):
+    with pytest.raises(
+        RefusedError, match=r"does not answer: 3 attempts in \d+ s failed, the last with 503"
+    ):
         fetch_location(locations(1)[0], source, FETCH, policy, limiter)
 
     class Busy(PlainSource):

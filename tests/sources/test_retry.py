@@ -13,7 +13,7 @@ from caco_data.sources.retry import RetryPolicy, call_with_retries
 def test_sleep_is_jittered_bounded_and_honours_retry_after(
     retry: int, jitter: float, after: float | None
 ) -> None:
-    policy = RetryPolicy(base_s=0.5, longest_s=60)
+    policy = RetryPolicy(base_s=0.5, max_sleep_s=60)
     sleep = policy.sleep_s(retry, after, jitter)
     assert sleep >= (after or 0)
     assert sleep <= max(min(60, 0.5 * 2**retry), after or 0)
@@ -55,5 +55,7 @@ def test_retries_used_up_without_any_answer_are_a_refusal() -> None:
     def fail() -> None:
         raise TransientError("429", "quota", throttled=True)
 
-    with pytest.raises(RefusedError, match=r"3 tries in \d+ s ended in 429 \(quota\)"):
+    with pytest.raises(
+        RefusedError, match=r"3 attempts in \d+ s failed, the last with 429 \(quota\)"
+    ):
         call_with_retries(fail, RetryPolicy(max_retries=2, base_s=0), Limiter())

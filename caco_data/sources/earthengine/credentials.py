@@ -1,4 +1,4 @@
-"""The user's credentials for Earth Engine, and the Cloud project that its quota is charged to.
+"""Credentials for Earth Engine, and the Cloud project to which its quota is charged.
 
 Messages contain only the kind of the credentials and the path of their file.
 """
@@ -105,7 +105,7 @@ def _from_key(key_file: str, scopes: list[str]) -> Any:
 
 
 def find_project(project: str | None, found: FoundCredentials) -> str:
-    """Find the Cloud project that the quota is charged to.
+    """Find the Cloud project to which the quota is charged.
 
     Raises
     ------

@@ -70,9 +70,9 @@ class EarthEngineSettings:
         Raises
         ------
         InputError
-            Without credentials or a project.
+            When there are no credentials or no project.
         RefusedError
-            With credentials that are expired or have no access to the project.
+            When the credentials are expired or have no access to the project.
         TransientError
             When the service cannot be reached at the moment.
         """

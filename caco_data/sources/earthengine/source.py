@@ -37,14 +37,14 @@ T = TypeVar("T")
 #: Same `system:index` as the images (Earth Engine catalogue, "Cloud Score+ S2_HARMONIZED").
 CLOUD_SCORE_COLLECTION = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 CLOUD_SCORE_BAND = "cs_cdf"
-#: Fields requested of a listing; the grids of all bands would be most of its bytes.
+#: Fields requested in a listing; the grids of all bands would take most of its bytes.
 LISTING_FIELDS = "nextPageToken,assets(id,startTime,geometry,properties,bands/grid/crsCode)"
 
-#: Messages about daily and monthly quotas, which retries within minutes cannot help.
+#: Messages about daily and monthly quotas: retries within minutes are useless.
 _QUOTA_USED_UP = re.compile(r"per (day|month)|daily ?limit|monthly|quotaExceeded", re.IGNORECASE)
 _RATE_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")
 _HEADER_LOCK = threading.Lock()
-_QUOTA_REMEDY = "Run the same command again when there is quota; finished work is kept"
+_QUOTA_REMEDY = "Run the same command again when quota is available; finished work is kept"
 _ACCESS_REMEDY = "Check --project and its access to Earth Engine, or run 'caco-data doctor'"
 
 
@@ -53,7 +53,7 @@ class EarthEngineSource:
 
     _init_lock = threading.Lock()
     _initialised_with: tuple[object, ...] = ()
-    """Settings of the process's client, which has global state."""
+    """Settings of the client of this process, which has global state."""
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ def _reason(content: bytes) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None when it is absent or a date."""
+    """Return the seconds in a Retry-After header; None when it is absent or a date."""
     try:
         return max(0.0, float(retry_after)) if retry_after else None
     except ValueError:
@@ -260,7 +260,7 @@ def parse_scene(image: dict[str, Any]) -> Scene | None:
 
 
 def _footprint(geometry: dict[str, Any]) -> Footprint:
-    """Read a GeoJSON geometry; of several parts, the one with the most vertices."""
+    """Read a GeoJSON geometry: its part with the most vertices."""
     parts: list[Any] = geometry["coordinates"]
     if geometry["type"] == "LinearRing":
         rings = [parts]

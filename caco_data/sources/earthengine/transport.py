@@ -1,10 +1,9 @@
 """HTTP transport for the Earth Engine client: httplib2's interface, implemented with urllib3.
 
-The client's default transport keeps ten connections, too few for forty threads, and has no
-deadline. This one keeps a connection per thread and limits the duration of requests. The limiter is
-applied here, where requests are sent. The discovery document is reduced to the methods that
-are used: the client builds a Python function from each method in it on every call, which took most
-of a call's CPU time.
+The client's default transport has ten connections, too few for forty threads, and no deadline.
+This one has a connection per thread and limits the duration of requests. It also applies the
+limiter, and reduces the discovery document to the methods that are used: on every call the client
+builds a Python function from each method in it, which took most of a call's CPU time.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ import urllib3
 from caco_data.errors import TransientError
 from caco_data.sources.limiter import Limiter
 
+#: Timeout of a connection attempt, seconds.
 CONNECT_S = 10.0
 #: Maximum number of connections kept open; more than a process has threads by default.
 _POOL = 64
-_CHUNK = 1 << 18
+_CHUNK = 1 << 18  # bytes
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 #: Methods used, per resource under `projects`.
 METHODS = {"algorithms": ("list",), "assets": ("listAssets", "getPixels")}
@@ -98,7 +98,7 @@ class Transport:
         return httplib2.Response({**fields, "status": answer.status}), content
 
     def _read(self, answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        """Read a body in chunks and check the deadline: single slow reads do not time out."""
+        """Read a body in chunks and check the deadline, which many short reads could exceed."""
         chunks = []
         while chunk := answer.read1(_CHUNK):
             chunks.append(chunk)

@@ -1,4 +1,4 @@
-"""The scenes of the archive: one per tile and pass, with attributes that follow from the seed."""
+"""The scenes of the archive: one per tile and pass, with attributes determined by the seed."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
 #: Days are counted from here.
 EPOCH = datetime(2015, 7, 1, tzinfo=UTC)
-#: Mean solar time at the descending node, hours; speed of the ground track, metres per second.
+#: Mean solar time at the descending node, hours; speed along the ground track, metres per second.
 NODE_HOUR, TRACK_SPEED_M_S = 10.5, 6400
 #: Minimum and range of the second time in a scene's name, seconds after the acquisition.
 NAME_DELAY_S, NAME_DELAY_RANGE_S = 7, 20
+#: Format of times in a scene's name.
 _STAMP = "%Y%m%dT%H%M%S"
 
 #: First day and number of each processing baseline (Copernicus, "Processing baseline").
@@ -58,12 +59,15 @@ def scenes_over(
     """List the scenes that may touch a square of side `2 * half_m` around a point."""
     if abs(latitude) > LATITUDE_MAX:
         return
-    for tile in tiles_over(longitude, latitude, half_m):
-        for orbit in orbits_over(tile):
-            for year in range(start.year, end.year + 1):
-                for scene in _scenes(seed, tile, orbit, year):
-                    if start <= scene.acquired < end:
-                        yield scene
+    passes = (
+        (tile, orbit)
+        for tile in tiles_over(longitude, latitude, half_m)
+        for orbit in orbits_over(tile)
+    )
+    for tile, orbit in passes:
+        for year in range(start.year, end.year + 1):
+            scenes = _scenes(seed, tile, orbit, year)
+            yield from (scene for scene in scenes if start <= scene.acquired < end)
 
 
 @lru_cache(maxsize=4096)
@@ -120,10 +124,11 @@ def find(seed: int, image_id: str) -> Acquisition:
     match = re.fullmatch(r"(\d{4})\d{4}T\d{6}_\d{8}T\d{6}_T(\d\d[C-X][A-Z][A-V])", image_id)
     tile = tile_named(match[2]) if match else None
     if match and tile:
-        for orbit in orbits_over(tile):
-            for scene in _scenes(seed, tile, orbit, int(match[1])):
-                if scene.image_id == image_id:
-                    return Acquisition(scene, tile, orbit)
+        year = int(match[1])
+        pairs = ((o, scene) for o in orbits_over(tile) for scene in _scenes(seed, tile, o, year))
+        for orbit, scene in pairs:
+            if scene.image_id == image_id:
+                return Acquisition(scene, tile, orbit)
     raise PermanentError("No such scene", image_id, "Use an id that this archive lists")
 
 

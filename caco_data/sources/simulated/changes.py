@@ -15,16 +15,16 @@ from caco_data.sources.simulated.noise import Field, mix, uniform
 from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.sources.simulated.settlement import Town, urban_density
 
-#: Spacing of the lattice, pixels.
+#: Spacing of the lattice of events, pixels.
 CELL_PX = 96
 #: Events reach at most this far from their cell, pixels.
 REACH_PX = 2 * CELL_PX
 #: Range of the events' days, counted from 2015-07-01: mid 2016 to the end of 2028.
 FIRST_DAY, LAST_DAY = 366.0, 4930.0
-#: Probability of an event in a cell over all that time, far from towns and at their fringe.
+#: Probability of an event in a cell over the whole range, far from towns and at their fringe.
 RARE, FREQUENT = 0.03, 0.42
-#: The fringe: urban density at which it is reached; density above which a town's core begins, with
-#: little land left to build on; width of the transition; activity that remains in the core.
+#: Urban density of the fringe; urban density and transition width of the core, where little land is
+#: left to build on; frequency of events in the core relative to the fringe.
 FRINGE_URBAN, CORE_URBAN, CORE_TRANSITION, CORE_ACTIVITY = 0.25, 1.35, 0.6, 0.25
 
 #: Urban density above which `_NEAR_TOWN` applies.
@@ -39,16 +39,16 @@ _ELSEWHERE = (
     (1.0, Cover.INDUSTRIAL),
 )  # fmt: skip
 
-
 #: Half width, pixels: minimum, range, exponent (large events are rare); factor for housing.
 HALF_WIDTH_PX, HALF_WIDTH_RANGE_PX, HALF_WIDTH_EXPONENT = 11, 75, 2.2
 RESIDENTIAL_SIZE = 0.8
 #: Half height relative to the half width: minimum and range.
 HEIGHT_MIN, HEIGHT_RANGE = 0.5, 0.7
-#: Deviation of the outline from a rectangle, in half widths: of built and of other land cover.
+#: Land cover with nearly straight outlines.
 BUILT = (Cover.INDUSTRIAL, Cover.SOLAR_PARK, Cover.RESIDENTIAL)
+#: Standard deviation of the outline from a rectangle, in half widths: of `BUILT` and of other land
+#: cover; maximum deviation, in standard deviations.
 BUILT_ROUGHNESS, NATURAL_ROUGHNESS = 0.12, 0.45
-#: Maximum deviation, in multiples of that.
 MAX_DEVIATION = 1.5
 
 #: Numbers hashed with a cell's seed, one per attribute.

@@ -35,24 +35,23 @@ YEAR_DAYS = 365.25
 #: Warmest day of the northern year, days from 2015-07-01.
 MIDSUMMER_DAY = 16
 
-#: Cloudiness: index of the mean climate, in standard deviations of the day's weather.
+#: Cloudiness index of the mean climate, in standard deviations of the day's weather.
 MEAN_CLOUDINESS = 0.05
-#: The belt of tropical rains: its weight, half width in degrees, and the degrees of latitude by
-#: which it follows the sun.
+#: Tropical rain belt: weight, half width in degrees, and seasonal shift in degrees of latitude.
 RAIN_BELT, RAIN_BELT_WIDTH, RAIN_BELT_SHIFT = 0.75, 9, 8
-#: The storm tracks: weight, latitude and half width in degrees; strongest in winter.
+#: Storm tracks, strongest in winter: weight, latitude and half width in degrees.
 STORMS, STORM_LATITUDE, STORM_WIDTH = 0.3, 58, 14
 #: Weights of dryness, of dry summers and of the monsoon.
 DRY_CLIMATE, DRY_SUMMER, MONSOON = 2.1, 0.75, 1.3
-#: Seasons (`season`) at which dry summers end and the monsoon begins.
+#: Values of `season` at which dry summers end and the monsoon begins.
 DRY_SUMMER_UNTIL, MONSOON_FROM = 0.6, 0.35
-#: The day's weather: weights of fronts, which neighbouring tiles share, and of the tile's own;
-#: lattice cells per degree, and size of the fronts in cells (4 degrees).
+#: The day's weather: weights of fronts, which neighbouring tiles share, and of a random number per
+#: tile; lattice cells per degree, and size of the fronts in cells (4 degrees).
 FRONT_WEIGHT, LOCAL_WEIGHT, CELLS_PER_DEGREE, FRONT_CELLS = 1.5, 0.5, 10, 40
 
 
 def _strongest(regions: Floats, longitude: ArrayLike, latitude: ArrayLike) -> Floats:
-    """Return the largest value of any of the regions at points."""
+    """Return the largest value of any region at points."""
     lon, lat = np.asarray(longitude)[..., None], np.asarray(latitude)[..., None]
     east = ((lon - regions[:, 0] + 180.0) % 360.0 - 180.0) / regions[:, 2]
     north = (lat - regions[:, 1]) / regions[:, 3]
@@ -114,5 +113,5 @@ def cloud_pct(seed: int, longitude: float, latitude: float, days: NDArray[np.int
 
 
 def _normal_cdf(z: Field | Floats) -> Floats:
-    """Return the normal distribution function by a fast approximation with an error of 2e-4."""
+    """Return the normal distribution function, to within 2e-4 (Bowling et al., 2009)."""
     return np.asarray(1 / (1 + np.exp(-1.5976 * z - 0.07056 * z**3)))

@@ -1,4 +1,4 @@
-"""Conditions under which a scene is acquired: day, latitude, sun and cloud cover."""
+"""Acquisition conditions of a scene: day, latitude, sun and cloud cover."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HALF_YEAR_DAYS = 183
 OBLIQUITY_DEG, SOLSTICE_DAYS = 23.44, 10
 #: Hour angle of the sun at the overpass, 10:30 mean solar time, degrees.
 HOUR_ANGLE_DEG = -22.5
-#: The sun is taken to be at least this high, degrees.
+#: Lower limit of the sun's elevation, degrees.
 MIN_ELEVATION_DEG = 8
 
 
@@ -28,9 +28,9 @@ class Conditions:
     day: int
     """Days from 2015-07-01."""
     latitude: float
-    """Of the scene's centre, degrees."""
+    """Latitude of the scene's centre, degrees."""
     cloud_cover: float
-    """Over the whole scene, 0..1."""
+    """Cloud cover of the whole scene, 0..1."""
 
     @property
     def sun(self) -> tuple[float, float]:
@@ -51,7 +51,7 @@ class Conditions:
 
     @property
     def day_of_year(self) -> float:
-        """0..365.25."""
+        """Day of the year, 0..365.25."""
         return (self.day + EPOCH_DAY_OF_YEAR) % YEAR_DAYS
 
     @property
@@ -61,7 +61,7 @@ class Conditions:
 
     @property
     def growing_year(self) -> float:
-        """Calendar year of the growing season, which in the south includes the new year."""
+        """Year of the growing season; south of the equator a season spans two calendar years."""
         year = EPOCH_YEAR + (self.day + EPOCH_DAY_OF_YEAR) // YEAR_DAYS
         if self.latitude < 0:
             year += self.northern_day < HALF_YEAR_DAYS

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from caco_data.grid import false_northing_m
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.sources.simulated.noise import Field, fractal, mix, smooth, white
+from caco_data.sources.simulated.noise import Field, derive_seed, fractal, smooth, white
 from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.types import Grid
+from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M
 
 Ids = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
@@ -24,7 +25,7 @@ class FractalNoise:
 
     salt: WorldSalt
     scales_px: tuple[int, ...]
-    """Feature sizes of the summed fields, pixels, the one with the largest weight first."""
+    """Feature sizes of the summed fields, pixels, in descending order of weight."""
     gain: float = 0.6
     """Weight of each field relative to the one before."""
 
@@ -46,7 +47,7 @@ class Frame:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Left, upper edge, width and height, as the noise functions take them."""
+        """Left edge, upper edge, width and height: the arguments of the noise functions."""
         return self.x0, self.y0, self.width, self.height
 
     def grown(self, margin: int) -> Frame:
@@ -70,6 +71,11 @@ class Frame:
         y = np.arange(self.y0, self.y0 + self.height)[:, None] + 0.5
         return x, y
 
+    @property
+    def abs_latitude(self) -> NDArray[np.floating]:
+        """Distance of the pixel rows from the equator, degrees of latitude, (H, 1)."""
+        return np.asarray(np.abs(self.coordinates()[1]) * (PIXEL_M / LATITUDE_DEGREE_MEAN_M))
+
     def white(self, salt: int) -> Field:
         """Noise that is independent from pixel to pixel, uniform in -1..1, (H, W)."""
         return white(_salted(self.seed, salt), *self.box)
@@ -77,11 +83,11 @@ class Frame:
 
 @lru_cache(maxsize=4096)
 def _salted(seed: int, salt: int) -> int:
-    return int(mix(seed, salt)) >> 1
+    return derive_seed(seed, salt)
 
 
 def frame_of(grid: Grid, seed: int) -> Frame:
     """Return the frame of a grid in the world of an archive's seed."""
     north = grid.top_m - int(false_northing_m(grid.epsg))
-    world = int(mix(seed, grid.epsg)) >> 1
+    world = derive_seed(seed, grid.epsg)
     return Frame(world, grid.left_m // PIXEL_M, -north // PIXEL_M, grid.width_px, grid.height_px)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from caco_data.sources.simulated.changes import REACH_PX, event_mask, events
+from caco_data.sources.simulated.coast import sea
 from caco_data.sources.simulated.frame import FractalNoise, Frame, frame_of
 from caco_data.sources.simulated.land_cover import WATER, Cover
 from caco_data.sources.simulated.land_use import land_cover
@@ -17,7 +18,7 @@ from caco_data.sources.simulated.layers import Classes, Layers
 from caco_data.sources.simulated.noise import Field
 from caco_data.sources.simulated.parcels import FieldAttribute
 from caco_data.sources.simulated.salts import WorldSalt
-from caco_data.sources.simulated.settlement import sea, towns, urban_density
+from caco_data.sources.simulated.settlement import towns, urban_density
 from caco_data.sources.simulated.surface import Surface, bare_surface
 from caco_data.sources.simulated.surface_rural import RURAL
 from caco_data.sources.simulated.surface_urban import URBAN
@@ -30,8 +31,8 @@ CHANGE_OUTLINE = FractalNoise(WorldSalt.CHANGE_OUTLINE, (24, 9))
 
 #: Land cover without slopes.
 LEVEL = (*WATER, Cover.INDUSTRIAL, Cover.RESIDENTIAL, Cover.SOLAR_PARK)
-#: Relief: scales of the ridges, pixels; their height in pixels is `RIDGE_HEIGHT` times the scale
-#: to the power of `RIDGE_EXPONENT`, at a steepness of 1.
+#: Relief: scales of the ridges, pixels; at a steepness of 1, the height of a ridge in pixels is
+#: `RIDGE_HEIGHT` times its scale to the power of `RIDGE_EXPONENT`.
 RIDGE_SCALES_PX = (420, 170, 74, 33, 15)
 RIDGE_HEIGHT, RIDGE_EXPONENT = 0.21, 0.92
 
@@ -52,9 +53,9 @@ class Ground:
     slope_south: Field
     """Rise over run towards the south."""
     phase: Field
-    """Random number per field, 0..1: how early its crop grows."""
+    """Random number per field, 0..1: determines its sowing date."""
     rotation: Field
-    """Random number per field, 0..1: whether its crop differs in odd years."""
+    """Random number per field, 0..1: determines whether its crop differs in odd years."""
     coarse_texture: Field
     """Texture of 80 to 480 m, unit variance."""
 
@@ -108,11 +109,11 @@ def surface_of(layers: Layers, cover: Classes) -> Surface:
 
 
 def _slopes(layers: Layers) -> tuple[Field, Field]:
-    """Return rise over run towards the east and the south, of branching ridges and valleys."""
+    """Return the slopes of branching ridges and valleys: rise over run to the east and south."""
     wide = layers.frame.grown(1)
     height = np.zeros((wide.height, wide.width), dtype=np.float32)
     for number, scale in enumerate(RIDGE_SCALES_PX):
-        # The absolute value makes sharp valley lines, as rivers cut them.
+        # The absolute value makes sharp valley lines, like those cut by rivers.
         ridges = np.abs(wide.noise(WorldSalt.RIDGES + number, scale))
         height += np.float32(RIDGE_HEIGHT * scale**RIDGE_EXPONENT) * ridges
     half = layers.steepness / 2

@@ -13,19 +13,19 @@ from caco_data.sources.simulated.layers import Classes, Layers
 from caco_data.sources.simulated.parcels import EstateAttribute, FieldAttribute, line_distance
 from caco_data.sources.simulated.salts import WorldSalt
 
-#: Farming index of a field, about 0..1: its mean, the spread between fields, and how much a region
-#: has in common.
+#: Farming index of a field, about 0..1: mean, range between fields, standard deviation between
+#: regions.
 FARMING_MEAN, FARMING_SPREAD, FARMING_REGION = 0.5, 0.5, 0.2
 FARMING = FractalNoise(WorldSalt.FARMING, (1100, 350), 0.7)
-#: Classes by that index: pasture up to the first value, then annual crops, then permanent crops.
-#: Herbaceous vegetation takes both ends.
+#: Classes by that index: pasture, then annual crops, then permanent crops; herbaceous vegetation at
+#: both ends.
 ANNUAL_CROP_ABOVE, PERMANENT_CROP_ABOVE = 0.42, 0.8
 HERBACEOUS_BELOW, HERBACEOUS_ABOVE = 0.14, 0.98
 
-#: Forest index: weights of its terms, and the value above which there is forest.
+#: Forest index: weights of its terms, and value above which there is forest.
 FOREST_TEXTURE, FOREST_COLD, FOREST_TROPICS, FOREST_DRYNESS = 0.4, 0.9, 0.5, 1.9
 FOREST_STEEPNESS, FOREST_PARCEL, FOREST_ABOVE = 0.9, 0.5, 0.3
-#: Boreal forest begins at this latitude and is complete so many degrees further, degrees.
+#: Boreal forest: latitude at which it begins, and width of the transition, degrees.
 COLD_LATITUDE, COLD_RANGE = 50, 12
 #: Width of the belt of tropical forest, degrees of latitude.
 TROPICS_WIDTH = 11
@@ -39,29 +39,29 @@ HERBACEOUS_LAND_ABOVE, BARE_LAND_ABOVE = 1.2, 2.15
 #: Steepness of average land: steeper land has more forest and less farming.
 MEAN_STEEPNESS = 0.8
 
-#: Lakes fill the highest values of this field, standard deviations; fewer in dry climates.
+#: Lakes: where this field minus `LAKE_DRYNESS` times the dryness is above `LAKE_ABOVE`.
 LAKES = FractalNoise(WorldSalt.LAKES, (380, 210, 90, 30), 0.7)
 LAKE_DRYNESS, LAKE_ABOVE = 1.1, 2.0
 
-#: Towns begin at this urban density; the outline is roughened by the field.
+#: Towns: where the urban density is above `TOWN_ABOVE`; the field makes the outline rough.
 TOWN_EDGE = FractalNoise(WorldSalt.TOWN_EDGE, (90, 36, 14), 0.75)
 TOWN_ROUGHNESS, TOWN_ABOVE = 0.22, 0.33
-#: Industrial estates in towns: field, weight of the estate's own number, threshold.
+#: Industrial estates in towns: field, weight of the estate's random number, threshold.
 INDUSTRY = FractalNoise(WorldSalt.INDUSTRY, (150, 60), 0.6)
 INDUSTRY_ESTATE, INDUSTRIAL_ABOVE = 0.5, 1.05
-#: Parks in towns: the estates above this fraction, where the urban density is above the second
-#: value; above the third fraction they are grass, otherwise trees.
+#: Parks in towns: estates with a random number above `PARK_ABOVE`, where the urban density is above
+#: `PARK_URBAN_ABOVE`; grass if another random number is above `PARK_GRASS_ABOVE`, else trees.
 PARK_ABOVE, PARK_URBAN_ABOVE, PARK_GRASS_ABOVE = 0.92, 0.3, 0.5
 
-#: Roads exist where the urban density is higher than this.
+#: Minimum urban density of roads.
 ROAD_URBAN_ABOVE = 0.02
 
 #: River courses: zero lines of a sum of fields with these scales in pixels and weights.
 RIVER_SCALES_PX, RIVER_WEIGHTS = (900, 110, 34), (1, 0.22, 0.05)
-#: Half width of rivers, pixels: mean, variation along the course and its scale, limits.
+#: Half width of rivers, pixels: mean, standard deviation and scale of its variation, limits.
 RIVER_PX, RIVER_VARIATION_PX, RIVER_VARIATION_SCALE_PX = 2.6, 2.2, 1500
 RIVER_MIN_PX, RIVER_MAX_PX = 0.7, 7
-#: Rivers end where the land is drier than this.
+#: Rivers exist where the dryness is below this.
 RIVER_DRYNESS_BELOW = 0.62
 
 
@@ -73,10 +73,12 @@ class RoadNetwork:
     scale_px: int
     """Spacing of the roads, pixels."""
     half_width_px: float
+    """Pixels."""
     bend_salt: WorldSalt
     bend_scale_px: int = 90
     """Length of the bends, pixels."""
     bend_weight: float = 0.06
+    """Amplitude of the bends relative to the field."""
 
 
 ROADS = (
@@ -121,7 +123,7 @@ def _farmland(layers: Layers) -> Classes:
 
 
 def _add_forest(cover: Classes, layers: Layers) -> None:
-    """Forest on land unsuited to fields, with ragged edges, and on some whole parcels."""
+    """Add forest on land unsuitable for farming, with irregular edges, and on whole parcels."""
     cold = np.clip((layers.latitude - COLD_LATITUDE) / COLD_RANGE, 0, 1)
     tropics = np.exp(-((layers.latitude / TROPICS_WIDTH) ** 2))
     forest = layers.region + FOREST_TEXTURE * layers.coarse_texture + FOREST_COLD * cold
@@ -161,7 +163,7 @@ def _add_towns(cover: Classes, layers: Layers) -> None:
     town = (density > TOWN_ABOVE) & (cover != Cover.RIVER)
     if not town.any():
         return
-    estates = layers.estates  # costly, so not before it is needed
+    estates = layers.estates  # computed on first use, which takes long
     own = INDUSTRY_ESTATE * (estates.random(EstateAttribute.INDUSTRY) - 0.5)
     industry = layers.frame.fractal(INDUSTRY) + own
     park = town & (estates.random(EstateAttribute.PARK) > PARK_ABOVE) & (urban > PARK_URBAN_ABOVE)

@@ -17,31 +17,34 @@ from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M
 
 Classes = NDArray[np.uint8]
 
-
-FIELDS = ParcelLayout(WorldSalt.FIELDS, 170, (9, 38), 3.2)
-BLOCKS = ParcelLayout(WorldSalt.BLOCKS, 110, (7, 13), 2.4)
-ESTATES = ParcelLayout(WorldSalt.ESTATES, 150, (22, 46), 1.9)
+FIELDS = ParcelLayout(WorldSalt.FIELDS, region_px=170, width_px=(9, 38), aspect=3.2)
+BLOCKS = ParcelLayout(WorldSalt.BLOCKS, region_px=110, width_px=(7, 13), aspect=2.4)
+ESTATES = ParcelLayout(WorldSalt.ESTATES, region_px=150, width_px=(22, 46), aspect=1.9)
 
 FINE_TEXTURE = FractalNoise(WorldSalt.FINE_TEXTURE, (2, 3), 0.8)
 COARSE_TEXTURE = FractalNoise(WorldSalt.COARSE_TEXTURE, (48, 20, 8), 0.75)
 REGION = FractalNoise(WorldSalt.REGION, (2600, 900, 330), 0.7)
-#: Scales white noise, uniform in -1..1, to unit variance.
+#: Factor that scales white noise, uniform in -1..1, to about unit variance.
 WHITE_TO_UNIT = np.float32(1.7)
 
-#: Dryness is the climate's, plus a constant, plus local variation.
+#: Dryness: constant added to that of the climate, and standard deviation of its local variation.
 DRYNESS_OFFSET, DRYNESS_VARIATION = 0.08, 0.16
 DRYNESS = FractalNoise(WorldSalt.DRYNESS, (2500, 800))
 
 #: Steepness: mean, standard deviation and scale of its variation in pixels, limits.
 STEEPNESS_MEAN, STEEPNESS_VARIATION, STEEPNESS_SCALE_PX = 0.85, 0.9, 2500
 STEEPNESS_MIN, STEEPNESS_MAX = 0.03, 2.0
-#: Towns are built on level ground: fraction by which they reduce the steepness, which is reached
-#: at an urban density of 1 / `LEVELLING_RATE`.
+#: Towns are built on level ground: the steepness is reduced by the fraction `LEVELLING` where the
+#: urban density is at least 1 / `LEVELLING_RATE`.
 LEVELLING, LEVELLING_RATE = 0.9, 1.3
+
+UTM_FALSE_EASTING_M = 500_000
+#: Side of the blocks within which the climate is constant, pixels.
+CLIMATE_PX = 512
 
 
 class Layers:
-    """Random fields of a frame; those that few frames need are made on first use."""
+    """Random fields of a frame; those used by few frames are computed on first use."""
 
     def __init__(self, frame: Frame, epsg: int, urban: Field) -> None:
         self.frame = frame
@@ -54,8 +57,7 @@ class Layers:
         """Texture of 80 to 480 m, unit variance."""
         self.region = frame.fractal(REGION)
         """Variation over 3 to 26 km, unit variance."""
-        degrees = np.abs(frame.coordinates()[1]) * (PIXEL_M / LATITUDE_DEGREE_MEAN_M)  # (H, 1)
-        self.latitude: Field = degrees.astype(np.float32)
+        self.latitude: Field = frame.abs_latitude.astype(np.float32)
         """Distance from the equator, degrees, (H, 1)."""
         dry = DRYNESS_OFFSET + _climate(frame, epsg) + DRYNESS_VARIATION * frame.fractal(DRYNESS)
         self.dryness: Field = np.clip(dry, 0, 1).astype(np.float32)
@@ -72,18 +74,13 @@ class Layers:
 
     @cached_property
     def estates(self) -> Parcels:
-        """Industrial estates, parks, solar parks."""
+        """Large parcels in towns: industrial estates, parks, solar parks."""
         return parcels(self.frame, ESTATES)
 
     @cached_property
     def pixel_noise(self) -> Field:
         """Noise of unit variance, independent from pixel to pixel."""
         return self.frame.white(WorldSalt.PIXEL_NOISE) * WHITE_TO_UNIT
-
-
-UTM_FALSE_EASTING_M = 500_000
-#: Side of the blocks within which the climate is constant, pixels.
-CLIMATE_PX = 512
 
 
 def _climate(frame: Frame, epsg: int) -> Field:

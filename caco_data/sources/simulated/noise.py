@@ -17,14 +17,17 @@ Whole = NDArray[np.int64]
 
 #: Bits of lattice values and of weights: sums of a value times two weights stay below 2**53.
 _VALUE_BITS, _WEIGHT_BITS = 16, 18
-#: Scale to unit variance: a cubic B-spline in two dimensions keeps 0.23 of the variance of the
-#: lattice values, which is 1/12.
+#: Factor to unit variance: interpolation by cubic B-splines in two dimensions reduces the variance
+#: of the lattice values, 1/12, by a factor of 0.23.
 _UNIT = 7.2 / (1 << (_VALUE_BITS + 2 * _WEIGHT_BITS))
 
-#: Distinguishes the hashes of columns from those of rows.
+#: Salt that makes the hashes of columns differ from those of rows.
 _COLUMNS = 7
 #: Constants of splitmix64.
 _A, _B, _C = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+#: Primes of xxHash32.
+_PRIME_1, _PRIME_2 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 
 
 def mix(*values: object) -> NDArray[np.uint64]:
@@ -42,6 +45,11 @@ def mix(*values: object) -> NDArray[np.uint64]:
 def _bits(value: object) -> NDArray[np.uint64]:
     whole = np.asarray(value)
     return whole if whole.dtype == np.uint64 else whole.astype(np.int64).view(np.uint64)
+
+
+def derive_seed(*values: object) -> int:
+    """Hash numbers as `mix` does, to a seed of 63 bits, which fits in an int64."""
+    return int(mix(*values)) >> 1
 
 
 def uniform(*values: object) -> Field:
@@ -73,7 +81,7 @@ def _lattice(seed: object, scale: int, nodes_x: Whole, nodes_y: Whole) -> NDArra
 
 
 def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) -> Field:
-    """Smooth noise, mean 0 and about unit variance, whose features are `scale` pixels wide.
+    """Smooth noise of mean 0 and about unit variance, with features `scale` pixels wide, (H, W).
 
     Parameters
     ----------
@@ -100,12 +108,12 @@ def fractal(
 ) -> Field:
     """Sum smooth noises of several scales, scaled to unit variance, (H, W).
 
-    Each is weighted `gain` times the one before.
+    The weight of each noise is `gain` times that of the one before.
     """
     total = np.zeros((height, width), dtype=np.float32)
     weight, power = 1.0, 0.0
     for i, scale in enumerate(scales):
-        total += np.float32(weight) * smooth(int(mix(seed, i)) >> 1, x0, y0, width, height, scale)
+        total += np.float32(weight) * smooth(derive_seed(seed, i), x0, y0, width, height, scale)
         power += weight**2
         weight *= gain
     return total / np.float32(power**0.5)
@@ -116,9 +124,9 @@ def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
     x = np.arange(x0, x0 + width)
     y = np.arange(y0, y0 + height)
     rows, columns = mix(seed, y)[:, None], mix(seed, _COLUMNS, x)[None, :]
-    bits = (rows.astype(np.uint32) ^ columns.astype(np.uint32)) * np.uint32(0x9E3779B1)
+    bits = (rows.astype(np.uint32) ^ columns.astype(np.uint32)) * _PRIME_1
     bits ^= bits >> np.uint32(15)
-    bits *= np.uint32(0x85EBCA77)
+    bits *= _PRIME_2
     return (bits >> np.uint32(8)).astype(np.float32) * np.float32(2**-23) - np.float32(1)
 
 

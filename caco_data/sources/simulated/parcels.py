@@ -58,11 +58,11 @@ class ParcelLayout:
     width_px: tuple[float, float]
     """Minimum and maximum width of parcels, pixels."""
     aspect: float
-    """Maximum length, in widths."""
+    """Maximum ratio of length to width."""
 
 
 class Parcels:
-    """Rectangles, oriented alike within a region; fields of shape (H, W)."""
+    """Rectangles with one orientation per region; fields of shape (H, W)."""
 
     def __init__(self, ids: Ids, edge_px: Field, across: Field, along: Field) -> None:
         self.ids = ids
@@ -78,7 +78,7 @@ class Parcels:
     def random(self, attribute: int) -> Field:
         """Return one uniform random number per parcel, 0..1, for a numbered attribute.
 
-        Each 64-bit hash serves four attributes with 16 bits each.
+        Each 64-bit hash provides four attributes of 16 bits.
         """
         word, part = divmod(attribute, 4)
         if word not in self._words:
@@ -116,19 +116,22 @@ def parcels(frame: Frame, layout: ParcelLayout) -> Parcels:
     length = width * (1 + (layout.aspect - 1) * uniform(names, _LENGTH))
     cos, sin = np.cos(angle), np.sin(angle)
 
-    def of(values: Field) -> Field:
+    def per_pixel(values: Field) -> Field:
         return np.asarray(values[nearest])
 
-    u = (x * of(cos) + y * of(sin)) / of(width)
+    width_here, length_here = per_pixel(width), per_pixel(length)
+    u = (x * per_pixel(cos) + y * per_pixel(sin)) / width_here
     strip = np.floor(u)
     region = names[nearest]
     slip = uniform(region, strip.astype(np.int64))
-    v = (y * of(cos) - x * of(sin)) / of(length) + slip
+    v = (y * per_pixel(cos) - x * per_pixel(sin)) / length_here + slip
     row = np.floor(v)
     ids = mix(region, strip.astype(np.int64), row.astype(np.int64))
-    across = ((u - strip) * of(width)).astype(np.float32)
-    along = ((v - row) * of(length)).astype(np.float32)
-    edge = np.minimum(np.minimum(across, of(width) - across), np.minimum(along, of(length) - along))
+    across = ((u - strip) * width_here).astype(np.float32)
+    along = ((v - row) * length_here).astype(np.float32)
+    edge = np.minimum(
+        np.minimum(across, width_here - across), np.minimum(along, length_here - along)
+    )
     return Parcels(ids, edge.astype(np.float32), across, along)
 
 
@@ -136,6 +139,10 @@ def _cells(first: int, count: int, size: int) -> tuple[NDArray[np.int64], list[i
     """Return the cells along an axis, one more on both sides, and the inner cells' limits."""
     cells = np.arange(first // size - 1, (first + count - 1) // size + 2)
     return cells, np.clip(cells[1:] * size - first, 0, count).tolist()
+
+
+#: Added to the squared gradient, so that it is not 0.
+_MIN_GRADIENT = np.float32(1e-9)
 
 
 def line_distance(field: Field) -> Field:
@@ -152,4 +159,4 @@ def line_distance(field: Field) -> Field:
     """
     gy = (field[2:, 1:-1] - field[:-2, 1:-1]) / 2
     gx = (field[1:-1, 2:] - field[1:-1, :-2]) / 2
-    return np.asarray(np.abs(field[1:-1, 1:-1]) / np.sqrt(gx * gx + gy * gy + np.float32(1e-9)))
+    return np.asarray(np.abs(field[1:-1, 1:-1]) / np.sqrt(gx * gx + gy * gy + _MIN_GRADIENT))

@@ -9,7 +9,7 @@ from caco_data.sentinel2 import ALL_BANDS, BAND_PIXEL_M, PIXEL_M, SCL_PIXEL_M
 from caco_data.sources.simulated.conditions import Conditions
 from caco_data.sources.simulated.ground import MARGIN_PX, Ground
 from caco_data.sources.simulated.land_cover import WATER
-from caco_data.sources.simulated.noise import Field, mix, white
+from caco_data.sources.simulated.noise import Field, derive_seed, mix, white
 from caco_data.sources.simulated.salts import SceneSalt
 from caco_data.sources.simulated.scene_state import SceneState
 from caco_data.sources.simulated.spectra import CANOPIES, CLOUD, MATERIALS, SNOW, Material
@@ -18,9 +18,9 @@ from caco_data.sources.simulated.spectra import CANOPIES, CLOUD, MATERIALS, SNOW
 _HAZE = dict(
     zip(ALL_BANDS, (1.7, 1.45, 1.15, 1.0, 0.9, 0.75, 0.68, 0.6, 0.58, 0.5, 0.2, 0.12), strict=True)
 )
-#: Brightness of thin clouds relative to `CLOUD`, and increase to opaque ones.
+#: Brightness of thin clouds relative to `CLOUD`, and its increase to that of opaque clouds.
 THIN_CLOUD, CLOUD_RANGE = 0.75, 0.25
-#: Amplitude of the noise of sensor and processing: constant, DN, and relative.
+#: Amplitude of the noise of sensor and processing: constant term in DN, and term relative to DN.
 NOISE_DN, RELATIVE_NOISE = 9.0, 0.006
 MIN_DN, MAX_DN = 1, 16_000
 #: Point spread of the optics, about a pixel wide: weights of the pixel and of each neighbour along
@@ -30,11 +30,11 @@ PSF_CENTRE, PSF_SIDE = np.float32(0.64), np.float32(0.18)
 #: Classes of the scene classification (Sen2Cor, SCL).
 SCL_DARK, SCL_SHADOW, SCL_VEGETATION, SCL_BARE, SCL_WATER, SCL_UNCLASSIFIED = 2, 3, 4, 5, 6, 7
 SCL_CLOUD_MEDIUM, SCL_CLOUD_HIGH, SCL_CIRRUS, SCL_SNOW = 8, 9, 10, 11
-#: Their thresholds: vegetation cover, illumination of dark areas, snow cover, brightness of roofs
-#: mistaken for cloud, opacity of shadows, opacity of thin, medium and thick clouds.
+#: Thresholds of the classes: vegetation cover, illumination of dark areas, snow cover, brightness
+#: of roofs classified as cloud, opacity of shadows and of thin, medium and thick clouds.
 VEGETATION_ABOVE, DARK_BELOW, SNOW_ABOVE, WHITE_ROOF_ABOVE = 0.42, 0.45, 0.5, 1.22
 SHADOW_ABOVE, THIN_ABOVE, MEDIUM_ABOVE, THICK_ABOVE = 0.35, 0.12, 0.28, 0.6
-#: In one scene of so many, thin clouds are classified as cirrus; in the others as unclassified.
+#: Thin clouds are classified as cirrus in one of this many scenes, else as unclassified.
 CIRRUS_ONE_IN = 3
 
 #: Cloud score: decrease per unit of cloud opacity and of shadow.
@@ -60,7 +60,7 @@ def band(
     if state.cloud is not None:
         dn += (np.float32(CLOUD[row]) * (THIN_CLOUD + CLOUD_RANGE * state.cloud) - dn) * state.cloud
     dn = _blurred(dn)
-    noise_seed = int(mix(conditions.key, SceneSalt.SENSOR_NOISE, row)) >> 1
+    noise_seed = derive_seed(conditions.key, SceneSalt.SENSOR_NOISE, row)
     noise = white(noise_seed, *ground.frame.grown(-MARGIN_PX).box)
     dn += noise * (np.float32(NOISE_DN) + np.float32(RELATIVE_NOISE) * dn)
     coarse = coarsen(np.clip(dn, MIN_DN, MAX_DN), BAND_PIXEL_M[name] // PIXEL_M)
@@ -108,9 +108,9 @@ def scene_classes(conditions: Conditions, state: SceneState) -> NDArray[np.uint1
 
 
 def cloud_score(state: SceneState) -> Field:
-    """Return how clear each pixel is, (H, W), 0..1, like Cloud Score+: no errors over roofs.
+    """Return a score like Cloud Score+, (H, W), 0 (not clear) to 1 (clear); no errors over roofs.
 
-    A cloud that hides a fifth of the ground scores 0.6, and so does a shadow of a third.
+    The score is 0.6 for a cloud opacity of 0.2, and for a shadow of about 0.35.
     """
     inner = slice(MARGIN_PX, -MARGIN_PX)
     if state.cloud is None or state.shadow is None:

@@ -1,4 +1,4 @@
-"""Salts: the number that is hashed with a seed to make each random field independent.
+"""Salts: numbers that are hashed with a seed, so that the random fields are independent.
 
 Changing a number changes the images for a given seed.
 """
@@ -41,7 +41,7 @@ class WorldSalt(IntEnum):
     MOTORWAY_BENDS = 101
     MAIN_ROAD_BENDS = 102
     RIDGES = 710
-    """Of the first scale; the following scales count up from it."""
+    """Salt of the first scale; the next scales use the next numbers."""
 
 
 class SceneSalt(IntEnum):

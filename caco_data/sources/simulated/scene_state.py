@@ -7,43 +7,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from caco_data.sentinel2 import PIXEL_M
 from caco_data.sources.simulated.conditions import Conditions
 from caco_data.sources.simulated.ground import Ground
 from caco_data.sources.simulated.land_cover import Cover
-from caco_data.sources.simulated.noise import Field, mix, smooth, uniform
+from caco_data.sources.simulated.noise import Field, derive_seed, mix, smooth, uniform
 from caco_data.sources.simulated.salts import SceneSalt
 from caco_data.sources.simulated.spectra import DAYS, Vegetation, vegetation_cover
 from caco_data.sources.simulated.surface import Surface
 from caco_data.sources.simulated.weather import cloud_thickness, haze
-from caco_data.world.geodesy import LATITUDE_DEGREE_MEAN_M
 
-#: Slopes: the effect of their angle to the sun is damped by this, because the sky and the opposite
-#: slopes light the dark ones.
+#: Damping of the illumination of slopes: light from the sky and from opposite slopes also reaches
+#: those that face away from the sun.
 SLOPE_DAMPING = 1.25
 #: Fraction of the light that comes from the sun; the rest comes from the sky, also in shadows.
 DIRECT_LIGHT = 0.72
 
 #: Range of sowing dates between fields, its mean, and its variation by the year's weather, days.
 SOWING_RANGE_DAYS, SOWING_MEAN_DAYS, WEATHER_DAYS = 34, 17, 9
-#: Radians per year: makes the weather of successive years differ.
+#: Phase of the weather's variation from year to year, radians per year.
 WEATHER_RATE = 2.4
-#: Fields whose random number is above this have another crop in odd years.
+#: Fields with a random number above this have another crop in odd years.
 ROTATION_ABOVE = 0.15
-#: Vegetation is tropical below the first latitude minus the second and temperate above the first,
+#: Vegetation is temperate above the first latitude, and tropical below the first minus the second,
 #: degrees.
 TROPICS_LATITUDE, TROPICS_TRANSITION = 26, 14
 
-#: Soil: brightness, its change with the season and from scene to scene.
+#: Soil: mean brightness, its amplitude over the seasons, its range between scenes.
 SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.9, 0.1, 0.1
-#: Fields are tilled about every so many days; range of brightness between tilled fields.
+#: Days after which the tillage of fields changes; range of brightness between tilled fields.
 TILLAGE_DAYS, TILLAGE_CONTRAST = 75, 0.8
-#: Pseudo-random tillage: minimum factors of the field's two random numbers, and the range of what
-#: the epoch adds to each.
+#: Pseudo-random tillage: minimum factors of the two random numbers of a field, and number of values
+#: that are added to each factor, by epoch.
 _TILLAGE_PHASE, _TILLAGE_ROTATION, _TILLAGE_VALUES = 37, 53, 64
 
-#: Snow index: grows from this latitude by one per `SNOW_RANGE` degrees, and in winter; less the
-#: threshold; varied by spells of weather.
+#: Snow index: increases by one per `SNOW_RANGE` degrees above `SNOW_LATITUDE` and by `SNOW_WINTER`
+#: in winter, minus `SNOW_ABOVE`; `SNOW_SPELL` is its standard deviation between scenes.
 SNOW_LATITUDE, SNOW_RANGE, SNOW_WINTER, SNOW_ABOVE, SNOW_SPELL = 58, 9, 1.9, 1.75, 0.5
 #: Snow cover: per unit of the index, variation by texture, maximum.
 SNOW_RATE, SNOW_TEXTURE, SNOW_MAX = 3, 0.12, 0.97
@@ -56,7 +54,7 @@ SNOW_HIDDEN = (Cover.FOREST, Cover.RESIDENTIAL, Cover.INDUSTRIAL)
 EXTINCTION = 3.5
 #: Height of clouds, and maximum distance of their shadows, pixels.
 CLOUD_HEIGHT_PX, SHADOW_MAX_PX = 34, 90
-#: Shadows are at this fraction of the distance that follows from the height and the sun.
+#: Distance of shadows relative to the one that follows from the height and the sun.
 SHADOW_FACTOR = 0.7
 
 
@@ -72,9 +70,9 @@ class SceneState:
     snow: Field | None
     """Snow cover, 0..1; None where there is none."""
     cloud: Field | None
-    """Opacity of clouds, 0..1; None when none is near, so that there is no shadow either."""
+    """Opacity of clouds, 0..1; None when there is no cloud near enough to cast a shadow."""
     shadow: Field | None
-    """Fraction of the direct light that clouds block, 0..1; None with `cloud`."""
+    """Fraction of the direct light that clouds block, 0..1; None if `cloud` is None."""
     haze: Field
     """Path radiance in red, DN."""
     soil: Field
@@ -98,7 +96,7 @@ def scene_state(ground: Ground, conditions: Conditions) -> SceneState:
 
 
 def _light(ground: Ground, conditions: Conditions, shadow: Field | None) -> Field:
-    """Illumination: slopes that face the sun are bright, the more the lower it is."""
+    """Illumination; the contrast between slopes increases as the sun's elevation decreases."""
     elevation, azimuth = conditions.sun
     facing = -(ground.slope_east * np.float32(math.sin(azimuth)))
     facing += ground.slope_south * np.float32(math.cos(azimuth))
@@ -116,7 +114,7 @@ def _vegetation(ground: Ground, surface: Surface, conditions: Conditions) -> Fie
     weather = WEATHER_DAYS * math.sin(WEATHER_RATE * year)
     types = surface.vegetation
     if int(year) % 2:
-        # Each crop is replaced by the next of three, and fallow by the second one.
+        # Each of the three crops is replaced by the next one, and fallow by the second crop.
         first, last = int(Vegetation.WINTER_CROP), int(Vegetation.FALLOW)
         rotates = (ground.rotation > ROTATION_ABOVE) & (types >= first) & (types <= last)
         types = np.where(rotates, first + (types - first + 1) % (last - first), types)
@@ -124,7 +122,7 @@ def _vegetation(ground: Ground, surface: Surface, conditions: Conditions) -> Fie
     shift = ground.phase * np.float32(SOWING_RANGE_DAYS) + offset
     index = np.clip(shift, 0, DAYS - 1).astype(np.intp) + types.astype(np.intp) * DAYS
     seasonal = temperate.ravel().take(index)
-    latitude = np.abs(ground.frame.coordinates()[1]) * (PIXEL_M / LATITUDE_DEGREE_MEAN_M)
+    latitude = ground.frame.abs_latitude
     tropics = np.clip((TROPICS_LATITUDE - latitude) / TROPICS_TRANSITION, 0, 1)  # (H, 1)
     if tropics.max() > 0:
         seasonal += tropics.astype(np.float32) * (tropical.ravel().take(index) - seasonal)
@@ -132,10 +130,10 @@ def _vegetation(ground: Ground, surface: Surface, conditions: Conditions) -> Fie
 
 
 def _soil(ground: Ground, surface: Surface, conditions: Conditions) -> Field:
-    """Factor on bare ground: darker in wet seasons, and by tillage different in each field."""
+    """Factor on bare ground: darker in wet seasons; tillage makes fields differ."""
     moisture = float(uniform(conditions.key, SceneSalt.SOIL_MOISTURE) - 0.5)
     wet = SOIL_BRIGHTNESS + SOIL_SEASON * conditions.season + SOIL_MOISTURE * moisture
-    # One pseudo-random number per field and epoch, from the field's two and the epoch's hash.
+    # One pseudo-random number per field and epoch, from the two of the field and the epoch's hash.
     epoch = mix(SceneSalt.TILLAGE, conditions.day // TILLAGE_DAYS)
     phase = _TILLAGE_PHASE + int(epoch % _TILLAGE_VALUES)
     rotation = _TILLAGE_ROTATION + int((epoch >> 8) % _TILLAGE_VALUES)
@@ -149,7 +147,7 @@ def _soil(ground: Ground, surface: Surface, conditions: Conditions) -> Field:
 
 def _snow(ground: Ground, surface: Surface, conditions: Conditions) -> Field | None:
     """Snow cover, 0..1: in the cold season of high latitudes, less in forest and towns."""
-    spell_seed = int(mix(conditions.key, SceneSalt.SNOW_SPELL)) >> 1
+    spell_seed = derive_seed(conditions.key, SceneSalt.SNOW_SPELL)
     spell = float(smooth(spell_seed, 0, 0, 1, 1, 3)[0, 0])  # one number per scene
     latitude = (abs(conditions.latitude) - SNOW_LATITUDE) / SNOW_RANGE
     depth = latitude + SNOW_WINTER * -conditions.season - SNOW_ABOVE + SNOW_SPELL * spell

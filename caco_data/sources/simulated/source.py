@@ -1,4 +1,4 @@
-"""An embedded, deterministic Sentinel-2 archive for demonstrations, tests and benchmarks.
+"""A simulated, deterministic Sentinel-2 archive for demonstrations, tests and benchmarks.
 
 Coasts and cities are the real ones. Vegetation follows latitude and season, crops rotate, clouds
 cast shadows, and some places change permanently, more often near cities; `truth` reports these
@@ -32,7 +32,7 @@ from caco_data.sources.simulated.catalogue import (
 from caco_data.sources.simulated.conditions import Conditions
 from caco_data.sources.simulated.ground import MARGIN_PX, Ground, make_ground
 from caco_data.sources.simulated.land_cover import Cover
-from caco_data.sources.simulated.noise import mix
+from caco_data.sources.simulated.noise import derive_seed
 from caco_data.sources.simulated.render import band, cloud_score, scene_classes
 from caco_data.sources.simulated.scene_state import SceneState, scene_state
 from caco_data.sources.simulated.swath import nodata
@@ -40,9 +40,11 @@ from caco_data.sources.simulated.tiling import centre
 from caco_data.types import Footprint, Grid, Period, Scene, Truth
 from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
-#: Grounds in the cache, about 4 MB each. All tiles of a location use the same one, and a process
-#: works on as many locations as it has requests in flight (40 by default).
+#: Maximum number of cached grounds, about 4 MB each. All tiles of a location use the same ground,
+#: and a process fetches as many locations at a time as it has requests in flight (40 by default).
 CACHED_GROUNDS = 48
+#: Margin around footprints when tiles are searched, metres.
+SEARCH_MARGIN_M = 100
 
 
 class SimulatedSource:
@@ -62,7 +64,7 @@ class SimulatedSource:
         latitude = float(np.mean(footprint.latitudes))
         high = np.ptp(footprint.latitudes) / 2
         wide = np.ptp(footprint.longitudes) / 2 * np.cos(np.radians(latitude))
-        half_m = float(max(high, wide)) * LONGITUDE_DEGREE_M + 100
+        half_m = float(max(high, wide)) * LONGITUDE_DEGREE_M + SEARCH_MARGIN_M
         with self._limiter.request():
             return [
                 scene
@@ -121,7 +123,7 @@ class SimulatedSource:
         scene = acquisition.scene
         day = int(_days(scene.acquired))
         # All tiles of a pass share its weather.
-        key = int(mix(self._seed, scene.epsg, day)) >> 1
+        key = derive_seed(self._seed, scene.epsg, day)
         return Conditions(key, day, centre(acquisition.tile)[1], scene.cloud_pct / 100)
 
     def _ground(self, grid: Grid) -> Ground:

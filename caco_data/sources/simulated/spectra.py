@@ -47,7 +47,7 @@ _MATERIALS = {
     Material.SOLAR_PANEL:  (330, 400, 400, 370, 420, 520, 580, 640, 700, 700, 950, 850),
     Material.LITTER:       (260, 330, 500, 610, 880, 1250, 1450, 1600, 1750, 1750, 2000, 1400),
 }
-#: Full canopies: crops and grass, conifers, broadleaved trees; then snow and opaque cloud.
+#: DN of full canopies: crops and grass, conifers, broadleaved trees; of snow and of opaque cloud.
 _CROP =    (160, 190, 450, 230, 850, 2600, 3250, 3450, 3600, 3450, 1650, 750)
 _CONIFER = (120, 135, 270, 140, 500, 1500, 1850, 2000, 2100, 2050, 950, 430)
 _BROADLEAF = (130, 150, 350, 150, 680, 2150, 2700, 2900, 3050, 2900, 1350, 600)
@@ -57,7 +57,7 @@ CLOUD =    (8200, 7900, 7700, 7700, 7800, 7900, 7950, 8000, 8050, 5200, 4600, 37
 
 
 class Vegetation(IntEnum):
-    """Vegetation types, by their course over the year."""
+    """Vegetation types; each has its own course over the year."""
 
     NONE = 0
     CONIFER = 1
@@ -86,7 +86,7 @@ _COVER = {
     Vegetation.SHRUB: (0.3, 0.62),
     Vegetation.GARDEN: (0.35, 0.62),
 }
-#: Days of the northern year of green-up and of senescence or harvest, and the days each takes.
+#: Days of the northern year of green-up and of senescence or harvest, and their durations, days.
 _COURSE = {
     Vegetation.CONIFER: (100, 300, 30, 30),
     Vegetation.BROADLEAF: (118, 298, 9, 12),
@@ -100,15 +100,16 @@ _COURSE = {
     Vegetation.GARDEN: (105, 300, 18, 20),
 }
 
-#: These are sown in autumn: fraction of their full cover in winter, day and days of emergence.
+#: Crops sown in autumn; fraction of their full cover in winter, day and duration of emergence.
 _SOWN_IN_AUTUMN = (Vegetation.WINTER_CROP, Vegetation.EARLY_CROP)
 _WINTER_COVER, _EMERGENCE_DAY, _EMERGENCE_DAYS = 0.6, 318, 9
 
-#: Evergreen in the tropics, where the others grow in two rainy seasons: the day on which the first
-#: one begins, and the fraction of the course that does not depend on them.
+#: Types that are evergreen in the tropics. The others grow there in two rainy seasons: first day of
+#: the first season, and fraction of the cover that remains in the dry seasons.
 _EVERGREEN = (Vegetation.CONIFER, Vegetation.BROADLEAF, Vegetation.ORCHARD, Vegetation.GARDEN)
 _RAINS_DAY, _DRY_SEASON_COVER = 40, 0.25
 
+#: Days in a year of the tables.
 DAYS = 366
 
 

@@ -14,20 +14,20 @@ from caco_data.sources.simulated.parcels import FieldAttribute
 from caco_data.sources.simulated.spectra import Material, Vegetation
 
 #: Soil is light where the field's random number plus `SOIL_DRYNESS` times the dryness is above
-#: the threshold, and sand where the dryness alone is above `SAND_ABOVE`.
+#: `LIGHT_SOIL_ABOVE`, and sand where the dryness is above `SAND_ABOVE`.
 SOIL_DRYNESS, LIGHT_SOIL_ABOVE, SAND_ABOVE = 0.8, 0.5, 0.72
-#: Vegetation is thinner by `DRY_THINNING` per unit of dryness above `THINNING_ABOVE`.
+#: Relative decrease of vegetation cover per unit of dryness above `THINNING_ABOVE`.
 DRY_THINNING, THINNING_ABOVE = 0.75, 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """Variation of a factor of mean 1."""
+    """Variation of a factor with mean 1."""
 
     coarse: float
-    """Standard deviation by coarse texture."""
+    """Standard deviation due to coarse texture."""
     fine: float
-    """Standard deviation by fine texture."""
+    """Standard deviation due to fine texture."""
     parcel: float = 0.0
     """Range between fields."""
 
@@ -46,7 +46,7 @@ class Surface:
     material: Classes
     """`Material` of the ground under the vegetation."""
     vegetation: Classes
-    """`Vegetation`: its type, which decides its course over the year."""
+    """`Vegetation`: type, which determines the course over the year."""
     brightness: Field
     """Factor on the material's reflectance."""
     density: Field

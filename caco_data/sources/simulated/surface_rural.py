@@ -18,32 +18,32 @@ WATER_REGION, WATER_TEXTURE = 0.1, 0.05
 #: Forest stands: field, and weight of the parcel's random number.
 STANDS = FractalNoise(WorldSalt.FOREST_STANDS, (700, 160), 0.8)
 STAND_PARCEL = 0.6
-#: Conifers grow where the stand's value plus the degrees of latitude beyond `CONIFER_LATITUDE`,
-#: in units of `CONIFER_RANGE`, is above the threshold; nowhere below `CONIFER_MIN_LATITUDE`.
+#: Conifers grow where the stand's value plus (latitude - `CONIFER_LATITUDE`) / `CONIFER_RANGE`, in
+#: degrees, is above `CONIFER_ABOVE`; nowhere below the latitude `CONIFER_MIN_LATITUDE`.
 CONIFER_LATITUDE, CONIFER_RANGE, CONIFER_ABOVE, CONIFER_MIN_LATITUDE = 49, 9, 0.35, 18
-#: Tone of forest: mean, variation by stand (limited to so many standard deviations), by coarse and
-#: by fine texture (the crowns).
+#: Tone of forest: mean; weight of the stand's value and limit of that value; weights of coarse and
+#: of fine texture (the crowns).
 FOREST_TONE, FOREST_STAND, FOREST_STAND_MAX = 0.95, 0.1, 2
 FOREST_COARSE, FOREST_FINE = 0.04, 0.11
 
-#: Crops by the field's random number: cumulative shares of the first three, the rest is fallow.
+#: Crops by the field's random number: cumulative fractions of the first three; the rest is fallow.
 CROPS = (Vegetation.WINTER_CROP, Vegetation.SUMMER_CROP, Vegetation.EARLY_CROP, Vegetation.FALLOW)
-CROP_SHARES = (0.42, 0.76, 0.9)
+CROP_FRACTIONS = (0.42, 0.76, 0.9)
 #: Tractor tracks: amplitude of the brightness, and radians per pixel across the field.
 TRACK_CONTRAST, TRACK_FREQUENCY = 0.03, 2.1
-#: Width of hedges along one edge, pixels; fields with hedges and with farm tracks, by the field's
-#: random number.
+#: Distance from the edge of a field within which there are hedges or farm tracks, pixels; limits of
+#: the field's random number for fields with hedges and with farm tracks.
 CROP_HEDGE_PX, CROP_HEDGE_ABOVE = 0.8, 0.35
 FARM_TRACK_PX, FARM_TRACK_BELOW = 0.7, 0.14
 PASTURE_HEDGE_PX = 0.9
 
-#: Orchards: distance of the rows in pixels, variation of the density by row and by pixel.
+#: Orchards: spacing of the rows in pixels, variation of the density across rows and by pixel.
 ORCHARD_ROW_PX, ORCHARD_ROW, ORCHARD_NOISE = 3.3, 0.3, 0.1
 
 #: Herbaceous vegetation: variation of the density by coarse and by fine texture.
 HERBACEOUS_COARSE, HERBACEOUS_FINE = 0.22, 0.1
 
-#: Bare land is sand where the dryness, varied by coarse texture, is above the threshold.
+#: Bare land is sand where dryness plus `SAND_TEXTURE` times coarse texture is above `SAND_ABOVE`.
 SAND_TEXTURE, SAND_ABOVE = 0.1, 0.75
 #: Density of its sparse vegetation; variation of its brightness.
 BARE_DENSITY = 0.2
@@ -73,7 +73,7 @@ def _set_forest(surface: Surface, where: Mask, layers: Layers) -> None:
 
 def _set_annual_crop(surface: Surface, where: Mask, layers: Layers) -> None:
     crop, edge_px = layers.fields.random(FieldAttribute.CROP), layers.fields.edge_px
-    surface.vegetation[where] = np.array(CROPS)[np.digitize(crop, CROP_SHARES)][where]
+    surface.vegetation[where] = np.array(CROPS)[np.digitize(crop, CROP_FRACTIONS)][where]
     tracks = TRACK_CONTRAST * np.sin(layers.fields.across * TRACK_FREQUENCY)
     surface.brightness[where] += tracks[where]
     hedge = where & (edge_px < CROP_HEDGE_PX) & (crop > CROP_HEDGE_ABOVE)

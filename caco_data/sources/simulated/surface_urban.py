@@ -13,23 +13,24 @@ from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.sources.simulated.spectra import Material, Vegetation
 from caco_data.sources.simulated.surface import SetSurface, Surface
 
-#: Town cores are densely built, suburbs green. A core, 0..1, by the urban density above
-#: `CORE_URBAN` times its rate, varied between districts.
+#: Town cores are densely built, suburbs are green. Core index, 0..1: `CORE_RATE` times the urban
+#: density above `CORE_URBAN`, with a variation between districts.
 CORES = FractalNoise(WorldSalt.TOWN_CORES, (140, 50), 0.7)
 CORE_RATE, CORE_URBAN, CORE_VARIATION = 1.3, 0.6, 0.3
 #: Side of a lot in a block, pixels: minimum and range.
 LOT_PX, LOT_RANGE_PX = 1.7, 1.9
-#: Share of lots that are built up: in suburbs, increase to the core, range between blocks, limits.
-BUILT_SHARE, BUILT_CORE, BUILT_BLOCK, BUILT_MIN, BUILT_MAX = 0.3, 0.36, 0.3, 0.08, 0.8
-#: Roofs, by an index of block, house and core: upper limits of the first three.
+#: Fraction of lots with a house: in suburbs, increase to the core, range between blocks, limits.
+BUILT_FRACTION, BUILT_CORE, BUILT_BLOCK, BUILT_MIN, BUILT_MAX = 0.3, 0.36, 0.3, 0.08, 0.8
+#: Roofs by an index: upper limits of the first three; weights of the house's random number and of
+#: the core index, which are added to the block's random number.
 HOUSE_ROOFS = (Material.RED_ROOF, Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF)
 HOUSE_ROOF_LIMITS = (0.45, 0.68, 1.42)
 HOUSE_ROOF_HOUSE, HOUSE_ROOF_CORE = 0.6, 0.3
 #: Brightness of roofs: minimum, range between houses, noise; density of the vegetation on them.
 HOUSE_BRIGHTNESS, HOUSE_BRIGHTNESS_RANGE, HOUSE_NOISE, HOUSE_DENSITY = 0.68, 0.45, 0.06, 0.12
-#: The ground between houses is asphalt where the core is above this, elsewhere soil.
+#: The ground between houses is asphalt where the core index is above this, elsewhere soil.
 PAVED_ABOVE = 0.45
-#: Density of gardens in suburbs, its decrease to the core, noise.
+#: Density of gardens: in suburbs, decrease to the core, noise.
 GARDEN_DENSITY, GARDEN_CORE, GARDEN_NOISE = 1.25, 0.95, 0.15
 #: Brightness of the ground between houses, and its noise.
 YARD_BRIGHTNESS, YARD_NOISE = 0.95, 0.08
@@ -40,8 +41,8 @@ STREET_DENSITY = 0.2
 
 #: Sites of halls on an estate, pixels: minimum width and length, and ranges between estates.
 HALL_WIDTH_PX, HALL_WIDTH_RANGE_PX, HALL_LENGTH_PX, HALL_LENGTH_RANGE_PX = 6, 13, 5, 12
-#: Sites by their random number: lawns below the first; halls above a limit that has a minimum and
-#: a range between estates; paved with concrete rather than asphalt above the last.
+#: Limits of a site's random number: lawns below the first; halls above a limit with this minimum
+#: and range between estates; concrete instead of asphalt above the last.
 LAWN_BELOW, HALL_ABOVE, HALL_ABOVE_RANGE, CONCRETE_ABOVE = 0.22, 0.25, 0.4, 0.6
 #: Distance of halls from the site's and from the estate's edges, pixels.
 HALL_GAP_PX, HALL_EDGE_PX = 1.7, 2.2
@@ -49,13 +50,14 @@ HALL_GAP_PX, HALL_EDGE_PX = 1.7, 2.2
 LAWN_DENSITY, OPEN_DENSITY = 0.8, 0.12
 #: Brightness of open ground, its pixel noise and its variation by coarse texture.
 OPEN_BRIGHTNESS, OPEN_NOISE, OPEN_TEXTURE = 0.85, 0.1, 0.1
-#: Roofs of halls, by an index of hall and estate with these weights: limits of the first two.
+#: Roofs of halls by an index: upper limits of the first two; weights of the random numbers of the
+#: hall and of the estate in the index.
 HALL_ROOFS = (Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF)
 HALL_ROOF_LIMITS = (0.34, 0.68)
 HALL_ROOF_HALL, HALL_ROOF_ESTATE = 0.65, 0.35
 #: Brightness of roofs: minimum, range between halls, noise.
 HALL_BRIGHTNESS, HALL_BRIGHTNESS_RANGE, HALL_NOISE = 0.7, 0.6, 0.03
-#: Factors that make further random numbers of a hall's: the fractional part of the product.
+#: A site's random number times one of these factors: the fractional part is another random number.
 _TINT, _BRIGHTNESS = 7, 31
 #: Roads along estates: half width in pixels, brightness, density of the vegetation.
 ESTATE_ROAD_PX, ESTATE_ROAD_BRIGHTNESS, ESTATE_ROAD_DENSITY = 1.2, 1.1, 0.15
@@ -63,8 +65,8 @@ ESTATE_ROAD_PX, ESTATE_ROAD_BRIGHTNESS, ESTATE_ROAD_DENSITY = 1.2, 1.1, 0.15
 #: Highways: density of the vegetation, brightness and its noise.
 HIGHWAY_DENSITY, HIGHWAY_BRIGHTNESS, HIGHWAY_NOISE = 0.1, 1.25, 0.05
 
-#: Solar parks: distance of the rows of panels in pixels; density of the grass and brightness of
-#: the panels, each with its variation from row to row.
+#: Solar parks: spacing of the rows of panels in pixels; density of the grass and brightness of the
+#: panels, each with its amplitude across the rows.
 PANEL_ROW_PX = 2.7
 PANEL_DENSITY, PANEL_DENSITY_ROW, PANEL_BRIGHTNESS, PANEL_BRIGHTNESS_ROW = 0.22, 0.14, 1.0, 0.12
 #: Grass along the park's edges: width in pixels and density.
@@ -95,7 +97,7 @@ def _set_houses(surface: Surface, where: Mask, layers: Layers, core: Field) -> N
     side = LOT_PX + LOT_RANGE_PX * blocks.random(BlockAttribute.LOT_SIDE)
     lot = uniform(blocks.ids, blocks.across / side, blocks.along / side)
     own = BUILT_BLOCK * (blocks.random(BlockAttribute.BUILT) - 0.5)
-    built = np.clip(BUILT_SHARE + BUILT_CORE * core + own, BUILT_MIN, BUILT_MAX)
+    built = np.clip(BUILT_FRACTION + BUILT_CORE * core + own, BUILT_MIN, BUILT_MAX)
     roof = where & (lot < built)
     house = lot / built  # uniform in 0..1 among the lots with a house
     index = blocks.random(BlockAttribute.ROOF) + HOUSE_ROOF_HOUSE * (house - 0.5)

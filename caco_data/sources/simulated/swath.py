@@ -1,7 +1,7 @@
-"""Orbits and swaths: the orbits that see a tile, and the part that each one sees.
+"""Orbits and swaths: the orbits that acquire a tile, and the part that each one covers.
 
-Imitates the constellation of Sentinel-2A and B: every relative orbit is flown every fifth day, and
-adjacent swaths overlap more the further they are from the equator.
+Modelled on the constellation of Sentinel-2A and B: every relative orbit is repeated after five
+days, and the overlap of adjacent swaths increases with the distance from the equator.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from caco_data.sources.simulated.tiling import TILE_M, MgrsTile, centre, outline
 from caco_data.types import Footprint, Grid
 from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
-ORBITS = 143
-REVISIT_DAYS = 5
+#: Relative orbits; days after which each is repeated.
+ORBITS, REVISIT_DAYS = 143, 5
 #: Half of the 290 km swath.
 HALF_SWATH_M = 145_000
 #: Degrees of longitude by which a descending track moves west per degree of latitude southwards.
 TRACK_SLOPE = 0.22
-#: Products with less than this fraction of their tile are not made.
+#: Minimum fraction of a tile that a product covers.
 MIN_TILE_FRACTION = 0.02
+#: Deviation of the swath's edges from straight lines in UTM, degrees.
+EDGE_MARGIN_DEG = 0.01
 
 
 def swath_edges(orbit: int, latitude: float) -> tuple[float, float]:
@@ -41,12 +43,12 @@ def along_track(
     longitude: NDArray[np.float64], latitude: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Project points along the ground tracks: their longitudes at the equator, degrees."""
-    across: NDArray[np.float64] = longitude - TRACK_SLOPE * latitude
-    return across
+    projected: NDArray[np.float64] = longitude - TRACK_SLOPE * latitude
+    return projected
 
 
 def orbits_over(tile: MgrsTile) -> list[int]:
-    """Return the relative orbits whose swath touches a tile."""
+    """Return the relative orbits with a swath that touches a tile."""
     longitudes, latitudes = outline(tile)
     across = along_track(longitudes, latitudes)
     west, east = swath_edges(0, centre(tile)[1])
@@ -58,7 +60,7 @@ def orbits_over(tile: MgrsTile) -> list[int]:
 
 @lru_cache(maxsize=8192)
 def footprint(tile: MgrsTile, orbit: int) -> Footprint | None:
-    """Return the part of a tile that an orbit sees; None when it is too small for a product."""
+    """Return the part of a tile that an orbit covers; None when it is too small for a product."""
     lons, lats = outline(tile)
     ring = list(zip(lons.tolist(), lats.tolist(), strict=True))
     west, east = (float(e) for e in _edges_near(tile, orbit))
@@ -100,7 +102,7 @@ def _area(ring: list[tuple[float, float]]) -> float:
 
 
 def orbit_phase(orbit: int) -> int:
-    """Return the day, of five, on which an orbit is flown; it differs between adjacent orbits."""
+    """Return the day of an orbit in the cycle, 0..4; it differs between adjacent orbits."""
     return orbit * 2 % REVISIT_DAYS
 
 
@@ -118,7 +120,7 @@ def nodata(tile: MgrsTile, orbit: int, grid: Grid) -> NDArray[np.bool_] | None:
     )[None, :]
     west, limit = _edges_near(tile, orbit)
     corners = to_lonlat(east[[0, -1, 0, -1]], north[[0, 0, -1, -1]], grid.epsg)
-    margin = 0.01  # degrees: the swath's edges are not quite straight in UTM
+    margin = EDGE_MARGIN_DEG
     if not _off_swath(*corners, west + margin, limit - margin, tile).any():
         return outside if outside.any() else None
     # The edge follows whole pixels of 60 m, those of the coarsest bands, in every band.

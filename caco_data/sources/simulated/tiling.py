@@ -94,15 +94,14 @@ def tiles_over(longitude: float, latitude: float, half_m: float) -> list[MgrsTil
     near = TILE_M / LONGITUDE_DEGREE_M
     lon = longitude + np.array([-1, 0, 1]) * near / np.cos(np.radians(latitude))
     lat = np.clip(latitude + np.array([-1, 0, 1]) * near, -LATITUDE_MAX, LATITUDE_MAX)
-    found = []
+    found: list[MgrsTile] = []
     for epsg in np.unique(utm_epsg(lon[:, None], lat[None, :])).tolist():
         easting, northing = to_utm(longitude, latitude, epsg)
         north = float(northing) - int(false_northing_m(epsg))
-        for column in _touched(float(easting) - half_m, float(easting) + half_m):
-            for row in _touched(-north - half_m, -north + half_m):
-                tile = MgrsTile(epsg, column, -row)
-                if _exists(tile):
-                    found.append(tile)
+        columns = _touched(float(easting) - half_m, float(easting) + half_m)
+        rows = _touched(-north - half_m, -north + half_m)
+        tiles = (MgrsTile(epsg, column, -row) for column in columns for row in rows)
+        found += filter(_exists, tiles)
     return found
 
 
@@ -119,7 +118,7 @@ def _exists(tile: MgrsTile) -> bool:
 
 
 def _touched(low: float, high: float) -> range:
-    """Return the 100 km lines at which those tiles begin that touch an interval."""
+    """Return the 100 km lines at which the tiles that touch an interval begin."""
     first = int((low - TILE_M) // SQUARE_M) + 1
     return range(first, int(high // SQUARE_M) + 1)
 
