@@ -1,10 +1,10 @@
-"""Download from a stand-in for Earth Engine that answers after 100 ms: requests/s, CPU, memory.
+"""Download from the Earth Engine test server with 100 ms latency: requests/s, CPU, memory.
 
 python -m benchmarks.bench_earthengine [LOCATIONS]
 
-The server is a separate process on the same machine. Measured are pixel requests alone, with the
-transport of the Earth Engine client and with the one of caco-data, and whole downloads; then the
-requests and bytes per location, compared with the download script of SeCo.
+The server is a separate process on the same machine. The benchmark measures pixel requests alone,
+with the Earth Engine client and with caco-data, and whole downloads; then the requests and bytes
+per location, compared with SeCo's download script.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def counters(url: str, method: str = "GET") -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
-    """Call getPixels from threads and discard the result; calls per second, CPU s per call."""
+def pixel_requests(url: str, client: bool, threads: int) -> tuple[float, float]:
+    """Call getPixels from threads by the client or caco-data: calls per second, CPU s per call."""
     location = Location(0, 1.44, 43.6, 32631)
     grid = patch_grid(location)
     source = EarthEngineSettings(url=url).open(Limiter())
@@ -65,7 +65,7 @@ def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
     scene = source.list_scenes(grid_footprint(grid), start, start + timedelta(days=30))[0]
     bands = [*RGB_BANDS, "SCL"]
     call: Callable[[int], object]
-    if own_transport:
+    if client:
         vars(ee.deprecation)["deprecated_assets"] = {"_offline": None}
         ee.Initialize(AnonymousCredentials(), url=url, project="test")
         a, b, c, d, e, f = grid.transform
@@ -143,14 +143,14 @@ def main() -> None:
     with server_process("--source", "flat", "--latency-ms", str(LATENCY_MS)) as url:
         print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {CAP:.0f} per second")
         print("Pixel requests only:")
-        for name, own_transport, processes in (
-            ("transport of the client", True, 1),
-            ("transport of caco-data", False, 1),
+        for name, client, processes in (
+            ("Earth Engine client", True, 1),
+            ("caco-data", False, 1),
             ("the same, 2 processes", False, 2),
         ):
             with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
                 jobs = [
-                    pool.submit(bare, url, own_transport, IN_FLIGHT // processes)
+                    pool.submit(pixel_requests, url, client, IN_FLIGHT // processes)
                     for _ in range(processes)
                 ]
                 found = [job.result() for job in jobs]
