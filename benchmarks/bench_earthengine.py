@@ -45,7 +45,7 @@ from tests.support.earthengine.server import server_process
 
 LATENCY_MS = 100
 IN_FLIGHT = 40
-CAP = IN_FLIGHT * 1000 / LATENCY_MS
+MAX_PER_S = IN_FLIGHT * 1000 / LATENCY_MS
 #: Requests and bytes per location of SeCo's download script, 10 images x 12 bands, as measured.
 SECO = (40, 30.9e6)
 
@@ -102,7 +102,7 @@ def whole(url: str, workers: int, n: int) -> None:
         seen_at.append((now.settled, now.requests, now.elapsed_s))
 
     with tempfile.TemporaryDirectory() as folder:
-        cluster = ClusterSettings(IN_FLIGHT, 10 * CAP, workers)
+        cluster = ClusterSettings(IN_FLIGHT, 10 * MAX_PER_S, workers)
         done = download(settings, table, str(Path(folder) / "set"), cluster, see)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seen = counters(url)
@@ -110,7 +110,7 @@ def whole(url: str, workers: int, n: int) -> None:
     rate = (last[1] - first[1]) / (last[2] - first[2])
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
-        f"  {workers} workers: {rate:4.0f} requests/s = {rate / CAP:.0%} of the cap, "
+        f"  {workers} workers: {rate:4.0f} requests/s = {rate / MAX_PER_S:.0%} of the maximum, "
         f"at most {seen['most_in_flight']} in flight; "
         f"CPU per tile {cpu / done.tiles * 1000:.1f} ms in the workers, "
         f"{(time.process_time() - own) / done.tiles * 1000:.1f} ms in the client; "
@@ -141,7 +141,7 @@ def main() -> None:
     """Print the results."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     with server_process("--source", "flat", "--latency-ms", str(LATENCY_MS)) as url:
-        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {CAP:.0f} per second")
+        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {MAX_PER_S:.0f} per second")
         print("Pixel requests only:")
         for name, client, processes in (
             ("Earth Engine client", True, 1),
@@ -156,7 +156,7 @@ def main() -> None:
                 found = [job.result() for job in jobs]
             rate, cpu = sum(r for r, _ in found), max(c for _, c in found)
             print(
-                f"  {name:<28}{rate:4.0f} getPixels/s = {rate / CAP:.0%} of the cap, "
+                f"  {name:<28}{rate:4.0f} getPixels/s = {rate / MAX_PER_S:.0%} of the maximum, "
                 f"{cpu * 1000:.1f} ms CPU per request"
             )
         print(f"Whole download, {n} locations, to disk:")

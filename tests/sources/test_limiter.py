@@ -26,7 +26,7 @@ def test_the_slots_of_all_processes_are_evenly_spaced(of: int, rate: float, now:
             starts.append(moment)
     starts.sort()
     gaps = [b - a for a, b in pairwise(starts)]
-    assert min(gaps, default=1 / rate) >= 1 / rate  # below the cap, by the margin
+    assert min(gaps, default=1 / rate) >= 1 / rate  # below the limit, by the margin
 
 
 def in_threads(n: int, work: Callable[[], None]) -> None:
