@@ -141,7 +141,7 @@ def main() -> None:
     """Print the results."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     with server_process("--source", "flat", "--latency-ms", str(LATENCY_MS)) as url:
-        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {MAX_PER_S:.0f} per second")
+        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {MAX_PER_S:.0f}/s")
         print("Pixel requests only:")
         for name, client, processes in (
             ("Earth Engine client", True, 1),

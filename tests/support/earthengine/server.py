@@ -105,9 +105,7 @@ class EarthEngineServer:
     def _authorised(self, request: Request) -> bool:
         if not self.require_token or request.kind not in _NEEDS_TOKEN:
             return True
-        number = request.headers.get("authorization", "").removeprefix(
-            "Bearer ya29.test-token-"
-        )
+        number = request.headers.get("authorization", "").removeprefix("Bearer ya29.test-token-")
         return number.isdigit() and self._expired < int(number) <= self._tokens
 
     def response(self, request: Request, in_flight: int) -> tuple[str, Response]:
