@@ -2,7 +2,7 @@
 
 .PHONY: help demo sample download train pipeline test lint format bench bench-train bench-learning wheel-test clean
 
-## Print this help
+## Print this list
 help:
 	@echo "Usage: make TARGET [VARIABLE=value ...]"; echo; echo "Targets:"
 	@awk '/^## / { text = substr($$0, 4); next } \
@@ -16,9 +16,9 @@ help:
 
 ## Python interpreter that creates the virtual environment, 3.11 or newer
 PYTHON ?= python3
-## Virtual environment
+## Folder of the virtual environment
 VENV ?= .venv
-## Versions to install
+## File with the versions of the packages to install
 CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
@@ -70,23 +70,23 @@ DEVICE ?= cuda
 EPOCHS ?= 100
 ## Training batch size
 BATCH_SIZE ?= 256
-## More options of caco-data sample
+## Further options of caco-data sample
 SAMPLE_ARGS ?=
-## More options of caco-data download
+## Further options of caco-data download
 DOWNLOAD_ARGS ?=
-## More options of caco-data train
+## Further options of caco-data train
 TRAIN_ARGS ?=
 
 ## Sample locations
 sample: $(OUT)/locations.parquet
 
-## Download their image stacks
+## Download the image stacks of the locations
 download: $(OUT)/downloaded
 
 ## Train an encoder on the downloaded data set
 train: $(OUT)/run/encoder.safetensors
 
-## Sample, download and train
+## Run the three steps: sample, download, train
 pipeline: train
 
 $(OUT)/locations.parquet: | $(VENV)/installed
@@ -104,10 +104,10 @@ $(OUT)/run/encoder.safetensors: $(OUT)/downloaded
 
 # --- development ----------------------------------------------------------------------------------
 
-## More options of pytest
+## Further pytest options
 PYTEST_ARGS ?=
 
-## Run the tests in parallel and print the coverage; less than 90 % of lines is an error
+## Run the tests in parallel and print the coverage; fail below 90 % of lines
 test: $(VENV)/installed-dev
 	$(BIN)/pytest --cov=caco_data --cov=cli --cov-fail-under=90 $(PYTEST_ARGS)
 
@@ -129,8 +129,8 @@ bench: $(VENV)/installed-dev
 	@for script in $(filter-out %learning.py,$(wildcard benchmarks/bench_*.py)); do \
 	  echo "== $$script"; $(BIN)/python -m $$(echo $${script%.py} | tr / .) || exit 1; done
 
-## Python interpreter of bench-train; one outside $(VENV) is used as it is, nothing is installed
-BENCH_PYTHON ?= $(BIN)/python
+## Python interpreter of bench-train; another one must have the packages already
+BENCH_PYTHON ?= $(VENV)/bin/python
 ## Options of bench-train, such as --device cuda
 BENCH_ARGS ?=
 

@@ -1,10 +1,10 @@
-"""Download from a stand-in for Earth Engine that answers after 100 ms: requests/s, CPU, memory.
+"""Download from the Earth Engine test server with 100 ms latency: requests/s, CPU, memory.
 
 python -m benchmarks.bench_earthengine [LOCATIONS]
 
-The server is a separate process on the same machine. Measured are pixel requests alone, with the
-transport of the Earth Engine client and with the one of caco-data, and whole downloads; then the
-requests and bytes per location, compared with the download script of SeCo.
+The server is a separate process on the same machine. The benchmark measures pixel requests alone,
+with the Earth Engine client and with caco-data, and whole downloads; then the requests and bytes
+per location, compared with SeCo's download script.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from tests.support.earthengine.server import server_process
 
 LATENCY_MS = 100
 IN_FLIGHT = 40
-CAP = IN_FLIGHT * 1000 / LATENCY_MS
+MAX_PER_S = IN_FLIGHT * 1000 / LATENCY_MS
 #: Requests and bytes per location of SeCo's download script, 10 images x 12 bands, as measured.
 SECO = (40, 30.9e6)
 
@@ -56,8 +56,8 @@ def counters(url: str, method: str = "GET") -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
-    """Call getPixels from threads and discard the result; calls per second, CPU s per call."""
+def pixel_requests(url: str, client: bool, threads: int) -> tuple[float, float]:
+    """Call getPixels from threads by the client or caco-data: calls per second, CPU s per call."""
     location = Location(0, 1.44, 43.6, 32631)
     grid = patch_grid(location)
     source = EarthEngineSettings(url=url).open(Limiter())
@@ -65,7 +65,7 @@ def bare(url: str, own_transport: bool, threads: int) -> tuple[float, float]:
     scene = source.list_scenes(grid_footprint(grid), start, start + timedelta(days=30))[0]
     bands = [*RGB_BANDS, "SCL"]
     call: Callable[[int], object]
-    if own_transport:
+    if client:
         vars(ee.deprecation)["deprecated_assets"] = {"_offline": None}
         ee.Initialize(AnonymousCredentials(), url=url, project="test")
         a, b, c, d, e, f = grid.transform
@@ -102,7 +102,7 @@ def whole(url: str, workers: int, n: int) -> None:
         seen_at.append((now.settled, now.requests, now.elapsed_s))
 
     with tempfile.TemporaryDirectory() as folder:
-        cluster = ClusterSettings(IN_FLIGHT, 10 * CAP, workers)
+        cluster = ClusterSettings(IN_FLIGHT, 10 * MAX_PER_S, workers)
         done = download(settings, table, str(Path(folder) / "set"), cluster, see)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seen = counters(url)
@@ -110,7 +110,7 @@ def whole(url: str, workers: int, n: int) -> None:
     rate = (last[1] - first[1]) / (last[2] - first[2])
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
-        f"  {workers} workers: {rate:4.0f} requests/s = {rate / CAP:.0%} of the cap, "
+        f"  {workers} workers: {rate:4.0f} requests/s = {rate / MAX_PER_S:.0%} of the maximum, "
         f"at most {seen['most_in_flight']} in flight; "
         f"CPU per tile {cpu / done.tiles * 1000:.1f} ms in the workers, "
         f"{(time.process_time() - own) / done.tiles * 1000:.1f} ms in the client; "
@@ -141,22 +141,22 @@ def main() -> None:
     """Print the results."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     with server_process("--source", "flat", "--latency-ms", str(LATENCY_MS)) as url:
-        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {CAP:.0f} per second")
+        print(f"{IN_FLIGHT} requests in flight, {LATENCY_MS} ms each: at most {MAX_PER_S:.0f}/s")
         print("Pixel requests only:")
-        for name, own_transport, processes in (
-            ("transport of the client", True, 1),
-            ("transport of caco-data", False, 1),
+        for name, client, processes in (
+            ("Earth Engine client", True, 1),
+            ("caco-data", False, 1),
             ("the same, 2 processes", False, 2),
         ):
             with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
                 jobs = [
-                    pool.submit(bare, url, own_transport, IN_FLIGHT // processes)
+                    pool.submit(pixel_requests, url, client, IN_FLIGHT // processes)
                     for _ in range(processes)
                 ]
                 found = [job.result() for job in jobs]
             rate, cpu = sum(r for r, _ in found), max(c for _, c in found)
             print(
-                f"  {name:<28}{rate:4.0f} getPixels/s = {rate / CAP:.0%} of the cap, "
+                f"  {name:<28}{rate:4.0f} getPixels/s = {rate / MAX_PER_S:.0%} of the maximum, "
                 f"{cpu * 1000:.1f} ms CPU per request"
             )
         print(f"Whole download, {n} locations, to disk:")

@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_learning --out build/learning
 
-Takes one to two hours on two cores. Finished parts are stored in `--out`; after an interruption run
-it again. Prints a table, then its rows as JSON.
+Takes one to two hours on two cores. Finished parts are stored in `--out`; after an interruption,
+run the same command again. Prints a table, then its rows as JSON.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def save_untrained(run: Path, like: TrainSettings) -> None:
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
     """Mean and standard deviation over the seeds as a Markdown table."""
-    names = {"auroc_estimate": "change estimate", "auroc_features": "final features",
-             "probe": "land cover"}  # fmt: skip
+    names = {"auroc_estimate": "estimate during training",
+             "auroc_features": "features after training", "probe": "land cover"}  # fmt: skip
     lines = [f"| method | {' | '.join(names.values())} |", "|---" * (1 + len(names)) + "|"]
     for method, runs in results.items():
         cells = []

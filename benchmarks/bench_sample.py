@@ -1,8 +1,8 @@
 """Speed of the sampler: `python -m benchmarks.bench_sample`.
 
-Prints time and peak memory of whole processes (`caco-data sample --n 100k` and others), the time of
-sampling in them, and, from the same run, the speed of a loop that samples one location at a time as
-SeCo and SSL4EO-S12 do.
+Prints time and peak memory of whole processes (such as `caco-data sample --n 100k`), the time of
+sampling alone, and the speed of a loop that samples one location at a time, like SeCo and
+SSL4EO-S12.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from caco_data.sampling.locations import sample_locations
 from caco_data.sampling.settings import SampleSettings
 from caco_data.world.cities import BUNDLED
 
-#: Locations per second of that loop on the machine on which the target was set.
+#: Locations per second of that loop, measured earlier on another machine.
 PREDECESSOR_PER_S = 1_956
 REPEATS = 5
 
@@ -55,7 +55,7 @@ def sampling_s(n: int) -> float:
 
 
 def predecessor(n: int) -> None:
-    """One location at a time, offsets in degrees, no land test, as SeCo and SSL4EO-S12 do."""
+    """One location at a time, offsets in degrees, no land test, like SeCo and SSL4EO-S12."""
     frame = gpd.read_parquet(BUNDLED)
     cities = frame.nlargest(10_000, "population")
     generator = np.random.default_rng(0)

@@ -34,7 +34,7 @@ from caco_data.training.prefetch import prefetch
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import make_training_set
 
-#: Samples per second of the paper's code with resnet18 and a batch of 32 on two cores.
+#: Samples per second of the authors' code with resnet18 and a batch of 32 on two cores.
 REFERENCE = 4.1
 
 
@@ -131,7 +131,7 @@ class Bench:
         timed("views", learner, "_views")
         timed("query encoder", model.encoder, "forward")
         if hasattr(model, "key_encoder"):
-            timed("key network update", model, "_follow")
+            timed("key network update", model, "_update_key_network")
             timed("key encoder", model.key_encoder, "forward")
             timed("queue", model, "enqueue")
         timed("loss", learner_module, "score")
@@ -203,7 +203,7 @@ def main() -> None:
     print(f"data only / device only:  {rates['data_only'] / device_only:.2f}")
     print(f"end to end / device only: {rates['end_to_end'] / device_only:.2f}")
     if (settings.device, settings.encoder, settings.batch_size) == ("cpu", "resnet18", 32):
-        print(f"end to end / paper's code ({REFERENCE}/s): {rates['end_to_end'] / REFERENCE:.2f}")
+        print(f"end to end / authors' code ({REFERENCE}/s): {rates['end_to_end'] / REFERENCE:.2f}")
     print(f"peak memory: {peak:.2f} GiB")
     total = sum(phases.values())
     for phase, seconds in sorted(phases.items(), key=lambda item: -item[1]):

@@ -1,7 +1,7 @@
-"""Own land test and GeoParquet code against shapely and geopandas.
+"""Own land test and GeoParquet code compared with shapely and geopandas.
 
-`python -m benchmarks.bench_world` prints seconds and ratios. Both sides of a ratio are measured in
-the same run; answers are compared.
+`python -m benchmarks.bench_world` prints times and ratios. Both sides of a ratio are measured in
+the same run, and their results are compared.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def test_mixed_zones_agree_with_proj() -> None:
 
 
 @given(LONGITUDES, LATITUDES)
-def test_utm_and_back(longitude: float, latitude: float) -> None:
+def test_utm_coordinates_are_converted_back_to_the_point(longitude: float, latitude: float) -> None:
     zone = int(utm_epsg(longitude, latitude))
     there_and_back = to_lonlat(*to_utm(longitude, latitude, zone), zone)
     assert unwrap(there_and_back[0], longitude) == pytest.approx(longitude, abs=1e-9)

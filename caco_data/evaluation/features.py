@@ -27,7 +27,7 @@ def embed(dataset: Dataset, encoder: TrainedEncoder) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (L, 2, 5, F)
-        Axes: location in the order of ids, period (early, late), tile, feature.
+        Axes: location in ascending order of ids, period (early, late), tile, feature.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def embed(dataset: Dataset, encoder: TrainedEncoder) -> NDArray[np.float32]:
     stacks = dataset.stacks(encoder.bands)
     if stacks.bands != encoder.bands:
         raise InputError(
-            f"The encoder needs the bands {', '.join(encoder.bands)} in this order",
+            f"The encoder requires the bands {', '.join(encoder.bands)} in this order",
             dataset.root,
             f"The data set has {', '.join(stacks.bands)}",
         )

@@ -12,7 +12,8 @@ def change_ratio(features: NDArray[np.floating]) -> NDArray[np.float64]:
     Parameters
     ----------
     features : ndarray, shape (L, 2, T, F)
-        Features of T early and T late tiles of each location; tiles of equal t are of one season.
+        Features of T early and T late tiles of each location; tiles of equal t are from the same
+        season.
 
     Returns
     -------

@@ -23,7 +23,7 @@ from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, p
 from caco_data.training.device import to_device
 
 #: Range of a band on the scale DN / 10000 * 255 that is mapped to 0..1: for B2, B3 and B4 the
-#: quantiles used by the authors; for the others typical of vegetation and bare ground.
+#: quantiles used by the authors; for the others, ranges typical of vegetation and bare ground.
 STRETCH = {
     "B1": (3, 88), "B2": (3, 88), "B3": (2, 103), "B4": (0, 129), "B5": (0, 129), "B6": (0, 153),
     "B7": (0, 153), "B8": (0, 153), "B8A": (0, 153), "B9": (0, 153), "B11": (0, 153),
@@ -83,8 +83,8 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Ten
 def sample_boxes(n: int, generator: torch.Generator) -> Tensor:
     """Sample random resized crops of a square tile, (N, 4) as in `ViewParameters.box`.
 
-    As in torchvision: up to ten tries of an area and a log-uniform aspect ratio, then the whole
-    tile.
+    As in torchvision: at most ten draws of an area and a log-uniform aspect ratio; if no draw fits
+    into the tile, the whole tile.
     """
     tries = n * _CROP_TRIES
     area = _uniform(tries, *CROP_SCALE, generator).reshape(n, -1)

@@ -1,4 +1,4 @@
-"""Estimate of which locations have changed permanently (paper, section 3.4).
+"""Estimate of permanent change per location (paper, section 3.4).
 
 The distance between the periods of a location, divided by the distance between two tiles of one
 period, is large if more than the season differs. The ratio is smoothed over the epochs, and a
@@ -86,7 +86,7 @@ class ChangeEstimator:
         anchor : Tensor, shape (N, E)
             Normalised key embeddings under head 1 of the query tiles: f(q).
         key : Tensor, shape (N, E)
-            The same of the tiles of view 1: another date of the same period.
+            The same embeddings of the tiles of view 1: another date of the same period.
         """
         # f(q) of the other period of the same location.
         other = anchor.reshape(-1, 2, anchor.shape[1]).flip(1).flatten(0, 1)

@@ -18,7 +18,7 @@ FORMAT = "caco-data-checkpoint/1"
 FOLDER = "checkpoints"
 #: Name of the checkpoint written when the loss is not finite.
 NOT_FINITE = "not-finite"
-#: Number of most recent checkpoints retained: the newest, and one more in case it is damaged.
+#: Number of most recent checkpoints retained: the newest, and another in case it is damaged.
 LAST = 2
 
 _KEYS = {"format", "step", "settings", "kept", "model", "optimizer"}
@@ -27,7 +27,7 @@ State = dict[str, Any]
 
 
 class Retention:
-    """Decides which checkpoints are retained: the last two and those of the best epochs.
+    """Selects the checkpoints to retain: the last two and those of the best epochs.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def mean(fabric: Fabric, x: Tensor) -> Tensor:
     return torch.as_tensor(result)
 
 
-def anyone(fabric: Fabric, flag: bool) -> bool:
+def any_process(fabric: Fabric, flag: bool) -> bool:
     """Whether the flag is true in any process."""
     if fabric.world_size == 1:
         return flag
@@ -96,11 +96,11 @@ def _summed(x: Tensor) -> Tensor:
 
 
 # Collectives with gradients, built from PyTorch's public ones: those of
-# torch.distributed.nn.functional are deprecated, their successors not yet public.
+# torch.distributed.nn.functional are deprecated, and their successors are not yet public.
 
 
 class _Gather(Function):
-    """`_gathered` with gradients: the losses of all processes depend on the tensor of this one."""
+    """`_gathered` with gradients: the losses of all processes depend on each process's tensor."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:

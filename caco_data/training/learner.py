@@ -108,7 +108,7 @@ class Learner:
         return scores
 
     def _views(self, tiles: list[Tensor], step: int, first: int, rows: int) -> list[Tensor]:
-        """Make the query view and the key views (paper, section 3.2), each with its own crop.
+        """Make the query view and the key views, each with its own crop (paper, section 3.2).
 
         Augmentation parameters are drawn for all `rows` of the batch, so that they do not depend on
         the number of processes; the rows of this process start at `first`.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from caco_data.errors import CacoDataError, DatasetError
 from caco_data.training.batches import Batch
 from caco_data.training.checkpoint import FOLDER, NOT_FINITE, save_checkpoint, write_checkpoint
-from caco_data.training.distributed import anyone
+from caco_data.training.distributed import any_process
 from caco_data.training.learner import learning_rate
 from caco_data.training.metrics import TrainProgress, auroc
 from caco_data.training.outputs import save_change, save_encoder, save_plots
@@ -71,7 +71,8 @@ def train(
             take_step(run, batch)
             due = run.epoch_ended or run.step % settings.log_every == 0
             # Several processes exchange their stop flags only when a report is due.
-            stopping = (due or run.fabric.world_size == 1) and anyone(run.fabric, stop.requested)
+            exchange = due or run.fabric.world_size == 1
+            stopping = exchange and any_process(run.fabric, stop.requested)
             if due or stopping:
                 progress = report(run)
                 if recorder is not None:

@@ -1,7 +1,8 @@
 """Contrastive loss (paper, sections 3.2 and 3.3).
 
-Rows alternate: row 2l is the early period of location l, row 2l + 1 the late one; the same in the
-queues. Reshaping (N, E) to (N / 2, 2, E) therefore separates the periods without masks or indices.
+Rows alternate: row 2l is the early period of location l, row 2l + 1 the late one; keys in the
+queues alternate in the same way. Reshaping (N, E) to (N / 2, 2, E) therefore separates the periods
+without masks or indices.
 
 If several processes share a batch, each scores its own rows against the keys of all processes.
 """
@@ -47,8 +48,8 @@ def score(
     method uses them.
 
     Without a queue (SimCLR), the queries and view-i keys of the other rows replace it, restricted
-    to the periods that the method uses of a queue. Then view i is also contrasted with the queries,
-    and the loss is the mean of both directions.
+    to the periods that the method would use from a queue. Then view i is also contrasted with the
+    queries, and the loss is the mean of both directions.
 
     Parameters
     ----------

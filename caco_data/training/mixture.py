@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from caco_data.training.settings import MixtureKind
 
-#: Fewer ratios than this do not determine two components.
+#: Minimum number of ratios that determine two components.
 MIN_LOCATIONS = 10
-#: Ratios reach 2e4, and one such outlier would take up a whole component: values beyond these
-#: quantiles are clipped to them.
+#: Ratios reach 2e4, and one such outlier would become a component by itself: values beyond
+#: these quantiles are clipped to them.
 TAILS = (0.005, 0.995)
 
 
@@ -100,8 +100,8 @@ def fit_mixture(ratios: NDArray[np.float64], kind: MixtureKind = "log") -> Mixtu
         return None
     from sklearn.mixture import GaussianMixture
 
-    # Standardised, so that scikit-learn's minimum variance acts alike at every scale. Its default
-    # tolerance stops too early.
+    # Standardised, so that scikit-learn's minimum variance has the same effect at every scale. Its
+    # default tolerance stops the fit too early.
     model = GaussianMixture(2, tol=1e-6, max_iter=1000, n_init=2, random_state=0)
     model.fit(((x - center) / spread)[:, None])
     order = np.argsort(model.means_[:, 0])

@@ -126,8 +126,8 @@ def _histogram(axes: Any, ratios: NDArray[np.float64], threshold: float) -> None
         if np.isfinite(threshold):
             axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
         axes.set_xscale("log")
-        for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-            axis("{x:g}")  # 0.6 instead of 6 x 10^-1
+        for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            set_formatter("{x:g}")  # 0.6 instead of 6 x 10^-1
         axes.legend(loc="upper right", fontsize=8)
     axes.set_xlabel("change ratio: distance between the periods / within a period")
     axes.set_ylabel("locations")

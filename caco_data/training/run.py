@@ -70,9 +70,9 @@ class Run:
 
 
 def open_run(settings: TrainSettings) -> Run:
-    """Check everything, then create the run folder, the batch reader and the model.
+    """Check settings, data set and run folder, then create the folder, batch reader and model.
 
-    Nothing is written before the settings, the data set and the folder have been checked.
+    Nothing is written before all checks have passed.
 
     Raises
     ------

@@ -30,7 +30,8 @@ class RunFolder:
     Raises
     ------
     InputError
-        When the folder contains another run, this run without `settings.resume`, or other files.
+        When the folder contains another run, or other files, or this run and `settings.resume` is
+        false.
     """
 
     def __init__(self, settings: TrainSettings, dataset: Dataset) -> None:

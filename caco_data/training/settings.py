@@ -18,7 +18,7 @@ Device = Literal["cuda", "cpu"]
 Precision = Literal["auto", "bf16", "32"]
 PresetName = Literal["paper-100k", "paper-1m"]
 
-#: Defaults that the paper changes with the framework (Table 7) and with the size of the data set
+#: Defaults that depend on the framework (paper, Table 7) and on the size of the data set
 #: (preset names count images: 10k and 100k locations).
 FRAMEWORKS: dict[Framework, dict[str, Any]] = {"moco": {}, "simclr": {"batch_size": 512}}
 PRESETS: dict[PresetName, dict[str, Any]] = {

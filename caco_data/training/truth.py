@@ -16,7 +16,7 @@ CHANGED_FRACTION = 0.02
 
 
 def read_truth(dataset: Dataset, location_ids: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    """Whether each location has really changed, (L,); None when the data set does not contain it.
+    """Read whether each location has changed, (L,); None when the data set does not contain it.
 
     Raises
     ------

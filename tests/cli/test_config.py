@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Run
 
 
-def test_settings_file(run: Run, tmp_path: Path) -> None:
+def test_the_command_line_takes_precedence_over_the_settings_file(run: Run, tmp_path: Path) -> None:
     settings = tmp_path / "mine.toml"
     settings.write_text('[info]\ndataset = "/from-the-file"\n')
     assert "/from-the-file" in run("--config", settings, "info").stderr
@@ -24,7 +24,9 @@ def test_settings_file(run: Run, tmp_path: Path) -> None:
         ("[info", "TOML"),
     ],
 )
-def test_bad_settings_files_are_named(run: Run, tmp_path: Path, text: str, named: str) -> None:
+def test_errors_in_settings_files_name_the_file(
+    run: Run, tmp_path: Path, text: str, named: str
+) -> None:
     settings = tmp_path / "bad.toml"
     settings.write_text(text)
     result = run("--config", settings, "info")

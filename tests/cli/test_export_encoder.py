@@ -5,17 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from caco_data.dataset.reader import open_dataset
-from caco_data.errors import InputError
 from caco_data.training.models.encoder import RESNETS
-from caco_data.training.models.weights import TrainedEncoder, export_encoder, load_encoder
+from caco_data.training.models.weights import load_encoder
 from caco_data.training.outputs import save_encoder
 from caco_data.training.run_folder import RunFolder
 from caco_data.training.settings import TrainSettings
 from tests.conftest import Run
 from tests.support.training_data import make_training_set
+from tests.training.models.test_weights import authors_network
 
 torch.set_num_threads(1)
 
@@ -32,14 +31,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "run"
 
 
-def as_the_authors_build_it(name: str) -> nn.Sequential:
-    """`nn.Sequential(*list(torchvision's resnet.children())[:-1], nn.Flatten())`."""
-    net = RESNETS[name](3)
-    stages = [net.get_submodule(f"layer{i}") for i in (1, 2, 3, 4)]
-    stem = [net.get_submodule("conv1"), net.get_submodule("bn1"), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
-    return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-
-
 def test_the_authors_architecture_loads_the_caco_format(
     run: Run, trained: Path, tmp_path: Path
 ) -> None:
@@ -47,23 +38,12 @@ def test_the_authors_architecture_loads_the_caco_format(
     result = run("export-encoder", trained, "--format", "caco", "--out", out)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{out}\n"
-    theirs = as_the_authors_build_it("resnet18")
+    theirs = authors_network("resnet18")
     theirs.load_state_dict(torch.load(out, weights_only=True))
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected = load_encoder(trained / "encoder.safetensors").network(images)
         torch.testing.assert_close(theirs(images), expected)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_weights_released_by_the_authors_are_loaded(tmp_path: Path, name: str) -> None:
-    theirs = as_the_authors_build_it(name)
-    torch.save(theirs.state_dict(), tmp_path / f"{name}_caco_geo_100k_1000.pth")
-    ours = load_encoder(tmp_path / f"{name}_caco_geo_100k_1000.pth")
-    assert (ours.name, ours.bands, ours.size) == (name, ("B4", "B3", "B2"), 224)
-    images = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(ours.network(images), theirs(images))
 
 
 @pytest.mark.parametrize("kind", ["torchvision", "timm"])
@@ -85,7 +65,7 @@ def test_torchvision_and_timm_formats_have_the_parameter_names_of_a_run(
 
 def test_bad_input_is_one_line(run: Run, trained: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.pth"
-    torch.save(as_the_authors_build_it("resnet18").state_dict(), damaged)
+    torch.save(authors_network("resnet18").state_dict(), damaged)
     damaged.write_bytes(damaged.read_bytes()[:50_000])
     foreign = tmp_path / "foreign.pth"
     torch.save({"weight": torch.zeros(2)}, foreign)
@@ -104,10 +84,3 @@ def test_bad_input_is_one_line(run: Run, trained: Path, tmp_path: Path) -> None:
         assert words in result.stderr
         assert result.stderr.count("\n") == 1
     assert not out.exists()
-
-
-def test_encoders_of_timm_are_exported_in_the_timm_format_only(tmp_path: Path) -> None:
-    encoder = TrainedEncoder("timm:vit", nn.Linear(2, 3), 3, ("B4",), 224)
-    with pytest.raises(InputError, match="--format timm"):
-        export_encoder(encoder, "torchvision", tmp_path / "x.pth")
-    assert export_encoder(encoder, "timm", tmp_path / "x.pth").keys() == {"weight", "bias"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from typing import Any
 
 import click
 import pytest
@@ -16,15 +16,15 @@ from caco_data.download.settings import (
     FetchSettings,
     SceneSettings,
 )
-from caco_data.errors import InputError
 from caco_data.sampling.settings import SampleSettings
-from caco_data.settings_fields import check_limits, setting, setting_fields
+from caco_data.settings_fields import setting, setting_fields
 from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.retry import RetryPolicy
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.training.settings import TrainSettings
 from cli.options import GroupedCommand, options_of, parameter, settings_from
 from tests.conftest import Run
+from tests.test_settings_fields import Flight
 
 #: Settings classes of each command, and its options that no settings field describes.
 COMMANDS: dict[str, tuple[tuple[type, ...], set[str]]] = {
@@ -83,24 +83,6 @@ def test_every_help_text_is_a_sentence() -> None:
                 assert param.help.endswith("."), param
 
 
-@dataclass(frozen=True)
-class Flight:
-    """Settings of every supported type."""
-
-    camera: str = setting("rgb", "Camera.", metavar="NAME")
-    pilot: str | None = setting(None, "Pilot.", envvar="PILOT", shown_default="autopilot")
-    images: int = setting(10_000, "Number of images.", count=True)
-    lines: int | None = setting(None, "Number of lines.", option="flight-lines", minimum=2)
-    height_m: float = setting(
-        120.0, "Height, metres.", option="height", minimum=0, maximum=150, above_minimum=True
-    )
-    sensor: Literal["optical", "radar"] = setting("optical", "Sensor.")
-    bands: tuple[str, ...] | None = setting(None, "Bands.")
-    night: bool = setting(False, "Fly at night.")
-    operator: str = "nobody"
-    """Has no option."""
-
-
 def fly(*arguments: object) -> tuple[Flight | None, Result]:
     """Run a command whose options are those of `Flight`."""
     seen: list[Flight] = []
@@ -156,23 +138,7 @@ def test_wrong_values_are_refused(arguments: tuple[object, ...], words: str) -> 
     assert words in result.output
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"images": 0}, "The value must be at least 1 (--images 0)."),
-        ({"lines": 1}, "The value must be at least 2 (--flight-lines 1)."),
-        ({"height_m": 0.0}, "The value must be above 0 and at most 150 (--height 0)."),
-        ({"height_m": float("nan")}, "The value must be above 0 and at most 150 (--height nan)."),
-        ({"sensor": "sonar"}, "Unknown choice (--sensor sonar). Use one of optical, radar."),
-    ],
-)
-def test_the_library_checks_the_same_limits(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError) as error:
-        check_limits(Flight(**values))
-    assert str(error.value) == message
-
-
-def test_nan_is_refused_by_every_command(run: Run) -> None:
+def test_nan_is_refused(run: Run) -> None:
     result = run("doctor", "--deadline", "nan")
     assert result.exit_code == 2
     assert "--deadline nan" in result.stderr

@@ -18,7 +18,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def test_defaults(run: Run) -> None:
+def test_default_settings_of_sample(run: Run) -> None:
     result = run("sample", "--n", "1k")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "locations.parquet\n"

@@ -36,7 +36,7 @@ def train_command() -> click.Command:
     return command
 
 
-def test_choices_are_those_of_the_library() -> None:
+def test_choices_of_the_options_are_those_of_the_library() -> None:
     choices = {p.name: p.type.choices for p in train_command().params
                if isinstance(p.type, click.Choice)}  # fmt: skip
     assert set(choices["method"]) == set(METHODS)
@@ -57,7 +57,7 @@ def test_choices_are_those_of_the_library() -> None:
     ],
     ids=str,
 )
-def test_choices_end_up_in_the_run(
+def test_options_are_recorded_in_the_run(
     run: Run, data: Path, tmp_path: Path, arguments: tuple[object, ...], expected: dict[str, object]
 ) -> None:
     out = tmp_path / "run"
@@ -126,14 +126,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_no_cuda_is_one_line(run: Run, data: Path, tmp_path: Path) -> None:
+def test_a_missing_cuda_device_is_a_one_line_error(run: Run, data: Path, tmp_path: Path) -> None:
     result = run("train", "--data", data, "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert "--device cpu" in result.stderr
 
 
-def test_without_the_extra_the_error_says_how_to_install_it(data: Path) -> None:
+def test_the_error_without_torch_shows_the_install_command(data: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None; sys.argv = ['caco-data', 'train']; "
         "from caco_data.cli.main import main; main()"

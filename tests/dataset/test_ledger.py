@@ -43,7 +43,7 @@ def test_other_settings_and_foreign_folders_are_refused(tmp_path: Path) -> None:
         Ledger(open_storage(tmp_path / "a"), other, list(range(N)))
     assert contents(tmp_path / "a") == before
     (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "thesis.doc").write_text("precious")
+    (tmp_path / "b" / "notes.txt").write_text("unrelated")
     with pytest.raises(InputError, match="no data set"):
         Ledger(open_storage(tmp_path / "b"), description(), list(range(N)))
-    assert contents(tmp_path / "b").keys() == {"thesis.doc"}
+    assert contents(tmp_path / "b").keys() == {"notes.txt"}

@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_positions_of_the_stacks(root: Path) -> None:
+def test_offsets_in_the_table_of_stacks_are_those_of_the_members(root: Path) -> None:
     dataset = open_dataset(root)
     stacks = dataset.stacks()
     assert stacks.location_ids.tolist() == [0, 2, 3, 4]

@@ -68,7 +68,7 @@ def swap_locations(root: Path) -> None:
     redigest(root, "locations.parquet")
 
 
-def test_a_whole_data_set_passes(root: Path, run: Run) -> None:
+def test_an_intact_data_set_has_no_problems(root: Path, run: Run) -> None:
     result = run("verify", root)
     assert result.exit_code == 0
     assert f"{N} locations verified, no problems found" in result.stdout
@@ -197,13 +197,3 @@ def test_a_repaired_data_set_is_finished_to_the_same_bytes(
         writer.add(results[i])
     writer.finish(locations_table(N))
     assert contents(root) == contents(whole)
-
-
-def test_info(root: Path, run: Run) -> None:
-    text = run("info", root).stdout
-    assert "5 complete of 5" in text
-    assert "B4, B3, B2 as uint16" in text
-    summary = json.loads(run("info", "--json", root).stdout)
-    assert summary["counts"]["complete"] == N
-    assert summary["periods"]["late"]["tiles"] == 5 * N
-    assert run("info", root / "nothing").exit_code == 2

@@ -82,7 +82,7 @@ class Killed(BaseException):
     """Simulates SIGKILL: nothing may run after it."""
 
 
-class DyingStorage(LocalStorage):
+class StorageOfKilledProcess(LocalStorage):
     """Raises `Killed` at the k-th change of the disk."""
 
     def __init__(self, root: Path, changes: int) -> None:
@@ -108,7 +108,7 @@ class DyingStorage(LocalStorage):
 
 
 def _finish(storage: LocalStorage, results: list[Outcome]) -> int:
-    """Write the data set like `download`; return the number of locations fetched."""
+    """Write the data set like `download`; return the number of locations written."""
     ledger = Ledger(storage, description(), list(range(N)))
     if ledger.finished:
         return 0
@@ -120,13 +120,13 @@ def _finish(storage: LocalStorage, results: list[Outcome]) -> int:
     return len(pending)
 
 
-def test_killed_at_every_change_of_the_disk_it_resumes_to_the_same_bytes(
+def test_a_writer_killed_at_any_change_of_the_disk_resumes_to_the_same_bytes(
     results: list[Outcome], uninterrupted: dict[str, str], tmp_path: Path
 ) -> None:
     for changes in itertools.count():
         root = tmp_path / str(changes)
         try:
-            _finish(DyingStorage(root, changes), results)
+            _finish(StorageOfKilledProcess(root, changes), results)
         except Killed:
             kept = {p.name[:9] for p in root.glob(f"{WORK}/*") if p.suffix == ".tar"}
             again = _finish(LocalStorage(root), results)

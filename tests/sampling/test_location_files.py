@@ -32,7 +32,7 @@ def plain(**columns: object) -> gpd.GeoDataFrame:
 
 @pytest.mark.parametrize("strategy", ["caco", "uniform"])
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_round_trip(tmp_path: Path, suffix: str, strategy: str) -> None:
+def test_tables_are_read_back_from_every_format(tmp_path: Path, suffix: str, strategy: str) -> None:
     path, table = tmp_path / f"locations.{suffix}", sampled(strategy)
     write_locations(table, path)
     again = read_locations(path)
@@ -48,7 +48,7 @@ def test_round_trip(tmp_path: Path, suffix: str, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "geojson", "gpkg"])
-def test_geopandas_reads_them(tmp_path: Path, suffix: str) -> None:
+def test_geopandas_reads_the_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"locations.{suffix}"
     write_locations(sampled(), path)
     read = gpd.read_parquet if suffix == "parquet" else gpd.read_file
@@ -88,7 +88,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["l.parquet"]
 
 
-def test_unknown_suffix_and_folder(tmp_path: Path) -> None:
+def test_unknown_suffixes_and_missing_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"suffix '.txt'"):
         write_locations(sampled(), tmp_path / "l.txt")
     with pytest.raises(InputError, match="No such folder"):
@@ -113,7 +113,7 @@ def test_points_without_columns_get_ids_and_zones(tmp_path: Path, suffix: str) -
     assert {"location_id", "utm_epsg", "geometry"} <= set(locations.table.column_names)
 
 
-def test_foreign_columns_order_and_projection(tmp_path: Path) -> None:
+def test_other_columns_are_kept_and_rows_are_sorted_by_id(tmp_path: Path) -> None:
     path = tmp_path / "points.gpkg"
     plain(location_id=[30, 10, 20], note=["a", "b", "c"]).to_crs(3857).to_file(path)
     locations = read_locations(path)

@@ -75,7 +75,7 @@ def test_metadata_record_the_settings() -> None:
     assert any("Natural Earth" in notice for notice in metadata["notices"])
 
 
-def test_user_files_are_used_without_notice(tmp_path: Path) -> None:
+def test_user_files_have_no_licence_notice(tmp_path: Path) -> None:
     path = cities_file(tmp_path / "c.gpkg")
     locations = sample_locations(SampleSettings(cities=path, top_cities=1), 20)
     assert set(locations.table["city"].to_pylist()) == {"A"}

@@ -98,7 +98,7 @@ def test_cities_are_chosen_uniformly() -> None:
     assert kstest(points["city"] / 10_000, "uniform").pvalue > 1e-4
 
 
-def test_uniform_has_equal_area() -> None:
+def test_uniform_points_have_equal_density_per_area() -> None:
     place = World(city_at(0, 0), all_land(), Region())
     points = sample_points(SampleSettings(strategy="uniform"), place, 20_000)
     south, north = np.sin(np.radians([LATITUDE_MIN, LATITUDE_MAX]))
@@ -138,7 +138,7 @@ def test_only_patches_at_sea_are_rejected() -> None:
 
 
 @pytest.mark.parametrize("longitude", [179.99, -180.0, 180.0, -179.99])
-def test_across_the_antimeridian(longitude: float) -> None:
+def test_offsets_across_the_antimeridian(longitude: float) -> None:
     place = World(city_at(longitude, -16.5), all_land(), Region())
     points = sample_points(SampleSettings(), place, 500)
     assert (abs(points["longitude"]) <= 180).all()
@@ -195,7 +195,7 @@ def test_a_longer_table_begins_with_the_shorter(
 
 
 @pytest.mark.parametrize("no_overlap", [False, True])
-def test_prefix_across_the_chunks(no_overlap: bool) -> None:
+def test_a_longer_table_begins_with_the_shorter_across_chunks(no_overlap: bool) -> None:
     chosen = SampleSettings(seed=9, no_overlap=no_overlap)
     few, many = (1_030, 2_100) if no_overlap else (16_390, 33_000)
     longer = sample_points(chosen, world(), many)

@@ -26,7 +26,7 @@ def test_the_slots_of_all_processes_are_evenly_spaced(of: int, rate: float, now:
             starts.append(moment)
     starts.sort()
     gaps = [b - a for a, b in pairwise(starts)]
-    assert min(gaps, default=1 / rate) >= 1 / rate  # below the cap, by the margin
+    assert min(gaps, default=1 / rate) >= 1 / rate  # below the limit, by the margin
 
 
 def in_threads(n: int, work: Callable[[], None]) -> None:
@@ -40,6 +40,7 @@ def in_threads(n: int, work: Callable[[], None]) -> None:
 def test_requests_in_flight_are_capped() -> None:
     limiter = Limiter(RateShare(in_flight=3))
     lock = threading.Lock()
+    together = threading.Barrier(3)
     now, seen = 0, 0
 
     def work() -> None:
@@ -49,7 +50,7 @@ def test_requests_in_flight_are_capped() -> None:
                 with lock:
                     now += 1
                     seen = max(seen, now)
-                time.sleep(0.01)
+                together.wait(60)
                 with lock:
                     now -= 1
 
@@ -89,15 +90,14 @@ def test_the_window_halves_once_per_window_of_requests_and_recovers() -> None:
     while limiter.window < 40:
         limiter.answered()
         answers += 1
-    assert (
-        40 * 41 / 2 * 0.8 < answers < 40 * 41 / 2
-    )  # the window grows by one per window of answers
+    # The window grows by one per window of answers.
+    assert 40 * 41 / 2 * 0.8 < answers < 40 * 41 / 2
     for _ in range(100):
         limiter.answered()
     assert limiter.window == 40
 
 
-def test_a_smaller_share_applies_at_once() -> None:
+def test_a_smaller_share_applies_immediately() -> None:
     limiter = Limiter(RateShare(in_flight=40))
     limiter.share = RateShare(in_flight=2)
     assert limiter.window == 2
@@ -105,7 +105,7 @@ def test_a_smaller_share_applies_at_once() -> None:
     assert limiter.window == 1
 
 
-def test_a_failed_request_frees_its_place() -> None:
+def test_a_failed_request_frees_its_slot() -> None:
     limiter = Limiter(RateShare(in_flight=1))
     for _ in range(2):
         try:
@@ -116,14 +116,16 @@ def test_a_failed_request_frees_its_place() -> None:
     assert limiter.status().counts.requests == 2
 
 
-def test_the_status_is_reported_at_most_once_per_second() -> None:
+def test_the_status_is_reported_at_most_once_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    clock = SimpleNamespace(time=time.time, sleep=time.sleep, monotonic=lambda: now)
+    monkeypatch.setattr("caco_data.sources.limiter.time", clock)
     statuses: list[WorkerStatus] = []
     limiter = Limiter(RateShare(in_flight=4), statuses.append)
     limiter.count(Counts(nbytes=10, retries={"503": 1}))
-    limiter._reported_at -= 2  # two seconds later
-    with limiter.request():
-        pass
-    with limiter.request():
-        pass
+    now += 2
+    for _ in range(2):
+        with limiter.request():
+            pass
     assert statuses == [WorkerStatus(Counts(requests=1, nbytes=10, retries={"503": 1}), 0, 4)]
     assert limiter.status().counts.requests == 2

@@ -10,7 +10,7 @@ from caco_data.sources.retry import RetryPolicy, call_with_retries
 
 
 @given(st.integers(0, 30), st.floats(0, 1), st.none() | st.floats(0, 300))
-def test_sleep_is_jittered_bounded_and_honours_retry_after(
+def test_sleep_is_bounded_and_at_least_retry_after(
     retry: int, jitter: float, after: float | None
 ) -> None:
     policy = RetryPolicy(base_s=0.5, max_sleep_s=60)

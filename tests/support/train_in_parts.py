@@ -128,7 +128,8 @@ def stop_and_resume(fabric: Fabric, data: str, folder: Path) -> None:
         if progress.step == STOP_AFTER:
             signal.raise_signal(signal.SIGTERM)
 
-    # The processes exist: a barrier replaces the rendezvous, before which both check the folder.
+    # The processes exist already: a barrier replaces the launch, before which each of them checks
+    # the folder.
     with mock.patch.object(Fabric, "launch", launch_and_wait):
         train(whole)
         try:

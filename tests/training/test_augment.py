@@ -198,7 +198,7 @@ def test_crops_equal_kornia() -> None:
 
 
 @pytest.mark.parametrize("bands", [("B8",), ("B4", "B3", "B2", "B8"), ALL_BANDS])
-def test_any_bands(bands: tuple[str, ...]) -> None:
+def test_views_of_any_bands(bands: tuple[str, ...]) -> None:
     augment = Augmenter(bands, True, 16, CPU)
     tiles = torch.randint(0, 255, (20, len(bands), 32, 32), generator=seeded()).to(torch.uint8)
     parameters = sample_parameters(20, seeded(1))

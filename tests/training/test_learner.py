@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from caco_data.dataset.reader import open_dataset
 from caco_data.training.augment import NORMALISATION, STRETCH
 from caco_data.training.batches import BatchReader
-from caco_data.training.learner import Learner
+from caco_data.training.learner import Learner, learning_rate
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import make_training_set
 
@@ -31,7 +31,7 @@ def make_learner(settings: TrainSettings) -> Learner:
     return Learner(settings, open_dataset(settings.data).stacks(), fabric)
 
 
-def test_views_come_from_the_tiles_of_the_paper(tiny: TrainSettings) -> None:
+def test_views_are_made_from_the_dates_given_in_the_paper(tiny: TrainSettings) -> None:
     learner = make_learner(tiny)
     tiles = torch.empty(3, 4, 3, 264, 264, dtype=torch.uint8)
     for t, value in enumerate((30, 50, 70)):
@@ -110,3 +110,8 @@ def test_the_estimator_is_updated_at_the_rows_of_the_batch(tiny: TrainSettings) 
     learner.learn(batch, 0, 0.03)
     seen = learner.estimator.seen.reshape(-1, 2).all(1).nonzero()[:, 0]
     assert seen.tolist() == sorted(batch.locations.tolist())
+
+
+def test_learning_rate_falls_at_60_and_80_per_cent() -> None:
+    rates = [learning_rate(TrainSettings(), step, 10) for step in range(10)]
+    assert rates == pytest.approx([0.03] * 6 + [0.003] * 2 + [0.0003] * 2)

@@ -49,7 +49,9 @@ def assert_close(actual: Tensor, expected: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", ["caco", "teco", "seco"])
-def test_reference_step(name: MethodName, reference: dict[str, Tensor]) -> None:
+def test_loss_gradient_and_queue_equal_those_of_the_authors_code(
+    name: MethodName, reference: dict[str, Tensor]
+) -> None:
     method = METHODS[name]
     model = reference_model(reference)
     views = [reference[view] for view in ("q", "k0", "k1", "k2")]
@@ -71,7 +73,7 @@ def test_reference_step(name: MethodName, reference: dict[str, Tensor]) -> None:
     assert int(model.pointer) == len(views[0]) % model.queue.shape[1]
 
 
-def test_reference_step_estimator(reference: dict[str, Tensor]) -> None:
+def test_distances_equal_those_of_the_authors_code(reference: dict[str, Tensor]) -> None:
     model = reference_model(reference)
     views = [reference[view] for view in ("q", "k0", "k1", "k2")]
     out = model(views, with_anchor=True)
@@ -117,7 +119,7 @@ def plain_negatives(
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_equals_plain_loop(name: MethodName) -> None:
+def test_loss_equals_a_plain_loop(name: MethodName) -> None:
     queries, keys, queue, changed = random_step(rows=6, width=5, size=8)
     scores = score(queries, keys, queue, changed, METHODS[name])
     for head in range(HEADS):
@@ -146,7 +148,7 @@ def test_only_caco_uses_the_labels() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_simclr_equals_plain_loop(name: MethodName) -> None:
+def test_loss_of_simclr_equals_a_plain_loop(name: MethodName) -> None:
     method = METHODS[name]
     queries, keys, _, changed = random_step(rows=6, width=5, size=8)
     scores = score(queries, keys, None, changed, method)

@@ -150,7 +150,7 @@ def test_no_rings_in_the_open_sea() -> None:
     assert rings_near(-30.0, 30.0, -29.0, 31.0) == []
 
 
-def test_user_land(tmp_path: Path) -> None:
+def test_land_from_a_user_file(tmp_path: Path) -> None:
     path = tmp_path / "land.gpkg"
     gpd.GeoDataFrame(geometry=SHAPES[:2], crs=4326).to_crs(3857).to_file(path)
     mask = load_land(path)

@@ -35,7 +35,7 @@ def test_invalid_boxes(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "nix.gpkg", "a,b,c,d"])
-def test_neither_file_nor_box(text: str) -> None:
+def test_text_that_is_neither_a_file_nor_a_box_is_an_error(text: str) -> None:
     with pytest.raises(InputError, match="Neither a file nor a box"):
         parse_region(text)
 
@@ -51,7 +51,9 @@ def test_file_across_the_antimeridian_has_a_narrow_box(tmp_path: Path) -> None:
 
 
 @given(st.floats(-180, 180), st.floats(-60, 70), st.sampled_from(["box", "file"]))
-def test_reach_is_conservative(longitude: float, latitude: float, kind: str) -> None:
+def test_every_point_near_the_region_is_within_reach(
+    longitude: float, latitude: float, kind: str
+) -> None:
     """Every point within 30 km of the region is within reach."""
     region = _REGIONS[kind]
     geod = Geod(ellps="WGS84")

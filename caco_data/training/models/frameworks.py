@@ -28,7 +28,7 @@ class Embeddings(NamedTuple):
 
 
 def _embed(heads: nn.ModuleList, features: Sequence[Tensor]) -> Tensor:
-    """Project the features (N, F) of each view by each head: (heads, views, N, E)."""
+    """Project the features (N, F) of each view with each head: (heads, views, N, E)."""
     return torch.stack([torch.stack([_unit(head(x)) for x in features]) for head in heads])
 
 

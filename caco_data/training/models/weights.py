@@ -1,4 +1,4 @@
-"""Files of trained encoders: of a run, released by the authors, and exported to other formats."""
+"""Encoder files: those of a run, those released by the authors, and exports to other formats."""
 
 from __future__ import annotations
 

@@ -125,7 +125,9 @@ def test_invalid_requests_are_rejected() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(longitude=st.floats(-180, 180), latitude=st.floats(-79.9, 82.5))
-def test_listing(longitude: float, latitude: float) -> None:
+def test_listed_scenes_are_unique_within_the_interval_and_cover_the_patch(
+    longitude: float, latitude: float
+) -> None:
     grid = grid_at(longitude, latitude)
     start, end = day(2020, 3), day(2020, 5)
     listed = source().list_scenes(grid_footprint(grid), start, end)
@@ -137,8 +139,8 @@ def test_listing(longitude: float, latitude: float) -> None:
         assert re.fullmatch(pattern, scene.image_id)
         assert scene.image_id.endswith(find(0, scene.image_id).scene.image_id[-5:])
         assert find(0, scene.image_id).scene == scene
-    # Within five days, some scene of the patch's own zone shows all of it (but on the equator,
-    # where no tile of a hemisphere reaches beyond).
+    # Every five days, a scene in the patch's own zone covers the whole patch; not at the equator,
+    # where the tiles of each hemisphere end.
     if abs(latitude) > 0.02:
         whole = {s.acquired for s in listed if s.epsg == grid.epsg
                  and covers([s.footprint], grid_footprint(grid))[0]}  # fmt: skip

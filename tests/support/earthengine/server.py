@@ -96,7 +96,7 @@ class EarthEngineServer:
     def new_token(self) -> str:
         """Issue a bearer token that can be recognised in logs."""
         self._tokens += 1
-        return f"ya29.stand-in-token-{self._tokens}"
+        return f"ya29.test-token-{self._tokens}"
 
     def expire_tokens(self) -> None:
         """Invalidate all tokens issued so far."""
@@ -105,9 +105,7 @@ class EarthEngineServer:
     def _authorised(self, request: Request) -> bool:
         if not self.require_token or request.kind not in _NEEDS_TOKEN:
             return True
-        number = request.headers.get("authorization", "").removeprefix(
-            "Bearer ya29.stand-in-token-"
-        )
+        number = request.headers.get("authorization", "").removeprefix("Bearer ya29.test-token-")
         return number.isdigit() and self._expired < int(number) <= self._tokens
 
     def response(self, request: Request, in_flight: int) -> tuple[str, Response]:

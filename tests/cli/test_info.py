@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import Run
+from tests.support.plain_source import make_dataset, outcomes
+
+N = 5
+
+
+def test_info_prints_a_summary_as_text_or_json(run: Run, tmp_path: Path) -> None:
+    make_dataset(str(tmp_path), outcomes(N))
+    text = run("info", tmp_path).stdout
+    assert "5 complete of 5" in text
+    assert "B4, B3, B2 as uint16" in text
+    summary = json.loads(run("info", "--json", tmp_path).stdout)
+    assert summary["counts"]["complete"] == N
+    assert summary["periods"]["late"]["tiles"] == 5 * N
+    assert run("info", tmp_path / "nothing").exit_code == 2
