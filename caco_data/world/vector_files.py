@@ -5,6 +5,7 @@ Imports geopandas only for files that are not GeoParquet points in longitude and
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,12 +102,9 @@ def _read(path: Path) -> gpd.GeoDataFrame:
     if suffix == ".csv":
         import pandas as pd
 
-        frame = pd.read_csv(
-            path,
-            keep_default_na=False,
-            na_values={"longitude": "", "latitude": ""},
-            float_precision="round_trip",  # pandas 2 rounds the last bit otherwise
-        )
+        # pandas 2 would round the last bit of the numbers.
+        degrees = dict.fromkeys(("longitude", "latitude"), _number)
+        frame = pd.read_csv(path, keep_default_na=False, converters=degrees)
         missing = {"longitude", "latitude"} - set(frame.columns)
         if missing:
             raise InputError(
@@ -132,3 +130,8 @@ def read_polygons(path: str | os.PathLike[str], kind: str) -> list[Any]:
     if not polygons:
         raise InputError(f"The {kind} file contains no polygons", str(path), "Use polygons")
     return polygons
+
+
+def _number(text: str) -> float:
+    """Parse a number; NaN for an empty field."""
+    return float(text) if text.strip() else math.nan

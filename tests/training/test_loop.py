@@ -225,7 +225,7 @@ def test_checkpoints_within_an_epoch_after_checkpoint_minutes(tiny: TrainSetting
     ("name", "words"),
     [
         ("shards/000001.tar", "11396608 bytes instead of"),
-        ("truth.parquet", "Not as it was written"),
+        ("truth.parquet", "Changed since it was written"),
         ("truth.parquet", "Missing file"),
         ("index.parquet", "Unreadable table"),
     ],
