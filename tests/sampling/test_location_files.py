@@ -40,8 +40,11 @@ def test_tables_are_read_back_from_every_format(tmp_path: Path, suffix: str, str
         np.testing.assert_array_equal(getattr(again, name), getattr(table, name))
     assert again.metadata == table.metadata
     if strategy == "caco":
-        for name in ("city", "country", "city_population", "city_distance_m", "redraws"):
+        for name in ("city", "country", "city_population", "redraws"):
             assert again.table[name].to_pylist() == table.table[name].to_pylist(), name
+        distances = table.table["city_distance_m"].to_pylist()
+        # pandas 2 rounds the last bit of numbers in CSV.
+        assert again.table["city_distance_m"].to_pylist() == pytest.approx(distances, rel=1e-15)
     assert extend(again.metadata, 60).table.slice(0, 50).equals(table.table)
     extra = ["locations.csv.json"] if suffix == "csv" else []
     assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, *extra]
