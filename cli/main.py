@@ -23,6 +23,10 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _sentence(message: str) -> str:
+    return message if message.endswith(("?", "!")) else message.rstrip(".") + "."
+
+
 class CommandGroup(click.Group):
     """A group that reports every expected error in one line, with a documented exit code."""
 
@@ -50,7 +54,7 @@ class CommandGroup(click.Group):
         except click.ClickException as error:
             where = getattr(error, "ctx", None)
             remedy = f" Try '{where.command_path} --help'." if where is not None else ""
-            _fail(error.format_message().rstrip(".") + "." + remedy, error.exit_code)
+            _fail(_sentence(error.format_message()) + remedy, error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             _fail("Interrupted.", INTERRUPTED)
         except Exception as error:
