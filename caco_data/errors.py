@@ -4,6 +4,10 @@ Exit codes of the command line: 1 problems found, 2 usage or input, 3 incomplete
 remote service, 130 interrupted.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 #: Exit code after ^C or SIGTERM, as a shell reports it.
 INTERRUPTED = 130
 
@@ -75,6 +79,12 @@ class TransientError(SourceError):
         Seconds to wait, as requested by the service (Retry-After).
     throttled : bool, optional
         Whether the service reports too many requests.
+    intercepted : bool, optional
+        Whether a proxy or a login page responded instead of the service. While a source is opened
+        this is an input error; `remedy` states which setting to check.
+    uncertain : bool, optional
+        Whether the service refused the request in terms that do not tell whether it is temporary.
+        The request is retried a few times only; then the failure is permanent.
     """
 
     def __init__(
@@ -84,19 +94,24 @@ class TransientError(SourceError):
         remedy: str = "",
         retry_after_s: float | None = None,
         throttled: bool = False,
+        intercepted: bool = False,
+        uncertain: bool = False,
     ) -> None:
         super().__init__(what, where, remedy)
         self.retry_after_s = retry_after_s
         self.throttled = throttled
+        self.intercepted = intercepted
+        self.uncertain = uncertain
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str, float | None, bool]]:
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         return type(self), (
             self.what, self.where, self.remedy, self.retry_after_s, self.throttled,
+            self.intercepted, self.uncertain,
         )  # fmt: skip
 
 
 class PermanentError(SourceError):
-    """A failure that is not retried for this image: image gone, unknown band, no permission."""
+    """A failure that is not retried for this request: image gone, unknown band."""
 
 
 class RefusedError(SourceError):

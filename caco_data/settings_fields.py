@@ -32,6 +32,8 @@ class Setting:
     """The value must exceed `minimum`."""
     count: bool = False
     """A positive whole number that may be written as 100k or 2.5m."""
+    duration: bool = False
+    """A number of seconds that may be written with a unit, `10m`."""
     metavar: str | None = None
     """Placeholder of the value in the help; if None, that of the type."""
     shown_default: str | None = None

@@ -200,7 +200,8 @@ class Rejection:
 
     location_id: int
     reason: str
-    """Short reason code: `too cloudy`, `no scenes`, ..."""
+    """`too cloudy`, `too few scenes`, `nodata` or `unreadable scenes`: a property of the location,
+    never of the service or the network."""
     detail: str
     """Slot, counts, error message of the source."""
 
@@ -218,11 +219,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of fetching one location: its stacks, or its rejection."""
+    """Result of fetching one location: its stacks, its rejection, or a failure.
+
+    After a failure the location remains to be fetched.
+    """
 
     location_id: int
-    part: bytes | None
-    """Its stacks as a shard of one location; None when it was rejected."""
-    rejection: Rejection | None
-    truth: Truth | None
-    """Ground truth of the location; None unless the source is simulated."""
+    part: bytes | None = None
+    """Its stacks as a shard of one location."""
+    rejection: Rejection | None = None
+    truth: Truth | None = None
+    """Ground truth of a complete location; None unless the source is simulated."""
+    failure: str = ""
+    """Message of the failure."""

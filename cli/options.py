@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from caco_data.errors import InputError
 from caco_data.settings_fields import SettingField, check_limits, setting_fields
 
-from .types import BANDS, COUNT
+from .types import BANDS, COUNT, DURATION
 
 S = TypeVar("S")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -73,7 +73,8 @@ def _option(field: SettingField) -> Callable[[Command], Command]:
         type=_type(field),
         default=field.default,
         help=about.help,
-        metavar=about.metavar or (None if about.count else _METAVARS.get(field.kind)),
+        metavar=about.metavar
+        or (None if about.count or about.duration else _METAVARS.get(field.kind)),
         show_default=about.shown_default or True,
         envvar=about.envvar,
         show_envvar=about.envvar is not None,
@@ -88,6 +89,8 @@ def _type(field: SettingField) -> click.ParamType:  # type: ignore[type-arg]
         return BANDS
     if field.kind is int and about.count:
         return COUNT
+    if about.duration:
+        return DURATION
     if field.kind is int:
         return click.IntRange(about.minimum, about.maximum, about.above_minimum)  # type: ignore[arg-type]
     if field.kind is float:

@@ -1,4 +1,4 @@
-"""Parameter types: counts, band lists, date ranges."""
+"""Parameter types: counts, durations, band lists, date ranges."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import date
 import click
 
 _SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000}
+_UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]
@@ -28,6 +29,21 @@ class Count(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a positive whole number (100000, 100k, 2.5k, 1m)",
                       param, ctx)  # fmt: skip
         return round(number)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds, or a number with the unit s, m or h: `90`, `90s`, `10m`, `12h`."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse a duration into seconds; the error lists the accepted forms."""
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smh]?)\s*", str(value).lower())
+        if match is None:
+            self.fail(f"{value!r} is not a duration (90, 90s, 10m, 12h)", param, ctx)
+        return float(match[1]) * _UNIT_S[match[2]]
 
 
 class Bands(click.ParamType):  # type: ignore[type-arg]
@@ -78,4 +94,5 @@ class DateRange(click.ParamType):  # type: ignore[type-arg]
 
 
 COUNT = Count()
+DURATION = Duration()
 BANDS = Bands()

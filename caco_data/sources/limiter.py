@@ -15,8 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from caco_data.errors import TransientError
 from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 
+#: Seconds since the epoch at the start of the process minus its monotonic clock: the time slots are
+#: aligned between processes, and a change of the system clock does not delay requests.
+_EPOCH_S = time.time() - time.monotonic()
+#: Fraction of the requests in flight that remains when the service restricts parallelism; the
+#: actual limit is not documented.
+_RESTRICTED = 0.25
 #: Requests start at this fraction of the maximum rate: their spacing varies on the network.
 _MARGIN = 0.97
 
@@ -68,14 +75,20 @@ class Limiter:
         self._window = math.inf  # limited by `share.in_flight`
         self._start = 0.0
         self._halved_at = 0.0
-        self._answered_at = 0.0
+        self.answered_at = -math.inf
+        """`time.monotonic()` of the last call that succeeded."""
         self._reported_at = time.monotonic()
         self._counts = Counts()
+        self._last_failure = ""
+        self._restricted = False
+        self.stopped = threading.Event()
+        """Set when the run ends: calls that wait for a retry fail."""
 
     @property
     def window(self) -> int:
         """Current maximum of requests in flight."""
-        return max(1, int(min(self._window, self.share.in_flight)))
+        in_flight = self.share.in_flight * (_RESTRICTED if self._restricted else 1)
+        return max(1, int(min(self._window, in_flight)))
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -83,10 +96,10 @@ class Limiter:
         with self._free:
             self._free.wait_for(lambda: self._busy < self.window)
             self._busy += 1
-            self._start = self.share.next_start(max(time.time(), self._start))
+            self._start = self.share.next_start(max(_now(), self._start))
             start = self._start
         try:
-            if (wait := start - time.time()) > 0:
+            if (wait := start - _now()) > 0:
                 time.sleep(wait)
             with self._free:
                 self._in_flight += 1
@@ -105,14 +118,15 @@ class Limiter:
     def answered(self) -> None:
         """Record that a call succeeded: the window grows."""
         with self._free:
-            self._answered_at = time.monotonic()
+            self.answered_at = time.monotonic()
+            self._counts.answers += 1
             grown = self._window + 1 / self._window
             self._window = grown if grown < self.share.in_flight else math.inf
             self._free.notify()
 
     def answered_since(self, moment: float) -> bool:
         """Whether any call of this process has succeeded since a `time.monotonic()`."""
-        return self._answered_at >= moment
+        return self.answered_at >= moment
 
     def throttled(self, began: float) -> None:
         """Record that a call begun at a `time.monotonic()` was throttled: the window is halved.
@@ -124,6 +138,16 @@ class Limiter:
                 self._halved_at = time.monotonic()
                 self._window = max(1.0, min(self._window, self.share.in_flight) / 2)
 
+    def failed(self, error: TransientError) -> None:
+        """Record a transient failure, which is retried."""
+        with self._free:
+            self._last_failure = str(error)
+            self._counts.add(Counts(retries={error.what: 1}))
+
+    def restrict(self) -> None:
+        """Record that the service restricts parallelism: permanently fewer requests in flight."""
+        self._restricted = True
+
     def count(self, counts: Counts) -> None:
         """Add to the totals."""
         with self._free:
@@ -133,7 +157,9 @@ class Limiter:
         """Return a snapshot of the current status."""
         with self._free:
             counts = replace(self._counts, retries=dict(self._counts.retries))
-            return WorkerStatus(counts, self._in_flight, self.window)
+            return WorkerStatus(
+                counts, self._in_flight, self.window, self._last_failure, self._restricted
+            )
 
     def _report(self) -> None:
         if self._on_status is None:
@@ -144,3 +170,8 @@ class Limiter:
                 return
             self._reported_at = now
         self._on_status(self.status())
+
+
+def _now() -> float:
+    """Seconds since the epoch, unaffected by changes of the system clock."""
+    return _EPOCH_S + time.monotonic()

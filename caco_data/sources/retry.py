@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from caco_data.errors import RefusedError, TransientError
+from caco_data.errors import PermanentError, TransientError
 from caco_data.settings_fields import setting
 from caco_data.sources.limiter import Limiter
-from caco_data.sources.tally import Counts
 
 T = TypeVar("T")
+
+
+#: Retries of a failure that may be permanent (`TransientError.uncertain`).
+UNCERTAIN_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,20 @@ class RetryPolicy:
     """Exponential backoff with full jitter, at least the Retry-After of the service."""
 
     max_retries: int = setting(
-        8, "Retries of a request after transient failures.", minimum=0, maximum=100
+        8,
+        "Retries of a failing request while other requests succeed; then its location stays "
+        "pending.",
+        minimum=0,
+        maximum=100,
+    )
+    max_outage_s: float = setting(
+        600.0,
+        "Time without any successful request after which the run stops: seconds, or with a unit "
+        "(90s, 10m, 12h).",
+        option="max-outage",
+        minimum=0,
+        duration=True,
+        shown_default="10m",
     )
     base_s: float = 0.5
     """Upper bound of the first sleep, seconds; it doubles with every retry."""
@@ -34,7 +51,7 @@ class RetryPolicy:
         Full jitter spreads the retries of many clients over the whole interval, so that they do
         not arrive together.
         """
-        sleep = jitter * min(self.max_sleep_s, self.base_s * 2.0**retry)
+        sleep = jitter * min(self.max_sleep_s, self.base_s * 2.0 ** min(retry, 30))
         return max(sleep, retry_after_s or 0.0)
 
 
@@ -44,33 +61,36 @@ def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limit
     Raises
     ------
     TransientError
-        The last error, when the retries are used up and other calls succeeded meanwhile.
-    RefusedError
-        When the retries are used up and no call of this process succeeded meanwhile: the failure
-        is not specific to this call.
+        The last error, when the retries are used up although other calls of this process succeed,
+        when no call has succeeded for `policy.max_outage_s`, or when the run ends.
+    PermanentError
+        When an uncertain error was repeated `UNCERTAIN_RETRIES` times.
     Exception
         Any other error of `call`, without a retry.
     """
     first = time.monotonic()
-    for retry in range(policy.max_retries + 1):
+    uncertain = 0
+    failures = 0  # without throttling, which only means that the request has to wait
+    for retry in itertools.count():
         began = time.monotonic()
         try:
             result = call()
         except TransientError as error:
             if error.throttled:
                 limiter.throttled(began)
-            if retry == policy.max_retries:
-                if limiter.answered_since(first):
-                    raise
-                raise RefusedError(
-                    f"The service does not answer: {retry + 1} attempts in "
-                    f"{time.monotonic() - first:.0f} s failed, the last with {error}",
-                    "",
-                    "Run the same command again later; finished locations are kept",
-                ) from error
-            limiter.count(Counts(retries={error.what: 1}))
-            time.sleep(policy.sleep_s(retry, error.retry_after_s, random.random()))
+            else:
+                failures += 1
+            limiter.failed(error)
+            uncertain += error.uncertain
+            if uncertain > UNCERTAIN_RETRIES:
+                raise PermanentError(error.what, error.where, error.remedy) from error
+            used_up = failures > policy.max_retries and limiter.answered_since(first)
+            silent_s = time.monotonic() - max(first, limiter.answered_at)
+            if used_up or silent_s > policy.max_outage_s:
+                raise
+            if limiter.stopped.wait(policy.sleep_s(retry, error.retry_after_s, random.random())):
+                raise
         else:
             limiter.answered()
             return result
-    raise AssertionError("max_retries is negative")
+    raise AssertionError("unreachable")

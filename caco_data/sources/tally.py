@@ -14,6 +14,8 @@ class Counts:
 
     requests: int = 0
     """Requests sent: listings and pixel reads, including retries."""
+    answers: int = 0
+    """Calls that succeeded."""
     nbytes: int = 0
     """Bytes of pixels received, uncompressed."""
     tiles: int = 0
@@ -24,6 +26,7 @@ class Counts:
     def add(self, other: Counts) -> None:
         """Add other counts to these."""
         self.requests += other.requests
+        self.answers += other.answers
         self.nbytes += other.nbytes
         self.tiles += other.tiles
         for cause, n in other.retries.items():
@@ -40,3 +43,7 @@ class WorkerStatus:
     """Requests in flight now."""
     window: int
     """Current maximum of requests in flight, reduced while the service throttles."""
+    last_failure: str = ""
+    """Message of the last transient failure; empty before the first."""
+    restricted: bool = False
+    """Whether the service has restricted the number of requests that it processes in parallel."""

@@ -60,13 +60,13 @@ def test_requests_in_flight_are_capped() -> None:
 
 
 def test_the_rate_of_requests_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1.7e9
+    now = 100.0
 
     def sleep(seconds: float) -> None:
         nonlocal now
         now += seconds
 
-    clock = SimpleNamespace(time=lambda: now, sleep=sleep, monotonic=time.monotonic)
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: now)
     monkeypatch.setattr("caco_data.sources.limiter.time", clock)
     limiter = Limiter(RateShare(per_second=100))
     starts = []
@@ -97,6 +97,15 @@ def test_the_window_halves_once_per_window_of_requests_and_recovers() -> None:
     assert limiter.window == 40
 
 
+def test_a_restricted_service_gets_fewer_requests_in_flight() -> None:
+    limiter = Limiter(RateShare(in_flight=40))
+    limiter.restrict()
+    assert limiter.window == 10
+    assert limiter.status().restricted
+    limiter.share = RateShare(in_flight=2)
+    assert limiter.window == 1
+
+
 def test_a_smaller_share_applies_immediately() -> None:
     limiter = Limiter(RateShare(in_flight=40))
     limiter.share = RateShare(in_flight=2)
@@ -118,7 +127,7 @@ def test_a_failed_request_frees_its_slot() -> None:
 
 def test_the_status_is_reported_at_most_once_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    clock = SimpleNamespace(time=time.time, sleep=time.sleep, monotonic=lambda: now)
+    clock = SimpleNamespace(sleep=time.sleep, monotonic=lambda: now)
     monkeypatch.setattr("caco_data.sources.limiter.time", clock)
     statuses: list[WorkerStatus] = []
     limiter = Limiter(RateShare(in_flight=4), statuses.append)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.errors import PermanentError, RefusedError, TransientError
+from caco_data.errors import PermanentError, TransientError
 from caco_data.sources.limiter import Limiter, RateShare
-from caco_data.sources.retry import RetryPolicy, call_with_retries
+from caco_data.sources.retry import UNCERTAIN_RETRIES, RetryPolicy, call_with_retries
 
 
 @given(st.integers(0, 30), st.floats(0, 1), st.none() | st.floats(0, 300))
@@ -51,11 +51,57 @@ def test_retries_end_and_permanent_errors_are_not_retried() -> None:
     assert len(calls) == 5
 
 
-def test_retries_used_up_without_any_answer_are_a_refusal() -> None:
+def test_without_any_answer_a_call_is_repeated_until_the_outage_is_too_long() -> None:
+    limiter = Limiter()
+    failures = [TransientError("503", "overloaded")] * 20
+
+    def call() -> int:
+        if failures:
+            raise failures.pop()
+        return 7
+
+    policy = RetryPolicy(max_retries=2, base_s=0)
+    assert call_with_retries(call, policy, limiter) == 7
+    assert limiter.status().last_failure == "503 (overloaded)."
+
     def fail() -> None:
         raise TransientError("429", "quota", throttled=True)
 
-    with pytest.raises(
-        RefusedError, match=r"3 attempts in \d+ s failed, the last with 429 \(quota\)"
-    ):
-        call_with_retries(fail, RetryPolicy(max_retries=2, base_s=0), Limiter())
+    with pytest.raises(TransientError, match=r"429 \(quota\)"):
+        call_with_retries(fail, RetryPolicy(max_outage_s=0.05, base_s=0.01), Limiter())
+
+
+def test_throttled_requests_wait_for_their_turn() -> None:
+    limiter = Limiter()
+    failures = [TransientError("429", throttled=True)] * 20
+
+    def call() -> int:
+        limiter.answered()  # as another thread's call would
+        if failures:
+            raise failures.pop()
+        return 7
+
+    assert call_with_retries(call, RetryPolicy(max_retries=2, base_s=0), limiter) == 7
+
+
+def test_an_unknown_refusal_is_repeated_a_few_times_and_then_permanent() -> None:
+    calls = []
+
+    def fail() -> None:
+        calls.append(1)
+        raise TransientError("Strange words", "HTTP 400", uncertain=True)
+
+    with pytest.raises(PermanentError, match=r"Strange words \(HTTP 400\)"):
+        call_with_retries(fail, RetryPolicy(base_s=0), Limiter())
+    assert len(calls) == 1 + UNCERTAIN_RETRIES
+
+
+def test_the_end_of_the_run_ends_the_wait_for_a_retry() -> None:
+    limiter = Limiter()
+    limiter.stopped.set()
+
+    def fail() -> None:
+        raise TransientError("503", retry_after_s=3600)
+
+    with pytest.raises(TransientError):
+        call_with_retries(fail, RetryPolicy(), limiter)
