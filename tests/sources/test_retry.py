@@ -105,3 +105,22 @@ def test_the_end_of_the_run_ends_the_wait_for_a_retry() -> None:
 
     with pytest.raises(TransientError):
         call_with_retries(fail, RetryPolicy(), limiter)
+
+
+def test_a_request_that_succeeded_before_tells_a_failing_request_from_an_outage() -> None:
+    limiter = Limiter()
+    calls, checks = [], []
+
+    def fail() -> None:
+        calls.append(1)
+        raise TransientError("503")
+
+    def known_good() -> None:
+        checks.append(1)
+        if len(checks) < 4:
+            raise TransientError("503")
+
+    with pytest.raises(TransientError):
+        call_with_retries(fail, RetryPolicy(max_retries=2, base_s=0), limiter, known_good)
+    assert len(calls) == 3 + 3
+    assert limiter.status().counts.answers == 1

@@ -59,10 +59,24 @@ class EarthEngineSettings:
         return {} if is_google(self.url) else {"endpoint": urlsplit(self.url).hostname}
 
     def find_credentials(self) -> FoundCredentials:
-        """Find credentials; see `caco_data.sources.earthengine.credentials.find_credentials`."""
+        """Find credentials and check them with a request for a token.
+
+        Raises
+        ------
+        InputError
+            When there are none, or their file cannot be read.
+        RefusedError
+            When they are expired or revoked.
+        TransientError
+            When the token endpoint cannot be reached at the moment.
+        """
+        from caco_data.sources.earthengine.authorisation import Authorisation
         from caco_data.sources.earthengine.credentials import find_credentials
 
-        return find_credentials(self.url, self.key_file)
+        found = find_credentials(self.url, self.key_file)
+        if found.credentials:
+            Authorisation(found, self.deadline_s).token()
+        return found
 
     def open(self, limiter: Limiter | None = None) -> EarthEngineSource:
         """Initialise the client of this process.

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import gc
 import io
-import json
-import logging
 import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from caco_data.errors import (
-    CacoDataError,
     InputError,
     PermanentError,
     RefusedError,
@@ -31,8 +25,9 @@ from caco_data.errors import (
 from caco_data.grid import grid_footprint
 from caco_data.sentinel2 import ALL_BANDS, SCL_BAND
 from caco_data.sources.base import CloudScoreSource, ImageSource, SourceSettings
+from caco_data.sources.earthengine.listing import parse_scene
+from caco_data.sources.earthengine.pixels import read_npy
 from caco_data.sources.earthengine.settings import EarthEngineSettings
-from caco_data.sources.earthengine.source import parse_scene, read_npy
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
 from caco_data.sources.simulated.settings import SimulatedSettings
@@ -119,8 +114,8 @@ def test_cloud_scores_equal_those_of_the_archive(
 THROTTLED = {"429": "429", "429_retry_after": "429", "403_rate": "403"}
 TRANSIENT = THROTTLED | {
     "500": "500", "503": "503", "drop": "connection", "short_body": "connection",
-    "html": "corrupt body", "truncated_npy": "corrupt body", "corrupt_gzip": "corrupt body",
-    "stall": "timeout", "drip": "deadline", "wrong_shape": "wrong shape",
+    "truncated_npy": "corrupt body", "corrupt_gzip": "corrupt body",
+    "stall": "timeout", "drip": "timeout", "wrong_shape": "wrong shape",
     "missing_band": "missing band",
 }  # fmt: skip
 
@@ -133,9 +128,11 @@ def test_transient_faults_of_tiles(
     scene = scenes_at(archive, grid)[0]
     slow = fault in ("stall", "drip")
     source = opened(server, deadline_s=0.6 if slow else 60.0)
-    server.plan = FaultPlan({fault: 1.0}, stall_s=600 if fault == "stall" else 2.0)
+    server.plan = FaultPlan({fault: 1.0}, stall_s=600)
+    began = time.monotonic()
     with pytest.raises(TransientError) as caught:
         source.read_tile(scene, grid, ["B4", "B3"])
+    assert not slow or time.monotonic() - began < 3
     assert caught.value.what == what
     assert caught.value.throttled == (fault in THROTTLED)
     assert caught.value.retry_after_s == (1.0 if fault == "429_retry_after" else None)
@@ -240,104 +237,6 @@ def test_listing_entries_with_missing_fields_and_other_geometries() -> None:
         assert scene is not None
         assert len(scene.footprint.longitudes) == n
         assert np.ptp(scene.footprint.longitudes) <= 1.0  # continuous across the antimeridian
-
-
-# --- credentials ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory without credentials."""
-    for name in ("HOME", "CLOUDSDK_CONFIG"):
-        monkeypatch.setenv(name, str(tmp_path))
-    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "EARTHENGINE_PROJECT", "GOOGLE_CLOUD_PROJECT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_GCE_CHECK", "true")
-    return tmp_path
-
-
-@pytest.fixture
-def key_file(server: EarthEngineServer, tmp_path: Path) -> Path:
-    """A service-account key for which the test server issues tokens."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path = tmp_path / "key.json"
-    path.write_text(
-        json.dumps(
-            {
-                "type": "service_account", "project_id": "my-project", "private_key_id": "1",
-                "private_key": pem.decode(), "client_email": "me@my-project", "client_id": "1",
-                "token_uri": f"{server.url}/token",
-            }
-        )
-    )  # fmt: skip
-    return path
-
-
-def test_missing_credentials_for_google_are_an_input_error(no_credentials: Path) -> None:
-    with pytest.raises(InputError, match=r"earthengine authenticate.*--source simulated"):
-        EarthEngineSettings(project="p").open()
-
-
-def test_messages_about_damaged_credentials_omit_their_content(no_credentials: Path) -> None:
-    folder = no_credentials / ".config" / "earthengine"
-    folder.mkdir(parents=True)
-    (folder / "credentials").write_text('{"refresh_token": "SECRET"')
-    key = no_credentials / "key.json"
-    key.write_text('{"private_key": "SECRET"}')
-    for settings in (EarthEngineSettings(project="p"), EarthEngineSettings(key_file=str(key))):
-        with pytest.raises(CacoDataError) as caught:
-            settings.open()
-        assert "SECRET" not in str(caught.value)
-        assert caught.value.exit_code in (2, 4)
-
-
-def test_a_key_file_opens_and_an_expired_token_is_renewed(
-    server: EarthEngineServer, archive: SimulatedSource, key_file: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    caplog.set_level(logging.DEBUG)
-    server.require_token = True
-    with pytest.raises(RefusedError):
-        opened(server)
-    settings = EarthEngineSettings(url=server.url, key_file=str(key_file))
-    source = settings.open()
-    grid = grid_at(*PLACES[0])
-    scene = scenes_at(archive, grid)[0]
-    server.expire_tokens()
-    np.testing.assert_array_equal(
-        source.read_tile(scene, grid, ["B4"]), archive.read_tile(scene, grid, ["B4"])
-    )
-    assert server.counters.summary()["requests"]["token"] == 2
-    found = settings.find_credentials()
-    output = caplog.text + repr(settings) + repr(found) + repr(pickle.dumps(settings))
-    assert "PRIVATE KEY" not in output
-    assert "ya29." not in output
-
-
-def test_a_denied_project_is_reported_with_the_servers_message(
-    server: EarthEngineServer, key_file: Path
-) -> None:
-    server.plan = FaultPlan(denied_projects=("my-project",))
-    with pytest.raises(RefusedError, match=r"permission to use project my-project.*--project"):
-        opened(server, key_file=str(key_file))
-    opened(server, key_file=str(key_file), project="another")
-
-
-def test_credentials_are_sent_to_google_only(
-    no_credentials: Path, server: EarthEngineServer
-) -> None:
-    (no_credentials / ".config" / "earthengine").mkdir(parents=True)
-    (no_credentials / ".config" / "earthengine" / "credentials").write_text(
-        '{"refresh_token": "SECRET"}'
-    )
-    assert EarthEngineSettings(url=server.url).find_credentials().kind == "none"
-    assert EarthEngineSettings(url="https://evil.example/googleapis.com").find_credentials(
-    ).kind == "none"  # fmt: skip
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])

@@ -32,10 +32,15 @@ def _main() -> None:
     parser.add_argument("--page-size", type=int, default=1000, help="maximum entries per page")
     parser.add_argument(
         "--fault", type=_rate, action="append", default=[], metavar="KIND=RATE",
-        help="fraction of requests with a fault; repeatable; see faults.py",
+        help="fraction of requests with a fault; repeatable; see KINDS in faults.py",
     )  # fmt: skip
     parser.add_argument("--capacity", type=int, help="429 with more requests in flight")
     parser.add_argument("--quota", type=int, help="429 after this many requests")
+    parser.add_argument(
+        "--refuse-pixels-after", type=int, metavar="N", help="refuse pixel requests after N"
+    )
+    parser.add_argument("--refusal-status", type=int, default=FaultPlan.refusal_status)
+    parser.add_argument("--refusal-message", default=FaultPlan.refusal_message)
     parser.add_argument("--stall-s", type=float, default=5.0, help="duration of stalls and drips")
     parser.add_argument("--gzip", action="store_true", help="compress responses")
     parser.add_argument("--require-token", action="store_true", help="401 without a token")
@@ -43,7 +48,8 @@ def _main() -> None:
     try:
         plan = FaultPlan(
             dict(args.fault), args.seed, capacity=args.capacity, quota=args.quota,
-            stall_s=args.stall_s,
+            refuse_pixels_after=args.refuse_pixels_after, refusal_status=args.refusal_status,
+            refusal_message=args.refusal_message, stall_s=args.stall_s,
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))

@@ -150,10 +150,13 @@ class Api:
         scene = self._scene(request.image_id)
         bands, grid = parse_pixels(request.body)
         unknown = [band for band in bands if band not in BANDS[collection]]
-        if unknown or not bands or len(set(bands)) < len(bands):
+        if unknown:
             raise bad_request(
-                f"Bands {list(bands)} are not each one of {', '.join(BANDS[collection])}"
+                f"Image.select: Band pattern '{unknown[0]}' did not match any bands. "
+                f"Available bands: [{', '.join(BANDS[collection])}]"
             )
+        if not bands or len(set(bands)) < len(bands):
+            raise bad_request(f"Bands {list(bands)} are none or repeated")
         dtype = np.dtype([(band, _DTYPES.get(band, "<u2")) for band in bands])
         nbytes = dtype.itemsize * grid.width_px * grid.height_px
         if nbytes > MAX_BYTES:

@@ -31,6 +31,8 @@ class Counters:
             self._requests: Counter[str] = Counter()
             self._statuses: Counter[str] = Counter()
             self._faults: Counter[str] = Counter()
+            self._tags: Counter[str] = Counter()
+            self._grids: dict[str, Counter[str]] = {}
             self._bytes = 0
             self._most_in_flight = len(self._connections)
             self._arrivals: deque[float] = deque()
@@ -75,6 +77,16 @@ class Counters:
         with self._lock:
             self._faults[kind] += 1
 
+    def tagged(self, tag: str) -> None:
+        """Count a request with a workload tag."""
+        with self._lock:
+            self._tags[tag] += 1
+
+    def read(self, grid: str, image_id: str) -> None:
+        """Count a correct response with the pixels of an image on a grid."""
+        with self._lock:
+            self._grids.setdefault(grid, Counter())[image_id] += 1
+
     def summary(self) -> dict[str, Any]:
         """Return all counts in a form for JSON."""
         with self._lock:
@@ -82,6 +94,8 @@ class Counters:
                 "requests": dict(self._requests),
                 "status": dict(self._statuses),
                 "faults": dict(self._faults),
+                "workload_tags": dict(self._tags),
+                "grids": {grid: dict(images) for grid, images in self._grids.items()},
                 "bytes_sent": self._bytes,
                 "in_flight": len(self._connections),
                 "most_in_flight": self._most_in_flight,

@@ -1,20 +1,16 @@
-"""Faults of the test server: their plan, their random selection, the faulty responses."""
+"""Faults of the test server: their names, their plan, their random selection."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
-from tests.support.earthengine.messages import Request, Response, error_response
+from tests.support.earthengine.messages import Request
 
 #: Errors of the service: HTTP status, status name, reason, message.
 ERRORS: dict[str, tuple[int, str, str, str]] = {
@@ -26,6 +22,21 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "401": (
         401, "UNAUTHENTICATED", "authError", "Request had invalid authentication credentials. "
         "Expected OAuth 2 access token, login cookie or other valid authentication credential.",
+    ),
+    "400_timed_out": (400, "INVALID_ARGUMENT", "badRequest", "Computation timed out."),
+    "400_capacity": (400, "INVALID_ARGUMENT", "badRequest", "Earth Engine capacity exceeded."),
+    "400_internal": (400, "INVALID_ARGUMENT", "badRequest", "An internal error has occurred"),
+    "400_unknown": (400, "INVALID_ARGUMENT", "badRequest", "Request contains an invalid argument."),
+    "400_missing_band": (400, "INVALID_ARGUMENT", "badRequest", "Image.load: missing band SCL"),
+    "407": (407, "UNAUTHENTICATED", "proxy", "Proxy Authentication Required"),
+    "413": (413, "INVALID_ARGUMENT", "uploadTooLarge", "Request Entity Too Large"),
+    "429_concurrent": (
+        429, "RESOURCE_EXHAUSTED", "quotaExceeded",
+        "Quota exceeded: Too many concurrent aggregations.",
+    ),
+    "429_daily": (
+        429, "RESOURCE_EXHAUSTED", "rateLimitExceeded", "Custom quota exceeded: Your usage "
+        "exceeded the custom quota for 'earthengine.googleapis.com/daily_eecu_usage_time'.",
     ),
     "capacity": (429, "RESOURCE_EXHAUSTED", "rateLimitExceeded", "Too many concurrent requests."),
     "quota": (
@@ -43,12 +54,31 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
 }  # fmt: skip
 #: Faults of the connection, implemented in `http.py`.
 CONNECTION_KINDS = ("drop", "short_body", "stall", "drip")
-_BODY_KINDS = ("html", "truncated_npy", "corrupt_gzip")
-_PIXEL_KINDS = ("wrong_shape", "missing_band")
+#: Other faults, implemented in `faulty.py`. Responses of something other than the service:
+FOREIGN_KINDS = ("302", "html", "html_404", "no_content", "json_list", "json_other")
+#: Faults of the body of any response.
+BODY_KINDS = ("truncated_npy", "corrupt_gzip")
+#: Faults of pixels only.
+PIXEL_KINDS = (
+    "wrong_shape", "missing_band", "npy_magic", "float_band", "above_uint16",
+    "npy_version_2", "npy_version_3", "int32_band", "fortran_order",
+)  # fmt: skip
+#: Refusal of a token, of requests of the kind `token` only.
+TOKEN_KINDS = ("invalid_grant",)
+#: Faults of listings only.
+LISTING_KINDS = (
+    "no_bands", "repeated_token", "endless_pages", "two_vertices", "no_area", "infinite_vertex",
+    "nan_clouds", "self_crossing", "third_coordinate", "no_zone", "other_zone",
+)  # fmt: skip
+#: Kinds after which the response has the correct content.
+COMPLETE_KINDS = (
+    "", "restricted", "npy_version_2", "npy_version_3", "int32_band", "fortran_order",
+)  # fmt: skip
+_FIELDS = ("capacity", "quota", "denied_projects", "vanished")  # of the plan
 #: Faults that can occur at random.
 KINDS = (
-    "429", "429_retry_after", "403_rate", "500", "503", "401",
-    *CONNECTION_KINDS, *_BODY_KINDS, *_PIXEL_KINDS,
+    *(kind for kind in ERRORS if kind not in _FIELDS), "restricted",
+    *CONNECTION_KINDS, *FOREIGN_KINDS, *BODY_KINDS, *PIXEL_KINDS, *LISTING_KINDS, *TOKEN_KINDS,
 )  # fmt: skip
 
 
@@ -69,6 +99,16 @@ class FaultPlan:
     """429 when more listings and pixel requests are in flight."""
     quota: int | None = None
     """Number of listings and pixel requests after which the monthly quota is used up."""
+    refuse_pixels_after: int | None = None
+    """Number of pixel requests after which all are refused."""
+    refusal_status: int = 400
+    """HTTP status of these refusals."""
+    refusal_message: str = (
+        "Total request size (52428800 bytes) must be less than or equal to 50331648 bytes."
+    )
+    """Message of these refusals."""
+    outage: str = ""
+    """Fault of every request of any kind, such as `503` or `drop`; none if empty."""
     denied_projects: tuple[str, ...] = ()
     """Projects that the caller has no permission to use."""
     retry_after_s: float = 1.0
@@ -79,6 +119,7 @@ class FaultPlan:
     def __post_init__(self) -> None:
         """Raise ValueError for unknown faults and invalid rates."""
         unknown = (self.rates.keys() | set(self.always.values())) - set(KINDS)
+        unknown |= {self.outage} - {"", *KINDS}
         if unknown:
             raise ValueError(
                 f"unknown fault {', '.join(sorted(unknown))}; known: {', '.join(KINDS)}"
@@ -123,8 +164,17 @@ class FaultPlan:
         for kind, rate in sorted(self.rates.items()):
             value -= rate
             if value < 0:
-                return "" if kind in _PIXEL_KINDS and request.kind != "getPixels" else kind
+                return kind if applies(kind, request) else ""
         return ""
+
+
+def applies(kind: str, request: Request) -> bool:
+    """Return whether a request of this kind can have the fault."""
+    if kind in PIXEL_KINDS:
+        return request.kind == "getPixels"
+    if kind in TOKEN_KINDS:
+        return request.kind == "token"
+    return kind not in LISTING_KINDS or request.kind == "listAssets"
 
 
 class Faults:
@@ -135,6 +185,7 @@ class Faults:
         self._lock = threading.Lock()
         self._attempts: Counter[bytes] = Counter()
         self._requests = 0
+        self._pixels = 0
 
     def fault_of(self, request: Request, in_flight: int) -> str:
         """Return a request's fault: one of `KINDS`, a field of the plan, or an empty string."""
@@ -145,6 +196,10 @@ class Faults:
             attempt = self._attempts[request.key]
             self._attempts[request.key] += 1
             count = self._requests
+            self._pixels += request.kind == "getPixels"
+            pixels = self._pixels
+        if plan.outage:
+            return plan.outage
         if request.projects & set(plan.denied_projects):
             return "denied_projects"
         if images and plan.quota is not None and count > plan.quota:
@@ -153,39 +208,7 @@ class Faults:
             return "capacity"
         if request.kind == "getPixels" and request.image_id in plan.vanished:
             return "vanished"
+        refuse_after = plan.refuse_pixels_after
+        if request.kind == "getPixels" and refuse_after is not None and pixels > refuse_after:
+            return "refusal"
         return plan.random_fault(request, attempt)
-
-
-def faulty_response(
-    kind: str, plan: FaultPlan, request: Request, compute: Callable[[], Response]
-) -> Response:
-    """Return the response with a fault; `compute` returns the correct one, if it is needed."""
-    if kind in ERRORS:
-        code, name, reason, message = ERRORS[kind]
-        text = message.format(image=request.image_id, project=", ".join(sorted(request.projects)))
-        error = error_response(code, name, reason, text)
-        if kind == "429_retry_after":
-            return replace(error, headers=(("Retry-After", f"{plan.retry_after_s:g}"),))
-        return error
-    if kind == "drop":
-        return Response(b"")
-    if kind == "html":
-        page = b"<!DOCTYPE html><html><title>Sign in to this network</title></html>"
-        return Response(page, content_type="text/html; charset=UTF-8")
-    good = compute()
-    if kind == "truncated_npy":
-        return replace(good, body=good.body[: len(good.body) * 2 // 3])
-    if kind == "corrupt_gzip":
-        packed = bytearray(gzip.compress(good.body, 1))
-        packed[-8] ^= 0xFF  # the checksum
-        return replace(good, body=bytes(packed), headers=(("Content-Encoding", "gzip"),))
-    if kind in _PIXEL_KINDS and good.status == 200:
-        pixels = np.load(io.BytesIO(good.body))
-        if kind == "wrong_shape":
-            pixels = pixels[:-1]
-        else:
-            pixels = pixels[list(pixels.dtype.names[1:])].copy()
-        buffer = io.BytesIO()
-        np.save(buffer, pixels)
-        return replace(good, body=buffer.getvalue())
-    return good

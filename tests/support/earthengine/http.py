@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.support.earthengine.counters import disconnected
-from tests.support.earthengine.faults import CONNECTION_KINDS
-from tests.support.earthengine.messages import Request, Response
+from tests.support.earthengine.faults import COMPLETE_KINDS, CONNECTION_KINDS
+from tests.support.earthengine.messages import Request, Response, parse_pixels, workload_tag
 
 if TYPE_CHECKING:
     from tests.support.earthengine.server import EarthEngineServer
@@ -77,15 +77,17 @@ class _Handler(BaseHTTPRequestHandler):
             fault, response = test_server.response(request, in_flight)
             if fault:
                 test_server.counters.failed(fault)
+            if tag := workload_tag(request):
+                test_server.counters.tagged(tag)
             if test_server.gzip_responses and "gzip" in headers.get("accept-encoding", ""):
                 response = _compress(response)
-            self._send(response, fault)
+            self._send(request, response, fault)
         finally:
             test_server.counters.ended(self.connection)
 
     do_GET = do_POST = do_PUT = do_DELETE = _respond  # noqa: N815
 
-    def _send(self, response: Response, fault: str) -> None:
+    def _send(self, request: Request, response: Response, fault: str) -> None:
         """Send a response with the faults of the connection."""
         counters, plan = self.server.test_server.counters, self.server.test_server.plan
         data = self._encoded(response)
@@ -104,6 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
         # Before the response is sent, because the client may then send its next request.
         counters.ended(self.connection)
         counters.responded(response.status, len(data))
+        if request.kind == "getPixels" and response.status == 200 and fault in COMPLETE_KINDS:
+            grid = parse_pixels(request.body)[1]
+            counters.read(f"{grid.crs} {grid.left_m} {grid.top_m}", request.image_id)
         self.connection.sendall(data[sent:])
 
     def _encoded(self, response: Response) -> bytes:

@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import numpy as np
+import shapely
+
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import Footprint, Grid, Scene
 
@@ -23,6 +26,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 _START = re.compile(r'startTime >= "([^"]+)"')
 _END = re.compile(r'endTime < "([^"]+)"')
 _REGION = re.compile(r'intersects\("([^"]+)"\)')
+_TAG = re.compile(r"[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?")
 _CLOUDS = re.compile(r"properties\.CLOUDY_PIXEL_PERCENTAGE\s*(<=|<|>=|>|=)\s*([-+.\deE]+)")
 
 
@@ -145,7 +149,7 @@ def parse_filter(text: str) -> SceneFilter:
             elif match := _END.fullmatch(term):
                 found["end"] = _time(match[1])
             elif match := _REGION.fullmatch(term):
-                found["footprint"] = _polygon(json.loads(match[1].replace("'", '"')))
+                found["footprint"] = _region(json.loads(match[1].replace("'", '"')))
             elif match := _CLOUDS.fullmatch(term):
                 clouds.append((match[1], float(match[2])))
             else:
@@ -162,13 +166,51 @@ def _time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _polygon(geometry: dict[str, Any]) -> Footprint:
-    if geometry["type"] != "Polygon" or len(geometry["coordinates"]) != 1:
-        raise ValueError("the region is not a polygon without holes")
-    *ring, last = geometry["coordinates"][0]
-    if last != ring[0]:
+def _region(geometry: dict[str, Any]) -> Footprint:
+    """Parse a Polygon, or a MultiPolygon of the two parts of a region across the antimeridian.
+
+    The service may take a clockwise ring for the rest of the globe, and longitudes beyond 180
+    degrees for another place; both are rejected here.
+    """
+    match geometry["type"], geometry["coordinates"]:
+        case "Polygon", [ring]:
+            return _ring(ring)
+        case "MultiPolygon", [[first], [second]]:
+            return _joined(_ring(first), _ring(second))
+    raise ValueError("the region is not a polygon without holes")
+
+
+def _ring(ring: list[list[float]]) -> Footprint:
+    lon, lat = map(np.array, zip(*ring, strict=True))
+    if ring[-1] != ring[0]:
         raise ValueError("the region's ring is not closed")
-    return Footprint(tuple(p[0] for p in ring), tuple(p[1] for p in ring))
+    if np.abs(lon).max() > 180 or np.abs(lat).max() > 90:
+        raise ValueError("the region is not within -180..180 and -90..90 degrees")
+    x, y = lon - lon[0], lat - lat[0]
+    if np.dot(x[:-1], y[1:]) <= np.dot(x[1:], y[:-1]):
+        raise ValueError("the region's ring is not counter-clockwise")
+    return Footprint(tuple(lon[:-1].tolist()), tuple(lat[:-1].tolist()))
+
+
+def _joined(first: Footprint, second: Footprint) -> Footprint:
+    parts = []
+    for part in (first, second):
+        lon = np.where(np.array(part.longitudes) < 0, 360.0, 0.0) + part.longitudes
+        parts.append(shapely.Polygon(np.column_stack([lon, part.latitudes])))
+    # Closes the gap that rounding of the shift leaves.
+    whole = shapely.union_all(parts, grid_size=1e-9).simplify(1e-9)
+    if not isinstance(whole, shapely.Polygon):
+        raise ValueError("the region's parts do not meet at the antimeridian")
+    lon, lat = np.array(whole.exterior.coords[:-1]).T
+    return Footprint(tuple(lon.tolist()), tuple(lat.tolist()))
+
+
+def workload_tag(request: Request) -> str:
+    """Return the workload tag of a pixel request; empty without one."""
+    try:
+        return str(json.loads(request.body)["workloadTag"])
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def parse_pixels(body: bytes) -> tuple[tuple[str, ...], Grid]:
@@ -181,6 +223,8 @@ def parse_pixels(body: bytes) -> tuple[tuple[str, ...], Grid]:
     """
     try:
         query = json.loads(body)
+        if not _TAG.fullmatch(query.get("workloadTag", "x")):
+            raise bad_request(f"Invalid workload tag: {query['workloadTag']}")
         if query["fileFormat"] != "NPY":
             raise bad_request(f"Only NPY is supported here, not {query['fileFormat']}")
         bands = tuple(map(str, query["bandIds"]))

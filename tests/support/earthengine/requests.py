@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import shapely
+from shapely.geometry.polygon import orient
+
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.sources.simulated.source import SimulatedSource
@@ -47,8 +50,8 @@ def error_of(body: bytes) -> dict[str, Any]:
 
 
 def polygon(footprint: Footprint) -> dict[str, Any]:
-    ring = [list(p) for p in zip(footprint.longitudes, footprint.latitudes, strict=True)]
-    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+    ring = shapely.Polygon(zip(footprint.longitudes, footprint.latitudes, strict=True))
+    return {"type": "Polygon", "coordinates": [[list(p) for p in orient(ring).exterior.coords]]}
 
 
 def listing_target(

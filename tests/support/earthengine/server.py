@@ -23,7 +23,8 @@ from caco_data.sources.base import ImageSource
 from caco_data.sources.simulated.settings import SimulatedSettings
 from tests.support.earthengine.api import Api, algorithms, discovery
 from tests.support.earthengine.counters import Counters
-from tests.support.earthengine.faults import FaultPlan, Faults, faulty_response
+from tests.support.earthengine.faults import FaultPlan, Faults
+from tests.support.earthengine.faulty import faulty_response
 from tests.support.earthengine.http import HttpServer
 from tests.support.earthengine.messages import ApiError, Request, Response, bad_request, not_found
 
@@ -112,7 +113,7 @@ class EarthEngineServer:
         """Return the fault of a request, or an empty string, and the response."""
         faults = self.faults
         fault = faults.fault_of(request, in_flight)
-        if not self._authorised(request):
+        if not self._authorised(request) and not faults.plan.outage:
             return "", faulty_response("401", faults.plan, request, lambda: Response(b""))
         try:
             return fault, faulty_response(

@@ -30,6 +30,7 @@ from tests.support.earthengine.requests import (
     listing_target,
     pixels_body,
     pixels_target,
+    polygon,
     read_entry,
     scenes,
 )
@@ -94,6 +95,34 @@ def test_an_unknown_filter_is_rejected(server: EarthEngineServer, change: tuple[
     status, _, body = ask(server.url, "GET", listing_target().replace(old, new))
     assert status == 400
     assert error_of(body)["status"] == "INVALID_ARGUMENT"
+
+
+SQUARE = [[2.3, 48.8], [2.4, 48.8], [2.4, 48.9], [2.3, 48.9], [2.3, 48.8]]
+WEST = [[-180.0, 1.0], [-179.9, 1.0], [-179.9, 2.0], [-180.0, 2.0], [-180.0, 1.0]]
+EAST = [[179.9, 1.0], [180.0, 1.0], [180.0, 2.0], [179.9, 2.0], [179.9, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "coordinates", "status"),
+    [
+        ("Polygon", [SQUARE], 200),
+        ("Polygon", [SQUARE[::-1]], 400),  # clockwise
+        ("Polygon", [SQUARE[:-1]], 400),
+        ("Polygon", [[[x + 360, y] for x, y in SQUARE]], 400),
+        ("Polygon", [SQUARE, SQUARE], 400),
+        ("MultiPolygon", [[EAST], [WEST]], 200),
+        ("MultiPolygon", [[EAST[::-1]], [WEST]], 400),
+        ("MultiPolygon", [[EAST], [SQUARE]], 400),
+    ],
+)
+def test_regions_must_be_counter_clockwise_and_within_180_degrees(
+    server: EarthEngineServer, kind: str, coordinates: list[Any], status: int
+) -> None:
+    old = json.dumps(polygon(PATCH)).replace('"', "'")
+    new = json.dumps({"type": kind, "coordinates": coordinates}).replace('"', "'")
+    old, new = (urlencode({"": part})[1:] for part in (old, new))
+    assert old in listing_target()
+    assert ask(server.url, "GET", listing_target().replace(old, new))[0] == status
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 from caco_data.types import Footprint, Scene
 from tests.support.earthengine.counters import Counters
 from tests.support.earthengine.faults import FaultPlan
-from tests.support.earthengine.requests import ask, counters, listing_target, pixels_target
+from tests.support.earthengine.requests import GRID, ask, counters, listing_target, pixels_target
 from tests.support.earthengine.server import EarthEngineServer
 from tests.support.earthengine.test_faults import BODY, IMAGES, read
 from tests.support.flat_source import FlatSource
@@ -96,6 +97,20 @@ def test_highest_rate_is_the_maximum_over_one_second(monkeypatch: pytest.MonkeyP
     assert counted.summary()["highest_rate"] == 4
 
 
+def test_correct_pixel_responses_are_counted_by_grid_and_image(server: EarthEngineServer) -> None:
+    server.plan = FaultPlan(always={IMAGES[0]: "503", IMAGES[1]: "npy_version_2"})
+    for image in (IMAGES[0], IMAGES[1], IMAGES[2], IMAGES[2]):
+        read(server, image)
+    assert list(counters(server.url)["grids"].values()) == [{IMAGES[1]: 1, IMAGES[2]: 2}]
+
+
+def test_workload_tags_are_counted_and_checked(server: EarthEngineServer) -> None:
+    for tag, status in (("caco-data", 200), ("Caco data", 400)):
+        body = json.dumps(json.loads(BODY) | {"workloadTag": tag}).encode()
+        assert ask(server.url, "POST", pixels_target(IMAGES[0]), body)[0] == status
+    assert counters(server.url)["workload_tags"] == {"caco-data": 1, "Caco data": 1}
+
+
 def test_counters_can_be_reset(server: EarthEngineServer) -> None:
     sent = len(read(server)[1])
     found = counters(server.url)
@@ -104,7 +119,9 @@ def test_counters_can_be_reset(server: EarthEngineServer) -> None:
     assert found["highest_rate"] == 1
     ask(server.url, "DELETE", "/counters")
     empty: dict[str, int] = {}
+    assert found["grids"] == {f"{GRID.crs} {GRID.left_m} {GRID.top_m}": {IMAGES[0]: 1}}
     assert counters(server.url) == {
-        "requests": empty, "status": empty, "faults": empty, "bytes_sent": 0, "in_flight": 0,
+        "requests": empty, "status": empty, "faults": empty,
+        "workload_tags": empty, "grids": empty, "bytes_sent": 0, "in_flight": 0,
         "most_in_flight": 0, "highest_rate": 0, "seconds": 0.0,
     }  # fmt: skip

@@ -169,6 +169,7 @@ def test_a_service_account_renews_expired_tokens() -> None:
 def test_command_line_prints_the_address_and_ends_silently() -> None:
     command = [sys.executable, "-m", "tests.support.earthengine", "--port", "0", "--page-size", "2"]
     options = ["--source", "flat", "--fault", "html=0.25", "--capacity", "9", "--seed", "3"]
+    options += ["--refuse-pixels-after", "5", "--refusal-status", "413"]
     with subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -180,6 +181,7 @@ def test_command_line_prints_the_address_and_ends_silently() -> None:
         out, err = process.communicate(timeout=30)
     assert line == f"Earth Engine test server listening on {url}\n"
     assert (plan["rates"], plan["capacity"], plan["seed"]) == ({"html": 0.25}, 9, 3)
+    assert (plan["refuse_pixels_after"], plan["refusal_status"]) == (5, 413)
     assert (process.returncode, out, err) == (0, "", "")
 
 
