@@ -1,22 +1,36 @@
 """Storage of a data set: a local folder or an fsspec URL (`s3://`, `gs://`, `memory://`).
 
-Files are written atomically: under a temporary name, flushed to the disk, then renamed. Names are
-relative to the root, with forward slashes.
+Files are written atomically: under a temporary name, flushed to the disk, then renamed. Temporary
+names are unique, so that two writers never share a file. Names are relative to the root, with
+forward slashes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from caco_data.errors import InputError
 
-TEMPORARY = ".tmp"
+#: File with the holder of the folder's lock (`caco_data.folder_lock`); not part of the content.
+LOCK = ".lock"
+#: NAME.PID-RANDOM.tmp; NAME.tmp was written by earlier versions.
+_TEMPORARY = re.compile(r".+\.(\d+-\w+|json|parquet|tar|csv|pt|safetensors)\.tmp")
+
+
+def _temporary_name(name: str) -> str:
+    return f"{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def _is_content(name: str) -> bool:
+    return name != LOCK and not _TEMPORARY.fullmatch(name)
 
 
 class Storage(Protocol):
@@ -32,11 +46,22 @@ class Storage(Protocol):
         ...
 
     def names(self, folder: str = "") -> list[str]:
-        """List the files directly in a folder, by sorted names relative to the root."""
+        """List the complete files directly in a folder, by sorted names relative to the root.
+
+        Neither temporary files nor the folder's lock are listed.
+        """
+        ...
+
+    def temporaries(self, folder: str = "") -> list[str]:
+        """List the temporary files directly in a folder, like `names`."""
         ...
 
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Read a small file, as last written by any process."""
         ...
 
     def open(self, name: str) -> IO[bytes]:
@@ -72,16 +97,27 @@ class LocalStorage:
         return self.path(name).is_file()
 
     def names(self, folder: str = "") -> list[str]:
-        """List the files directly in a folder, by sorted names relative to the root."""
-        path = self.path(folder)
-        if not path.is_dir():
+        """List the complete files directly in a folder, by sorted names relative to the root."""
+        return _joined(folder, filter(_is_content, self._files(folder)))
+
+    def temporaries(self, folder: str = "") -> list[str]:
+        """List the temporary files directly in a folder, like `names`."""
+        return _joined(folder, filter(_TEMPORARY.fullmatch, self._files(folder)))
+
+    def _files(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                return [entry.name for entry in entries if entry.is_file()]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        prefix = f"{folder}/" if folder else ""
-        return sorted(prefix + entry.name for entry in os.scandir(path) if entry.is_file())
 
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
         return self.path(name).stat().st_size
+
+    def read(self, name: str) -> bytes:
+        """Read a small file, as last written by any process."""
+        return self.path(name).read_bytes()
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
@@ -92,7 +128,7 @@ class LocalStorage:
         """Open a binary file that gets its name once the block ends without an error."""
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + TEMPORARY)
+        temporary = path.with_name(_temporary_name(path.name))
         try:
             with temporary.open("wb") as file:
                 yield file
@@ -138,18 +174,29 @@ class RemoteStorage:
         return bool(self._fs.isfile(self._full(name)))
 
     def names(self, folder: str = "") -> list[str]:
-        """List the files directly in a folder, by sorted names relative to the root."""
+        """List the complete files directly in a folder, by sorted names relative to the root."""
+        return _joined(folder, filter(_is_content, self._files(folder)))
+
+    def temporaries(self, folder: str = "") -> list[str]:
+        """List the temporary files directly in a folder, like `names`."""
+        return _joined(folder, filter(_TEMPORARY.fullmatch, self._files(folder)))
+
+    def _files(self, folder: str) -> list[str]:
         try:
             entries = self._fs.ls(self._full(folder), detail=True, refresh=True)
         except FileNotFoundError:
             return []
-        prefix = f"{folder}/" if folder else ""
-        files = (entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file")
-        return sorted(prefix + name for name in files)
+        return [entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
 
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
         return int(self._fs.size(self._full(name)))
+
+    def read(self, name: str) -> bytes:
+        """Read a small file, as last written by any process."""
+        # `open` may use a size from a cached listing.
+        data: bytes = self._fs.cat_file(self._full(name))
+        return data
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
@@ -161,7 +208,7 @@ class RemoteStorage:
         """Open a binary file that gets its name once the block ends without an error."""
         full = self._full(name)
         self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
-        temporary = full + TEMPORARY
+        temporary = _temporary_name(full)
         try:
             with self._fs.open(temporary, "wb") as file:
                 yield file
@@ -182,6 +229,10 @@ class RemoteStorage:
             self._fs.rm(self._full(folder), recursive=True)
 
 
+def _joined(folder: str, names: Iterable[str]) -> list[str]:
+    return sorted(f"{folder}/{name}" if folder else name for name in names)
+
+
 def open_storage(root: str | os.PathLike[str]) -> LocalStorage | RemoteStorage:
     """Open a folder by path or `file://` URL, or a prefix by another fsspec URL."""
     text = os.fspath(root)
@@ -198,8 +249,7 @@ def write_bytes(storage: Storage, name: str, data: bytes) -> None:
 
 def read_bytes(storage: Storage, name: str) -> bytes:
     """Read a small file."""
-    with storage.open(name) as file:
-        return file.read()
+    return storage.read(name)
 
 
 def write_json(storage: Storage, name: str, value: object) -> None:
@@ -210,3 +260,10 @@ def write_json(storage: Storage, name: str, value: object) -> None:
 def read_json(storage: Storage, name: str) -> Any:
     """Read a JSON file; ValueError when it is not JSON."""
     return json.loads(read_bytes(storage, name))
+
+
+def remove_temporaries(storage: Storage, folders: Iterable[str]) -> None:
+    """Remove the temporary files of killed writers; only for the holder of the folder's lock."""
+    for folder in folders:
+        for name in storage.temporaries(folder):
+            storage.remove(name)

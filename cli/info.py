@@ -6,7 +6,7 @@ import json
 
 import click
 
-from .options import dataset_argument
+from .options import dataset_argument, print_leftovers
 from .render import dataset_summary
 
 
@@ -22,6 +22,8 @@ def command(dataset: str, as_json: bool) -> None:
     """
     from caco_data.dataset.reader import open_dataset
     from caco_data.dataset.summary import summarise
+    from caco_data.storage import open_storage
 
+    print_leftovers(open_storage(dataset))
     summary = summarise(open_dataset(dataset))
     click.echo(json.dumps(summary, indent=1) if as_json else dataset_summary(summary))

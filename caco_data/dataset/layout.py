@@ -19,6 +19,8 @@ LOCATIONS = "locations.parquet"
 REJECTED = "rejected.parquet"
 #: Ground truth, with the simulated source only.
 TRUTH = "truth.parquet"
+#: Log of the downloads; in no digest.
+EVENTS = "events.jsonl"
 #: Folder of the shards.
 SHARDS = "shards"
 

@@ -7,18 +7,29 @@ from typing import Any
 
 from caco_data import __version__
 from caco_data.dataset.description import read_description
-from caco_data.dataset.layout import DESCRIPTION, FORMAT, SHARDS
-from caco_data.dataset.work_folder import list_work, part_file, read_shard_index, rejection_file
+from caco_data.dataset.layout import DESCRIPTION, EVENTS, FORMAT, SHARDS
+from caco_data.dataset.leftovers import remove_leftovers
+from caco_data.dataset.work_folder import (
+    list_work,
+    part_file,
+    read_shard_index,
+    rejection_file,
+    shard_index_file,
+)
 from caco_data.errors import InputError
 from caco_data.settings_diff import difference
 from caco_data.storage import Storage, read_json, write_json
 from caco_data.types import Outcome
 
+#: Reasons of rejection in data sets of earlier versions that are failures of the service or of
+#: the machine, not properties of the location: it is fetched again.
+_FAILURES = {"permanent error", "retries used up", "crash"}
+
 
 class Ledger:
     """Records which locations are settled, including those of earlier runs.
 
-    Writes an unfinished dataset.json into an empty folder, which reserves it for the data set.
+    Construction only reads; `reserve` prepares the folder for writing.
 
     Parameters
     ----------
@@ -38,6 +49,7 @@ class Ledger:
     def __init__(
         self, storage: Storage, description: dict[str, Any], location_ids: list[int]
     ) -> None:
+        self._storage = storage
         self.description = {
             "format": FORMAT,
             "software": f"caco-data {__version__}",
@@ -56,17 +68,19 @@ class Ledger:
         """Numbers of the shards that are written, each with its index."""
         self._earlier_complete: set[int] = set()
         self._earlier_rejected: dict[int, str] = {}
-        self.finished = self._reserve(storage)
+        self._obsolete: list[str] = []
+        """Files in the folder `.work` that `reserve` removes."""
+        self.finished = self._check()
         """Whether an earlier run finished the data set."""
         if not self.finished:
-            self._recover(storage)
+            self._recover()
         self.extend(location_ids)
 
-    def _reserve(self, storage: Storage) -> bool:
-        """Reserve the folder; return whether it contains a finished data set."""
-        where = str(storage.root)
-        if storage.exists(DESCRIPTION):
-            found = read_description(storage)
+    def _check(self) -> bool:
+        """Check the content of the folder; return whether it is a finished data set."""
+        where = str(self._storage.root)
+        if self._storage.exists(DESCRIPTION):
+            found = read_description(self._storage)
             lines = difference(
                 {key: found.get(key) for key in ("source", "settings")},
                 {key: self.description.get(key) for key in ("source", "settings")},
@@ -78,30 +92,49 @@ class Ledger:
                     "Use the same settings to resume, or another --out",
                 )
             return bool(found.get("complete"))
-        if storage.names() or storage.names(SHARDS):
+        if set(self._storage.names()) - {EVENTS} or self._storage.names(SHARDS):
             raise InputError(
                 "The folder contains files but no data set", where, "Choose an empty --out"
             )
-        write_json(storage, DESCRIPTION, {**self.description, "complete": False})
         return False
 
-    def _recover(self, storage: Storage) -> None:
+    def _recover(self) -> None:
         """Read which locations and shards an earlier run settled."""
-        shards, files = list_work(storage)
+        shards, files = list_work(self._storage)
         for number in shards:
-            index = read_shard_index(storage, number)
+            index = read_shard_index(self._storage, number, ["location_id"])
+            reasons = {row["location_id"]: row["reason"] for row in index.rejected}
+            if index.shard is None and not _FAILURES.isdisjoint(reasons.values()):
+                self._obsolete.append(shard_index_file(number))  # no shard has been written
+                continue
             self.finished_shards.add(number)
             self._earlier_complete.update(index.rows["location_id"].unique().to_pylist())
-            self._earlier_rejected |= {r["location_id"]: r["reason"] for r in index.rejected}
+            self._earlier_rejected |= reasons
         in_shards = self._earlier_complete | self._earlier_rejected.keys()
         for name, location_id in files.items():
             if location_id in in_shards:
                 # The run ended after the shard was written, before its parts were removed.
-                storage.remove(name)
+                self._obsolete.append(name)
             elif name == part_file(location_id):
                 self._earlier_complete.add(location_id)
             elif name == rejection_file(location_id):
-                self._earlier_rejected[location_id] = read_json(storage, name)["reason"]
+                reason = read_json(self._storage, name)["reason"]
+                if reason in _FAILURES:
+                    self._obsolete.append(name)
+                else:
+                    self._earlier_rejected[location_id] = reason
+
+    def reserve(self) -> None:
+        """Write an unfinished dataset.json into an empty folder; remove what killed runs left.
+
+        Only the holder of the folder's lock may call this. It does nothing the second time.
+        """
+        remove_leftovers(self._storage, self.finished)
+        for name in self._obsolete:
+            self._storage.remove(name)
+        self._obsolete = []
+        if not self._storage.exists(DESCRIPTION):
+            write_json(self._storage, DESCRIPTION, {**self.description, "complete": False})
 
     def extend(self, location_ids: list[int]) -> None:
         """Add the locations after those already in the ledger.

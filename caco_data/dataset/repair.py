@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import tarfile
+from contextlib import suppress
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,25 +24,51 @@ from caco_data.dataset.layout import (
     TRUTH_SCHEMA,
     shard_name,
 )
-from caco_data.dataset.shards import Record, scan_shard, write_shard
-from caco_data.dataset.tables import read_table
-from caco_data.dataset.verify import Verdict
+from caco_data.dataset.shards import Record, rows_table, scan_shard, write_shard
+from caco_data.dataset.tables import read_parquet, read_table
+from caco_data.dataset.verify import FOREIGN, Verdict
 from caco_data.dataset.work_folder import (
+    WORK,
     ShardIndex,
     part_file,
     rejection_file,
     truth_file,
     write_shard_index,
 )
-from caco_data.errors import DatasetError
+from caco_data.errors import REPAIR_REMEDY, DatasetError
 from caco_data.storage import Storage, write_bytes, write_json
+
+_RENEW = "Download the data set again into another folder"
+
+
+def remedy(verdict: Verdict) -> str:
+    """Remedy for the problems that were found; `REPAIR_REMEDY` if `repair` fixes them."""
+    if _lost(verdict):
+        return _RENEW
+    if all(damage.what == FOREIGN for damage in verdict.damages):
+        return "Move these files to another folder"
+    return REPAIR_REMEDY
+
+
+def _lost(verdict: Verdict) -> list[str]:
+    """Damaged tables that cannot be rebuilt.
+
+    `download` writes locations.parquet again. index.parquet is rebuilt from the shards; if one of
+    them is damaged, the ids of its damaged locations are known from locations.parquet only.
+    """
+    damaged = {damage.where for damage in verdict.damages if damage.what != FOREIGN}
+    lost = damaged & {REJECTED, TRUTH}
+    if verdict.broken_shards and damaged >= {INDEX, LOCATIONS}:
+        lost |= {INDEX, LOCATIONS}
+    return sorted(lost)
 
 
 def repair(storage: Storage, verdict: Verdict) -> int:
     """Keep the undamaged locations and remove the damaged ones.
 
     Undamaged shards are not changed. The undamaged locations of a damaged shard are stored as parts
-    in the folder `.work`. Files that do not belong to the data set are not touched.
+    in the folder `.work`. A damaged index is rebuilt from the shards. Files that do not belong to
+    the data set are not touched. Only the holder of the folder's lock may call this.
 
     Parameters
     ----------
@@ -58,20 +88,22 @@ def repair(storage: Storage, verdict: Verdict) -> int:
         When a damaged table cannot be rebuilt.
     """
     meta = read_description(storage)
-    broken_tables = {d.where for d in verdict.damages} & set(meta["tables"])
-    lost = sorted(broken_tables - {LOCATIONS})  # `download` writes this table again
-    if lost:
-        raise DatasetError(
-            f"Cannot repair without {' and '.join(lost)}",
-            str(storage.root),
-            "Download the data set again into another folder",
-        )
-    index = read_table(storage, INDEX, INDEX_SCHEMA)
+    if lost := _lost(verdict):
+        raise DatasetError(f"Cannot repair without {' and '.join(lost)}", str(storage.root), _RENEW)
+    rebuild = any(damage.where == INDEX for damage in verdict.damages)
+    index = (
+        _index_of_shards(storage, meta, verdict.good_locations)
+        if rebuild
+        else read_table(storage, INDEX, INDEX_SCHEMA)
+    )
     rejected = read_table(storage, REJECTED, REJECTED_SCHEMA)
     has_truth = TRUTH in meta["tables"]
     truth = read_table(storage, TRUTH, TRUTH_SCHEMA) if has_truth else TRUTH_SCHEMA.empty_table()
-    complete = set(index["location_id"].unique().to_pylist())
-    ids = sorted(complete | set(rejected["location_id"].to_pylist()))
+    rejected_ids = set(rejected["location_id"].to_pylist())
+    ids = sorted(rejected_ids | set(index["location_id"].unique().to_pylist()))
+    if rebuild and verdict.broken_shards:
+        ids = read_parquet(storage, LOCATIONS, ["location_id"])["location_id"].to_pylist()
+    storage.remove_folder(WORK)  # of the run that finished the data set, or of a killed repair
     entries = {shard["name"]: shard for shard in meta["shards"]}
     per_shard = int(meta["settings"]["locations_per_shard"])
     for number, first in enumerate(range(0, len(ids), per_shard)):
@@ -91,7 +123,24 @@ def repair(storage: Storage, verdict: Verdict) -> int:
     write_json(storage, DESCRIPTION, {**unfinished, "complete": False})
     for name in sorted(verdict.broken_shards):
         storage.remove(f"{SHARDS}/{name}")
-    return len(complete - verdict.good_locations)
+    return len(set(ids) - rejected_ids - verdict.good_locations)
+
+
+def _index_of_shards(storage: Storage, meta: dict[str, Any], good: frozenset[int]) -> pa.Table:
+    """Rebuild the index of the undamaged locations from the json members of the shards."""
+    tables = [INDEX_SCHEMA.empty_table()]
+    for shard in meta["shards"]:
+        rows = []
+        # An unreadable rest of a shard contains no undamaged location.
+        with (
+            suppress(FileNotFoundError, tarfile.TarError, ValueError, EOFError),
+            storage.open(f"{SHARDS}/{shard['name']}") as file,
+        ):
+            for entry in scan_shard(file):
+                if entry.location_id in good:
+                    rows += [r for r in json.loads(entry.json) if r["shard"] == shard["name"]]
+        tables.append(rows_table(rows))
+    return pa.concat_tables(tables)
 
 
 def _of(table: pa.Table, location_ids: pa.Array) -> pa.Table:

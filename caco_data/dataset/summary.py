@@ -6,18 +6,21 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from caco_data.dataset.events import summarise_events
+from caco_data.dataset.leftovers import leftovers
 from caco_data.dataset.reader import Dataset
 from caco_data.types import PERIODS
 
 
 def summarise(dataset: Dataset) -> dict[str, Any]:
-    """Summarise a data set's settings, counts, dates and sizes.
+    """Summarise a data set's settings, counts, dates, sizes and the events of its downloads.
 
     Returns
     -------
     dict
-        JSON-ready: format, source, bands, counts, dates, clear fractions, bytes. Fractions are
-        0..1; `first` and `last` are ISO 8601 UTC, None without tiles.
+        JSON-ready: format, source, bands, counts, dates, clear fractions, bytes, names of leftover
+        files, events. Fractions are 0..1; `first` and `last` are ISO 8601 UTC, None without tiles.
+        `events` is None without `events.jsonl`.
     """
     meta, index = dataset.meta, dataset.index
     periods: dict[str, Any] = {}
@@ -45,5 +48,7 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "utm_zones": len(pc.unique(index["crs"])),
         "shards": len(meta["shards"]),
         "periods": periods,
+        "events": summarise_events(dataset.storage),
         "digest": dataset.digest,
+        "leftovers": list(leftovers(dataset.storage)),
     }

@@ -9,14 +9,14 @@ from caco_data.errors import DatasetError
 from caco_data.storage import Storage
 
 
-def read_parquet(storage: Storage, name: str) -> pa.Table:
-    """Read a table in the calling thread only.
+def read_parquet(storage: Storage, name: str, columns: list[str] | None = None) -> pa.Table:
+    """Read a table, or some of its columns, in the calling thread only.
 
     Arrow's threads release the Python file later. If Python exits at that moment, the process ends
     with SIGABRT ("terminate called without an active exception").
     """
     with storage.open(name) as file:
-        return pq.ParquetFile(file).read(use_threads=False)
+        return pq.ParquetFile(file).read(columns, use_threads=False)
 
 
 def read_table(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:

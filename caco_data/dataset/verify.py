@@ -18,6 +18,7 @@ from caco_data.dataset.hashing import HashingReader, file_fault
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
     DESCRIPTION,
+    EVENTS,
     INDEX,
     INDEX_SCHEMA,
     LOCATIONS,
@@ -42,6 +43,9 @@ from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage
 from caco_data.types import PERIODS, TILES
 
+#: Problem of a file that does not belong to the data set.
+FOREIGN = "not part of the data set"
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
@@ -50,7 +54,7 @@ class Damage:
     where: str
     """File, relative to the data set, and the location if only one is affected."""
     what: str
-    """What is wrong."""
+    """Description of the problem."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
@@ -145,11 +149,11 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
 
 def _check_files(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
     """Yield the files that do not belong to the data set."""
-    known = {DESCRIPTION, *meta["tables"]}
+    known = {DESCRIPTION, EVENTS, *meta["tables"]}
     known |= {f"{SHARDS}/{shard['name']}" for shard in meta["shards"]}
     for name in [*storage.names(), *storage.names(SHARDS)]:
         if name not in known:
-            yield Damage(name, "not part of the data set")
+            yield Damage(name, FOREIGN)
 
 
 def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:

@@ -81,8 +81,8 @@ def write_shard_index(storage: Storage, shard: int, index: ShardIndex) -> None:
         pq.write_table(table, file)
 
 
-def read_shard_index(storage: Storage, shard: int) -> ShardIndex:
-    """Read the index of a finished shard."""
-    table = read_parquet(storage, shard_index_file(shard))
+def read_shard_index(storage: Storage, shard: int, columns: list[str] | None = None) -> ShardIndex:
+    """Read the index of a finished shard, with some columns of its rows only."""
+    table = read_parquet(storage, shard_index_file(shard), columns)
     meta = json.loads(table.schema.metadata[_METADATA])
     return ShardIndex(table.replace_schema_metadata(), **meta)

@@ -9,7 +9,7 @@ depend on the order of arrival.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -56,16 +56,24 @@ class DatasetWriter:
     storage : Storage
         Folder of the data set.
     ledger : Ledger
-        Locations of the data set; updated with every outcome.
+        Locations of the data set; updated with every outcome. Its folder is reserved.
+    check : callable, optional
+        Called before outcomes, shards and tables are written; raises an error when this process may
+        no longer write (`FolderLock.check`).
     """
 
-    def __init__(self, storage: Storage, ledger: Ledger) -> None:
+    def __init__(
+        self, storage: Storage, ledger: Ledger, check: Callable[[], None] = lambda: None
+    ) -> None:
+        ledger.reserve()
         self._storage = storage
         self._ledger = ledger
+        self._check = check
         self._per_shard = int(ledger.description["settings"]["locations_per_shard"])
 
     def add(self, outcome: Outcome) -> None:
         """Store an outcome durably; write its shard once all locations of the shard are settled."""
+        self._check()
         i = outcome.location_id
         if outcome.part is not None:
             if outcome.truth is not None:
@@ -85,6 +93,7 @@ class DatasetWriter:
 
     def _write_shard(self, number: int) -> None:
         """Write a shard from its parts, then its index, then remove the parts."""
+        self._check()
         ids = self._locations(number)
         complete = [i for i in ids if i in self._ledger.complete]
         rows, shard = self._write_tar(shard_name(number), complete) if complete else ([], None)
@@ -133,15 +142,27 @@ class DatasetWriter:
         ----------
         locations : pyarrow.Table
             The locations table, as sampled.
+
+        Raises
+        ------
+        ValueError
+            When locations are pending, or none is complete.
         """
+        if self._ledger.pending or not self._ledger.complete:
+            raise ValueError(
+                f"cannot finish a data set with {len(self._ledger.pending)} pending and "
+                f"{len(self._ledger.complete)} complete locations"
+            )
         numbers = range(-(-len(self._ledger.location_ids) // self._per_shard))
         for number in numbers:
             if number not in self._ledger.finished_shards:
                 self._write_shard(number)
+        self._check()
         shards, tables = self._write_index(numbers)
         tables[LOCATIONS] = locations
         for name, table in tables.items():
             write_table(self._storage, name, table)
+        self._check()
         self._write_description(shards, [INDEX, *tables])
         self._storage.remove_folder(WORK)
 

@@ -51,7 +51,8 @@ def train(
     Raises
     ------
     InputError
-        When the settings, the data set or the run folder cannot be used.
+        When the settings, the data set or the run folder cannot be used, or another process writes
+        to the folder.
     DatasetError
         When a file of the data set is damaged, or a tile cannot be read.
     CacoDataError
@@ -59,9 +60,14 @@ def train(
     KeyboardInterrupt
         After SIGINT or SIGTERM; the state is saved.
     """
-    run = open_run(settings)
-    resume(run)
-    progress = None
+    with open_run(settings) as run:
+        resume(run)
+        return _train(run, show)
+
+
+def _train(run: Run, show: Callable[[TrainProgress], None] | None) -> TrainProgress | None:
+    """Take the remaining steps of a run and save its results."""
+    settings, progress = run.settings, None
     with (
         stop_on_signals() as stop,
         _open_recorder(run) as recorder,
@@ -145,6 +151,7 @@ def report(run: Run) -> TrainProgress:
 def _not_finite(run: Run, locations: NDArray[np.int64]) -> CacoDataError:
     """Save the state for inspection and return the error that names the batch's locations."""
     if run.leads:
+        run.check_lock()
         write_checkpoint(run.folder.storage, NOT_FINITE, run.state())
     ids = ", ".join(str(i) for i in run.stacks.location_ids[locations].tolist())
     return CacoDataError(
@@ -167,6 +174,7 @@ def save(run: Run, stopping: bool) -> None:
         run.retention.end_epoch(run.step)
     overdue = time.monotonic() - run.saved_at > 60 * run.settings.checkpoint_minutes
     if run.leads and (run.epoch_ended or stopping or overdue):
+        run.check_lock()
         save_checkpoint(run.folder.storage, run.state(), run.retention)
         run.saved_at = time.monotonic()
 
@@ -175,6 +183,7 @@ def finish(run: Run) -> None:
     """Save the encoder, the change estimate and the plots."""
     if not run.leads:
         return
+    run.check_lock()
     storage, stacks, estimator = run.folder.storage, run.stacks, run.learner.estimator
     save_encoder(
         run.folder, run.learner.model.encoder, stacks.bands, eight_bit=stacks.dtype == np.uint8

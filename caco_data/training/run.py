@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +15,8 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import Dataset, open_dataset
 from caco_data.dataset.stack_table import StackTable
+from caco_data.folder_lock import FolderLock, folder_lock
+from caco_data.storage import LocalStorage
 from caco_data.training.batches import BatchReader, check_batches
 from caco_data.training.checkpoint import Retention, State, load_checkpoint
 from caco_data.training.device import open_device
@@ -38,6 +42,8 @@ class Run:
     truth: NDArray[np.bool_] | None
     """(L,): whether each location has changed; None when the data set does not contain it."""
     folder: RunFolder
+    lock: FolderLock | None
+    """Lock of the folder; None unless this process leads the run."""
     reader: BatchReader
     learner: Learner
     meter: Meter
@@ -59,6 +65,11 @@ class Run:
         """Whether the last step was the last one of an epoch or of the run."""
         return self.step == self.steps or self.step % self.reader.steps == 0
 
+    def check_lock(self) -> None:
+        """Raise InputError when another process has taken over the folder."""
+        if self.lock is not None:
+            self.lock.check()
+
     def state(self) -> State:
         """Return the content of a checkpoint."""
         return {
@@ -69,15 +80,18 @@ class Run:
         }
 
 
-def open_run(settings: TrainSettings) -> Run:
+@contextmanager
+def open_run(settings: TrainSettings) -> Iterator[Run]:
     """Check settings, data set and run folder, then create the folder, batch reader and model.
 
-    Nothing is written before all checks have passed.
+    Nothing but the lock is written before all checks have passed. The leading process holds the
+    lock of the run folder until the end of the context.
 
     Raises
     ------
     InputError
-        When the settings, the data set or the run folder cannot be used.
+        When the settings, the data set or the run folder cannot be used, or another process writes
+        to the folder.
     DatasetError
         When a file of the data set is damaged.
     """
@@ -90,26 +104,30 @@ def open_run(settings: TrainSettings) -> Run:
     stacks = dataset.stacks(settings.bands)
     check_batches(stacks, settings.batch_size, fabric.world_size)
     truth = read_truth(dataset, stacks.location_ids)
-    folder = RunFolder(settings, dataset)
-    fabric.launch()  # from here on, every process runs this code
-    if fabric.is_global_zero:
-        folder.claim()
-    else:
-        logging.getLogger("caco_data").setLevel(logging.ERROR)
-    reader = BatchReader(
-        stacks, settings.batch_size, settings.seed, METHODS[settings.method].tiles,
-        settings.aligned, settings.workers, fabric.device.type == "cuda",
-        (fabric.global_rank, fabric.world_size),
-    )  # fmt: skip
-    steps = reader.steps * settings.epochs
-    if settings.max_steps is not None:
-        steps = min(steps, settings.max_steps)
-    learner = Learner(settings, stacks, fabric)
-    meter = Meter(fabric, settings.batch_size)
-    retention = Retention(settings.keep_best)
-    return Run(
-        settings, fabric, dataset, stacks, truth, folder, reader, learner, meter, retention, steps
-    )
+    leads = fabric.is_global_zero
+    storage = LocalStorage(settings.out)
+    with folder_lock(storage, "caco-data train") if leads else nullcontext() as lock:
+        folder = RunFolder(settings, dataset)
+        fabric.launch()  # from here on, every process runs this code
+        if leads:
+            folder.claim()
+        else:
+            logging.getLogger("caco_data").setLevel(logging.ERROR)
+        reader = BatchReader(
+            stacks, settings.batch_size, settings.seed, METHODS[settings.method].tiles,
+            settings.aligned, settings.workers, fabric.device.type == "cuda",
+            (fabric.global_rank, fabric.world_size),
+        )  # fmt: skip
+        steps = reader.steps * settings.epochs
+        if settings.max_steps is not None:
+            steps = min(steps, settings.max_steps)
+        learner = Learner(settings, stacks, fabric)
+        meter = Meter(fabric, settings.batch_size)
+        retention = Retention(settings.keep_best)
+        yield Run(
+            settings, fabric, dataset, stacks, truth, folder, lock, reader, learner, meter,
+            retention, steps,
+        )  # fmt: skip
 
 
 def resume(run: Run) -> None:

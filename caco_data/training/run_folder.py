@@ -11,7 +11,8 @@ from caco_data import __version__
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import InputError
 from caco_data.settings_diff import difference
-from caco_data.storage import LocalStorage, write_bytes
+from caco_data.storage import LocalStorage, remove_temporaries, write_bytes
+from caco_data.training.checkpoint import FOLDER
 from caco_data.training.settings import TrainSettings
 
 CONFIG = "config.json"
@@ -74,7 +75,11 @@ class RunFolder:
             )
 
     def claim(self) -> None:
-        """Write config.json unless it exists; only the leading process of a run does this."""
+        """Write config.json unless it exists; remove temporary files of killed runs.
+
+        Only the leading process of a run calls this, which holds the lock of the folder.
+        """
+        remove_temporaries(self.storage, ("", FOLDER))
         if not self.storage.exists(CONFIG):
             text = json.dumps(self._config, indent=1) + "\n"
             write_bytes(self.storage, CONFIG, text.encode())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from caco_data.dataset.events import EventLog
 from tests.conftest import Run
 from tests.support.plain_source import make_dataset, outcomes
 
@@ -17,4 +18,12 @@ def test_info_prints_a_summary_as_text_or_json(run: Run, tmp_path: Path) -> None
     summary = json.loads(run("info", "--json", tmp_path).stdout)
     assert summary["counts"]["complete"] == N
     assert summary["periods"]["late"]["tiles"] == 5 * N
+    assert summary["events"] is None
     assert run("info", tmp_path / "nothing").exit_code == 2
+
+
+def test_info_summarises_the_events_of_the_downloads(run: Run, tmp_path: Path) -> None:
+    EventLog(make_dataset(str(tmp_path), outcomes(N))).write("retries", causes={"429": 3})
+    assert "429 x3" in run("info", tmp_path).stdout
+    assert json.loads(run("info", "--json", tmp_path).stdout)["events"]["retries"] == {"429": 3}
+    assert run("verify", tmp_path).exit_code == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from caco_data.training.methods import METHODS
 from caco_data.training.settings import FRAMEWORKS, PRESETS
 from tests.conftest import Run
+from tests.support.lock_holder import holding_process
 from tests.support.training_data import make_training_set
 
 torch.set_num_threads(1)
@@ -125,6 +127,26 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not out.exists()
 
 
+def test_a_second_run_in_the_same_folder_is_refused(run: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    arguments = ("train", "--data", data, "--out", out, *TINY, "--max-steps", 1)
+    with holding_process(out) as first:
+        for more in ((), ("--resume",)):
+            result = run(*arguments, *more)
+            assert result.exit_code == 2
+            assert f"process {first.pid}, since" in result.stderr
+            assert result.stderr.count("\n") == 1
+            assert [path.name for path in out.iterdir()] == [".lock"]
+    # The process was killed: neither its lock nor its temporary files prevent the run.
+    (out / "checkpoints").mkdir()
+    (out / "config.json.12-0a1b2c3d.tmp").write_text("{")
+    (out / "checkpoints" / "000000001.pt.12-0a1b2c3d.tmp").write_text("x")
+    assert run(*arguments).exit_code == 0
+    assert not list(out.rglob("*.tmp"))
+    assert not (out / ".lock").exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_missing_cuda_device_is_a_one_line_error(run: Run, data: Path, tmp_path: Path) -> None:
     result = run("train", "--data", data, "--out", tmp_path / "run")
@@ -145,7 +167,9 @@ def test_the_error_without_torch_shows_the_install_command(data: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_exits_130(data: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_saves_and_exits_130(
+    run: Run, data: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     out = tmp_path / "run"
     arguments = ["train", "--data", data, "--out", out, *TINY]
     process = subprocess.Popen(
@@ -155,6 +179,9 @@ def test_a_signal_saves_and_exits_130(data: Path, tmp_path: Path, number: signal
     assert process.stderr is not None
     with process.stderr:
         assert "step 1 of" in process.stderr.readline()
+        second = run("train", "--data", data, "--out", out, *TINY, "--resume")
+        assert second.exit_code == 2
+        assert f"caco-data train on {socket.gethostname()}, process {process.pid}" in second.stderr
         process.send_signal(number)
         rest = process.stderr.read()
     assert process.wait(60) == 130

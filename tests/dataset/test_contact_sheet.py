@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,7 @@ from caco_data.dataset.contact_sheet import _choose, plot_stacks
 from caco_data.dataset.reader import open_dataset
 from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import InputError
-from caco_data.grid import patch_grid
-from tests.support.plain_source import PlainSettings, locations, make_dataset, outcomes
+from tests.support.plain_source import make_dataset, outcomes
 
 N = 4
 
@@ -69,10 +69,12 @@ def test_half_of_the_locations_are_the_most_changed(tmp_path: Path) -> None:
 def test_data_sets_without_10_m_bands_or_locations_are_refused(tmp_path: Path) -> None:
     fetch = FetchSettings(SceneSettings(), ("B11",))
     make_dataset(str(tmp_path / "coarse"), outcomes(1, fetch=fetch), fetch)
-    cloudy = patch_grid(locations(1)[0]).left_m
-    make_dataset(str(tmp_path / "empty"), outcomes(1, PlainSettings(cloudy_locations=(cloudy,))))
-    for name, words in (("coarse", "without 10 m bands"), ("empty", "without locations")):
+    coarse = open_dataset(tmp_path / "coarse")
+    make_dataset(str(tmp_path / "fine"), outcomes(1))
+    fine = open_dataset(tmp_path / "fine")
+    empty = dataclasses.replace(fine, index=fine.index.slice(0, 0))  # by earlier versions
+    for dataset, words in ((coarse, "without 10 m bands"), (empty, "without locations")):
         with pytest.raises(InputError, match=words) as caught:
-            plot_stacks(open_dataset(tmp_path / name), tmp_path / "stacks.png")
-        assert name in str(caught.value)
+            plot_stacks(dataset, tmp_path / "stacks.png")
+        assert dataset.root in str(caught.value)
     assert not (tmp_path / "stacks.png").exists()

@@ -70,7 +70,7 @@ def test_a_damaged_member_is_not_read(root: Path, tmp_path: Path) -> None:
 def test_unfinished_and_missing_data_sets_are_not_opened(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No data set"):
         open_dataset(tmp_path)
-    Ledger(LocalStorage(tmp_path), description(), [0])
+    Ledger(LocalStorage(tmp_path), description(), [0]).reserve()
     with pytest.raises(InputError, match="Unfinished"):
         open_dataset(tmp_path)
     (tmp_path / "dataset.json").write_text("[1]")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -12,13 +13,14 @@ import pytest
 
 from caco_data.dataset.description import description_digest
 from caco_data.dataset.ledger import Ledger
-from caco_data.dataset.repair import repair
+from caco_data.dataset.repair import remedy, repair
 from caco_data.dataset.verify import verify
 from caco_data.dataset.writer import DatasetWriter
+from caco_data.errors import DatasetError
 from caco_data.storage import LocalStorage
 from caco_data.types import Outcome
 from tests.conftest import Run
-from tests.dataset.test_writer import contents
+from tests.dataset.test_writer import Killed, StorageOfKilledProcess, contents
 from tests.support.plain_source import description, locations_table, make_dataset, outcomes
 
 N = 5
@@ -146,6 +148,43 @@ def test_each_damage_is_named_with_exit_code_1(root: Path, run: Run, damage: str
     assert result.stderr.startswith("error: ")
 
 
+LOST = "Download the data set again into another folder."
+REMEDIES = {
+    "flipped byte in an array": "Run 'caco-data verify --repair'",
+    "flipped byte in the index": "Run 'caco-data verify --repair'",
+    "locations of another table": "Run 'caco-data verify --repair'",
+    "missing rejected.parquet": LOST,
+    "foreign file": "Move these files to another folder.",
+}
+
+
+@pytest.mark.parametrize("damage", REMEDIES)
+def test_the_remedy_fits_the_damage(root: Path, run: Run, damage: str) -> None:
+    DAMAGES[damage][0](root)
+    result = run("verify", root)
+    assert REMEDIES[damage] in result.stderr
+    if "--repair" not in REMEDIES[damage]:
+        before = contents(root)
+        assert run("verify", "--repair", root).stderr == result.stderr
+        assert contents(root) == before
+
+
+def test_index_and_locations_cannot_be_rebuilt_beside_a_damaged_shard(root: Path) -> None:
+    (root / "index.parquet").unlink()
+    (root / "locations.parquet").unlink()
+    storage = LocalStorage(root)
+    assert "--repair" in remedy(verify(storage))
+    flip(root / "shards/000000.tar", 5000)
+    assert remedy(verify(storage)) == LOST.rstrip(".")
+    with pytest.raises(DatasetError, match=r"index\.parquet and locations\.parquet"):
+        repair(storage, verify(storage))
+
+
+def test_the_log_of_events_belongs_to_the_data_set(root: Path) -> None:
+    (root / "events.jsonl").write_text("{}\n")
+    assert not verify(LocalStorage(root)).damages
+
+
 def test_wrong_shapes_are_found_even_when_digests_agree(
     results: list[Outcome], tmp_path: Path
 ) -> None:
@@ -182,12 +221,19 @@ def test_damaged_or_missing_description(root: Path, run: Run, tmp_path: Path) ->
         ("truncated tar", 1),
         ("flipped byte in a tar header", 2),
         ("flipped byte in the padding", 0),
+        ("flipped byte in the index", 0),
+        ("locations of another table", 0),
+        ("locations of another table + flipped byte in the index", 0),
+        ("flipped byte in the index + flipped byte in an array", 1),
+        ("flipped byte in the index + missing shard + flipped byte in a tar header", 4),
+        ("flipped byte in the index + a shard of another data set", 2),
     ],
 )
 def test_a_repaired_data_set_is_finished_to_the_same_bytes(
     root: Path, whole: Path, results: list[Outcome], damage: str, dropped: int
 ) -> None:
-    DAMAGES[damage][0](root)
+    for one in damage.split(" + "):
+        DAMAGES[one][0](root)
     storage = LocalStorage(root)
     assert repair(storage, verify(storage)) == dropped
     ledger = Ledger(storage, description(), list(range(N)))
@@ -197,3 +243,30 @@ def test_a_repaired_data_set_is_finished_to_the_same_bytes(
         writer.add(results[i])
     writer.finish(locations_table(N))
     assert contents(root) == contents(whole)
+
+
+def test_a_repair_killed_at_any_change_of_the_disk_can_be_repeated(
+    root: Path, whole: Path, results: list[Outcome], tmp_path: Path
+) -> None:
+    DAMAGES["flipped byte in the index"][0](root)
+    DAMAGES["truncated tar"][0](root)
+    killed = 0
+    for changes in itertools.count():
+        copy = Path(shutil.copytree(root, tmp_path / str(changes)))
+        storage = LocalStorage(copy)
+        try:
+            repair(StorageOfKilledProcess(copy, changes), verify(storage))
+        except Killed:
+            killed += 1
+            if json.loads((copy / "dataset.json").read_text())["complete"]:
+                repair(storage, verify(storage))
+        ledger = Ledger(storage, description(), list(range(N)))
+        writer = DatasetWriter(storage, ledger)
+        for i in ledger.pending:
+            writer.add(results[i])
+        writer.finish(locations_table(N))
+        assert contents(copy) == contents(whole)
+        shutil.rmtree(copy)
+        if killed <= changes:
+            break
+    assert killed > 5

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from caco_data.dataset.layout import INDEX_SCHEMA
+from caco_data.dataset.layout import EVENTS, INDEX_SCHEMA
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.reader import open_dataset
 from caco_data.dataset.work_folder import WORK
 from caco_data.dataset.writer import DatasetWriter
-from caco_data.errors import DatasetError
+from caco_data.errors import DatasetError, InputError
+from caco_data.folder_lock import folder_lock
 from caco_data.grid import patch_grid
-from caco_data.storage import LocalStorage
+from caco_data.storage import LOCK, LocalStorage
 from caco_data.types import Outcome
 from tests.support.plain_source import (
     PlainSettings,
@@ -29,10 +30,11 @@ N = 5
 
 
 def contents(root: Path) -> dict[str, str]:
+    """Digests of all files; without the events, which differ from run to run."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != EVENTS
     }
 
 
@@ -110,6 +112,7 @@ class StorageOfKilledProcess(LocalStorage):
 def _finish(storage: LocalStorage, results: list[Outcome]) -> int:
     """Write the data set like `download`; return the number of locations written."""
     ledger = Ledger(storage, description(), list(range(N)))
+    ledger.reserve()
     if ledger.finished:
         return 0
     writer = DatasetWriter(storage, ledger)
@@ -131,8 +134,7 @@ def test_a_writer_killed_at_any_change_of_the_disk_resumes_to_the_same_bytes(
             kept = {p.name[:9] for p in root.glob(f"{WORK}/*") if p.suffix == ".tar"}
             again = _finish(LocalStorage(root), results)
             assert again <= N - len(kept)
-            found = contents(root)
-            assert {k: v for k, v in found.items() if not k.startswith(WORK)} == uninterrupted
+            assert contents(root) == uninterrupted
             continue
         break
     assert changes > 30
@@ -151,3 +153,31 @@ def test_a_part_damaged_on_the_disk_is_dropped_and_named(
     with pytest.raises(DatasetError, match=r"000000000\.tar"):
         writer.add(results[1])
     assert Ledger(storage, description(), list(range(N))).pending[0] == 0
+
+
+def test_a_data_set_with_pending_or_without_complete_locations_is_not_finished(
+    results: list[Outcome], tmp_path: Path
+) -> None:
+    storage = LocalStorage(tmp_path)
+    cloudy = results[1]
+    writer = DatasetWriter(storage, Ledger(storage, description(), [1]))
+    with pytest.raises(ValueError, match="1 pending and 0 complete"):
+        writer.finish(locations_table(1))
+    writer.add(cloudy)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match="0 pending and 0 complete"):
+        writer.finish(locations_table(1))
+    assert contents(tmp_path) == before
+
+
+def test_nothing_is_written_after_the_lock_is_lost(results: list[Outcome], tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with folder_lock(storage, "caco-data download") as lock:
+        writer = DatasetWriter(storage, Ledger(storage, description(), list(range(N))), lock.check)
+        for result in results[:-1]:
+            writer.add(result)
+        storage.remove(LOCK)
+        before = contents(tmp_path)
+        with pytest.raises(InputError, match="lock"):
+            writer.add(results[-1])
+        assert contents(tmp_path) == before
