@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from caco_data.download.fetch import fetch_location
+from caco_data.download.fetch import Requests, fetch_location
 from caco_data.download.run import download
 from caco_data.download.settings import (
     ClusterSettings,
@@ -67,12 +67,12 @@ def main() -> None:
 
     columns = (table.location_id, table.longitude, table.latitude, table.utm_epsg)
     places = [Location(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
-    source = SimulatedSettings().open()
-    fetch_location(places[0], source, fetch, RetryPolicy(), Limiter())
+    requests = Requests(SimulatedSettings().open(), fetch, RetryPolicy(), Limiter())
+    fetch_location(places[0], requests)
     profile = cProfile.Profile()
     profile.enable()
     for place in places[1:13]:
-        fetch_location(place, source, fetch, RetryPolicy(), Limiter())
+        fetch_location(place, requests)
     profile.disable()
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     spent = {key[2]: entry[3] for key, entry in stats.items() if "caco_data" in key[0]}

@@ -34,6 +34,8 @@ class Setting:
     """A positive whole number that may be written as 100k or 2.5m."""
     duration: bool = False
     """A number of seconds that may be written with a unit, `10m`."""
+    switch: bool = False
+    """Whether a yes-no option has a form with `--no-`; its value is None when neither is used."""
     metavar: str | None = None
     """Placeholder of the value in the help; if None, that of the type."""
     shown_default: str | None = None

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 PeriodName = Literal["early", "late"]
 PERIODS: tuple[PeriodName, PeriodName] = ("early", "late")
 
+#: Reason of a rejection: the tiles are cloudy; too few scenes cover the patch; tiles have pixels
+#: without data; scenes cannot be read although the service reads others.
+RejectionReason = Literal["too cloudy", "too few scenes", "nodata", "unreadable scenes"]
+
 #: Data type of the stored tiles: uint16 DN (reflectance x 10,000) or uint8 DN / 10000 * 255.
 Dtype = Literal["uint16", "uint8"]
 #: Compression of the arrays in a shard.
@@ -199,9 +203,8 @@ class Rejection:
     """Reason why a location has no stacks."""
 
     location_id: int
-    reason: str
-    """`too cloudy`, `too few scenes`, `nodata` or `unreadable scenes`: a property of the location,
-    never of the service or the network."""
+    reason: RejectionReason
+    """A property of the location, never of the service or the network."""
     detail: str
     """Slot, counts, error message of the source."""
 

@@ -15,7 +15,7 @@ from caco_data.download.settings import (
     FetchSettings,
     SceneSettings,
 )
-from caco_data.errors import IncompleteError, InterruptedRunError
+from caco_data.errors import CacoDataError, IncompleteError, InterruptedRunError
 from caco_data.sources.base import SourceSettings
 from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.retry import RetryPolicy
@@ -94,11 +94,17 @@ MANY_REQUESTS = 10_000
     is_flag=True,
     help="Print the estimated requests, bytes and hours; send no request, write nothing.",
 )
+@click.option(
+    "--reject-failing",
+    is_flag=True,
+    help="Reject locations whose requests still fail at the end although others succeed, instead "
+    "of leaving them pending.",
+)
 @click.option("--json-log", is_flag=True, help="Report progress as JSON lines on stderr.")
 @click.pass_context
 def command(
     ctx: click.Context, /, locations: str, out: str, min_complete: float, dry_run: bool,
-    json_log: bool, **values: Any,
+    reject_failing: bool, json_log: bool, **values: Any,
 ) -> None:  # fmt: skip
     """Download the image stacks of locations into shards.
 
@@ -125,7 +131,7 @@ def command(
     display = DownloadDisplay(json_log, is_quiet(ctx))
     result: DownloadProgress | None = None
     try:
-        result = download(settings, table, out, cluster, display)
+        result = download(settings, table, out, cluster, display, reject_failing)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "Interrupted; finished locations are kept", out, "Run the same command again to resume"
@@ -133,19 +139,38 @@ def command(
     finally:
         display.close(result)
     click.echo(download_result(result), err=True)
+    if error := _incomplete(result, out, min_complete):
+        raise error
     click.echo(out)
-    if result.done < min_complete * result.wanted:
-        raise IncompleteError(
-            f"{result.done} of {result.wanted} locations are complete, fewer than "
-            f"{min_complete:.0%}",
+
+
+def _incomplete(result: DownloadProgress, out: str, min_complete: float) -> CacoDataError | None:
+    """Return the error of a data set that is unfinished or has too few complete locations."""
+    if result.failed:
+        location_id, failure = next(iter(sorted(result.failed.items())))
+        return IncompleteError(
+            f"{len(result.failed)} of {result.wanted} locations are still to be fetched: their "
+            f"requests failed although others succeeded, for location {location_id} with: "
+            f"{failure.rstrip('.')}",
             out,
-            "Raise --max-cloud, lower --min-clear, or use --fill",
+            "Run the same command again later, or add --reject-failing to do without them",
         )
+    few = result.done < min_complete * result.wanted
+    if result.finished and not few:
+        return None
+    enough = f"fewer than {min_complete:.0%}" if result.done else "so that there is no data set"
+    return IncompleteError(
+        f"{result.done} of {result.wanted} locations are complete, {enough}",
+        out,
+        "Use a higher --max-cloud or a lower --min-clear with another --out",
+    )
 
 
 def _settings(
     ctx: click.Context, table: LocationTable, values: dict[str, Any]
 ) -> tuple[DownloadSettings, ClusterSettings]:
+    from caco_data.sampling.locations import is_sampled
+
     if is_default(ctx, "seed"):
         values["seed"] = int(table.metadata.get("seed", 0))
     if values["source"] == "earthengine" and values["requests_per_second"] is None:
@@ -157,6 +182,7 @@ def _settings(
         values,
         source=settings_from(SOURCES[values["source"]], values),
         fetch=settings_from(FetchSettings, values, scenes=scenes),
+        fill=is_sampled(table) if values["fill"] is None else values["fill"],
     )
     retry = settings_from(RetryPolicy, values)
     return settings, settings_from(ClusterSettings, values, retry=retry)

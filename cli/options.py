@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from click.core import ParameterSource
@@ -13,6 +13,9 @@ from caco_data.errors import InputError
 from caco_data.settings_fields import SettingField, check_limits, setting_fields
 
 from .types import BANDS, COUNT, DURATION
+
+if TYPE_CHECKING:
+    from caco_data.storage import Storage
 
 S = TypeVar("S")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,8 +55,13 @@ def settings_from(kind: type[S], values: Mapping[str, Any], **others: Any) -> S:
     InputError
         For a value outside its limits, such as NaN.
     """
-    chosen = {field.name: values[parameter(field)] for field in setting_fields(kind)
-              if field.name not in others}  # fmt: skip
+    chosen = {
+        field.name: values[parameter(field)]
+        for field in setting_fields(kind)
+        # A switch that was not used has the default of its field.
+        if field.name not in others
+        and not (field.about.switch and values[parameter(field)] is None)
+    }
     settings = kind(**chosen, **others)
     check_limits(settings)
     return settings
@@ -66,6 +74,11 @@ def parameter(field: SettingField) -> str:
 
 def _option(field: SettingField) -> Callable[[Command], Command]:
     name, about = f"--{field.option}", field.about
+    if about.switch:
+        names = f"{name}/--no-{field.option}"
+        return click.option(
+            names, default=None, help=about.help, show_default=about.shown_default or True
+        )
     if field.kind is bool:
         return click.option(name, is_flag=True, default=field.default, help=about.help)
     return click.option(
@@ -138,6 +151,15 @@ def is_default(ctx: click.Context, name: str) -> bool:
 def is_quiet(ctx: click.Context) -> bool:
     """Whether `caco-data --quiet` is set."""
     return bool(ctx.find_root().params.get("quiet"))
+
+
+def print_leftovers(storage: Storage) -> None:
+    """Print a note on stderr for every file that a running or killed command left in a data set."""
+    from caco_data.dataset.leftovers import leftovers
+
+    if not is_quiet(click.get_current_context()):
+        for name, what in leftovers(storage).items():
+            click.echo(f"note: {storage.root}/{name}: {what}", err=True)
 
 
 #: Packages of the extra [train].

@@ -36,7 +36,7 @@ def retries(by_cause: Counter[str]) -> str:
 
 
 def rejections(by_reason: dict[str, int]) -> str:
-    """Rejected locations as `2 no scenes, 5 too cloudy`."""
+    """Rejected locations as `2 too few scenes, 5 too cloudy`."""
     return ", ".join(f"{n} {reason}" for reason, n in by_reason.items())
 
 
@@ -79,8 +79,10 @@ def download_result(result: DownloadProgress) -> str:
     line = f"{result.done} locations complete, {result.rejected.total()} rejected" + (
         f" ({reasons})" if reasons else ""
     )
-    if not result.settled:
+    if result.finished and not result.settled:
         return f"{line}; nothing was left to do"
+    if result.failed:
+        line += f", {len(result.failed)} still to be fetched"
     return (
         f"{line}; {result.tiles} tiles, {result.requests} requests, "
         f"{retries(result.retries)}, {result.nbytes / 1e6:.1f} MB of pixels "
@@ -117,4 +119,31 @@ def dataset_summary(summary: dict[str, Any]) -> str:
             dates = f"{period['first'][:10]} to {period['last'][:10]}"
             clear = f"{period['mean_clear_fraction']:.1%} clear"
             rows.append((name, f"{period['tiles']} tiles, {dates}, {clear}"))
+    if text := summary["events"] and events(summary["events"]):
+        rows.append(("events", text))
     return columns(rows, 11)
+
+
+def events(summary: dict[str, Any]) -> str:
+    """Events of a data set's downloads in one line; empty for one run without incidents.
+
+    `2 runs, 12 retries (429 x10, timeout x2), 1 outage (2:03), 1 worker lost`
+    """
+    parts = [_plural(summary["runs"], "run")] if summary["runs"] > 1 else []
+    if summary["retries"]:
+        parts.append(retries(Counter(summary["retries"])))
+    if summary["throttled"]:
+        parts.append("throttled")
+    if summary["restricted"]:
+        parts.append("restricted by the service")
+    if n := summary["outages"]:
+        parts.append(f"{_plural(n, 'outage')} ({duration(summary['outage_s'])})")
+    if summary["workers_lost"]:
+        parts.append(f"{_plural(summary['workers_lost'], 'worker')} lost")
+    if summary["stopped"]:
+        parts.append(f"last stopped by: {summary['stopped'][-1]['reason']}")
+    return ", ".join(parts)
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from caco_data.errors import InputError
-from caco_data.storage import LocalStorage, open_storage, read_bytes, write_bytes
+from caco_data.storage import (
+    LOCK,
+    LocalStorage,
+    open_storage,
+    read_bytes,
+    remove_temporaries,
+    write_bytes,
+)
 
 
 @pytest.fixture(params=["local", "file", "memory"])
@@ -37,6 +44,34 @@ def test_files_are_written_atomically(root: str) -> None:
     storage.remove_folder("a")
     storage.remove_folder("a")
     assert storage.names("a") == []
+
+
+def test_two_writers_of_one_name_do_not_share_a_temporary_file(root: str) -> None:
+    storage = open_storage(root)
+    with storage.writing("a/b.bin") as first:
+        first.write(b"11")
+        with open_storage(root).writing("a/b.bin") as second:
+            second.write(b"2")
+            assert storage.names("a") == []
+            assert not storage.exists("a/b.bin")
+        assert read_bytes(storage, "a/b.bin") == b"2"
+        first.write(b"11")
+    assert read_bytes(storage, "a/b.bin") == b"1111"
+    assert storage.temporaries("a") == []
+
+
+def test_temporary_files_and_the_lock_are_not_content(root: str) -> None:
+    storage = open_storage(root)
+    for name in ("x.tar", "x.tar.12-0a1b2c3d.tmp", "x.tar.tmp", "notes.tmp", LOCK):
+        for folder in ("", "a/"):
+            write_bytes(storage, folder + name, b"1")
+    assert storage.names() == ["notes.tmp", "x.tar"]
+    assert storage.names("a") == ["a/notes.tmp", "a/x.tar"]
+    assert storage.temporaries("a") == ["a/x.tar.12-0a1b2c3d.tmp", "a/x.tar.tmp"]
+    remove_temporaries(storage, ("", "a", "none"))
+    assert storage.temporaries() == storage.temporaries("a") == []
+    assert storage.names("a") == ["a/notes.tmp", "a/x.tar"]
+    assert storage.exists(LOCK)
 
 
 def test_paths_and_file_urls_are_local(tmp_path: Path) -> None:

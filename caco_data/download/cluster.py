@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -23,16 +24,26 @@ from typing import Any
 from uuid import uuid4
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker
+from distributed import (
+    CancelledError,
+    Client,
+    KilledWorker,
+    LocalCluster,
+    Worker,
+    WorkerPlugin,
+    get_worker,
+)
+from distributed.comm.core import CommClosedError
 
-from caco_data.download.fetch import fetch_location
+from caco_data.download.fetch import Requests, fetch_location
+from caco_data.download.probe import KnownTile, try_source
 from caco_data.download.settings import MAX_WORKERS, ClusterSettings, FetchSettings
-from caco_data.errors import InputError
-from caco_data.sources.base import ImageSource, SourceSettings
+from caco_data.errors import InputError, RefusedError
+from caco_data.sources.base import SourceSettings
 from caco_data.sources.limiter import Limiter, RateShare
 from caco_data.sources.retry import call_with_retries
 from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
-from caco_data.types import Location, Outcome, Rejection
+from caco_data.types import Location, Outcome
 
 _log = logging.getLogger(__name__)
 _SILENT = logging.CRITICAL + 1
@@ -74,26 +85,47 @@ class RunPlugin(WorkerPlugin):
             on_status=lambda status: worker.log_event(self.name, (worker.address, asdict(status)))
         )
         self._opening = threading.Lock()
-        self._opened: ImageSource | None = None
+        self._requests: Requests | None = None
+
+    def teardown(self, worker: Worker) -> None:
+        """End the waiting for retries: the run has ended."""
+        self._limiter.stopped.set()
+
+    def probe(self, locations: list[Location], workers: tuple[str, ...]) -> KnownTile | None:
+        """Open the source and read one tile; see `caco_data.download.probe.probe`."""
+        self._limiter.share = _share(self._cluster, workers, self._address)
+        return try_source(self._source, self._fetch, self._cluster.retry, self._limiter, locations)
 
     def fetch(
-        self, location: Location, workers: tuple[str, ...]
+        self, location: Location, workers: tuple[str, ...], known_tile: KnownTile | None
     ) -> tuple[Outcome, str, WorkerStatus]:
-        """Fetch a location; also return this worker's address and status."""
+        """Fetch a location; also return this worker's address and status.
+
+        An unforeseen error is a failure of this location only: the others are still fetched.
+        """
+        try:
+            outcome = fetch_location(location, self._open(workers, known_tile))
+        except (InputError, RefusedError):
+            raise
+        except Exception as error:
+            outcome = Outcome(location.location_id, failure=f"{type(error).__name__}: {error}")
+        return outcome, self._address, self._limiter.status()
+
+    def _open(self, workers: tuple[str, ...], known_tile: KnownTile | None) -> Requests:
+        """Open the source if this is the first task."""
         retry = self._cluster.retry
         with self._opening:
             self._limiter.share = _share(self._cluster, workers, self._address)
-            if self._opened is None:
-                self._opened = call_with_retries(
+            if self._requests is None:
+                source = call_with_retries(
                     lambda: self._source.open(self._limiter), retry, self._limiter
                 )
-        outcome = fetch_location(location, self._opened, self._fetch, retry, self._limiter)
-        return outcome, self._address, self._limiter.status()
+                self._requests = Requests(source, self._fetch, retry, self._limiter, known_tile)
+            return self._requests
 
 
-def _task(run: str, location: Location, workers: tuple[str, ...]) -> Any:
-    plugin: Any = get_worker().plugins[run]
-    return plugin.fetch(location, workers)
+def _task(run: str, method: str, *arguments: Any) -> Any:
+    return getattr(get_worker().plugins[run], method)(*arguments)
 
 
 def _share(cluster: ClusterSettings, workers: tuple[str, ...], address: str) -> RateShare:
@@ -130,36 +162,58 @@ class Workers:
     def __init__(self, client: Client, run: str, cluster: ClusterSettings) -> None:
         self.statuses: dict[str, WorkerStatus] = {}
         """Latest status of each worker, by its address."""
+        self.addresses: tuple[str, ...] = ()
+        """Addresses of the workers that were connected within the last second."""
         self._client = client
         self._run = run
         self._cluster = cluster
         self._events: SimpleQueue[tuple[str, WorkerStatus]] = SimpleQueue()
         client.subscribe_topic(run, self._receive)
 
-    def outcomes(self, locations: list[Location]) -> Iterator[Outcome | None]:
+    def probe(self, locations: list[Location]) -> KnownTile | None:
+        """Read one tile on one of the workers; see `caco_data.download.probe.try_source`."""
+        future = self._client.submit(
+            _task, self._run, "probe", locations, self._connected(), pure=False
+        )
+        known_tile: KnownTile | None = self._result(future)
+        return known_tile
+
+    def outcomes(
+        self, locations: list[Location], known_tile: KnownTile | None
+    ) -> Iterator[Outcome | None]:
         """Fetch locations; yield outcomes in order of completion, and None after each idle second.
+
+        Parameters
+        ----------
+        locations : list of Location
+            Locations to fetch.
+        known_tile : tuple of Scene and Grid, or None
+            A tile that can be read; see `Breaker`.
 
         Raises
         ------
         InputError, RefusedError
-            As raised in a worker, by opening the source or by a request.
+            As raised in a worker, by opening the source or by a request; and when the scheduler
+            does not answer any more.
         """
         # Not `as_completed`: its timeout applies to all futures together, not to each wait.
         ended: SimpleQueue[Any] = SimpleQueue()
         waiting = iter(locations)
         location_of: dict[Any, int] = {}
-        workers, listed_at = self._addresses(), time.monotonic()
+        self.addresses, listed_at = self._connected(), time.monotonic()
 
         def submit(count: int) -> None:
             for location in islice(waiting, count):
-                future = self._client.submit(_task, self._run, location, workers, pure=False)
+                future = self._client.submit(
+                    _task, self._run, "fetch", location, self.addresses, known_tile, pure=False
+                )
                 location_of[future.key] = location.location_id
                 future.add_done_callback(ended.put)
 
-        submit(_tasks_ahead(self._cluster.concurrency, len(workers)))
+        submit(_tasks_ahead(self._cluster.concurrency, len(self.addresses)))
         while location_of:
             if time.monotonic() - listed_at > STATUS_INTERVAL_S:
-                workers, listed_at = self._addresses(), time.monotonic()
+                self.addresses, listed_at = self._connected(), time.monotonic()
             while not self._events.empty():
                 self._keep_latest(*self._events.get())
             try:
@@ -170,15 +224,25 @@ class Workers:
             submit(1)
             location_id = location_of.pop(future.key)
             try:
-                outcome, address, status = future.result()
+                outcome, address, status = self._result(future)
                 self._keep_latest(address, status)
             except KilledWorker as error:
-                # This location killed several workers (out of memory, a crash in a library): reject
-                # it, so that the other locations are still fetched.
-                rejection = Rejection(location_id, "crash", f"its workers died: {error}")
-                outcome = Outcome(location_id, None, rejection, None)
+                # Several workers died while they fetched this location (out of memory, a crash in a
+                # library): the other locations are still fetched.
+                outcome = Outcome(location_id, failure=f"its workers died: {error}")
             future.release()
             yield outcome
+
+    def _result(self, future: Any) -> Any:
+        """Result of a task, or its exception."""
+        try:
+            return future.result()
+        except (CancelledError, CommClosedError) as error:
+            raise RefusedError(
+                "The Dask scheduler does not answer any more",
+                self._cluster.scheduler or "",
+                "Start it again, then run the same command; finished locations are kept",
+            ) from error
 
     def _receive(self, event: tuple[float, tuple[str, dict[str, Any]]]) -> None:
         address, status = event[1]
@@ -191,7 +255,7 @@ class Workers:
         if before is None or before.counts.requests <= status.counts.requests:
             self.statuses[address] = status
 
-    def _addresses(self) -> tuple[str, ...]:
+    def _connected(self) -> tuple[str, ...]:
         return tuple(sorted(self._client.nthreads())) or ("",)
 
 
@@ -207,7 +271,9 @@ def connect(
         When the scheduler does not answer.
     """
     # Silence messages about connections and exits of workers; errors are raised as exceptions.
-    logging.getLogger("distributed").setLevel(_SILENT)
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(_SILENT)
     run = f"caco-data-{uuid4().hex}"
     with _existing(cluster) if cluster.scheduler else _local(cluster, source.computes) as client:
         client.register_plugin(RunPlugin(run, source, fetch, cluster))
@@ -223,6 +289,13 @@ def connect(
 @contextmanager
 def _existing(settings: ClusterSettings) -> Iterator[Client]:
     """Connect to an existing scheduler."""
+    # Dask's client ends with a traceback for an address without a port.
+    if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+/?", settings.scheduler or ""):
+        raise InputError(
+            "Not the address of a Dask scheduler",
+            f"--scheduler {settings.scheduler}",
+            "Pass it as tcp://HOST:8786",
+        )
     try:
         client = Client(settings.scheduler, timeout="5s", set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

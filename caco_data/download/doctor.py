@@ -21,12 +21,14 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 
 from caco_data.download.estimate import tile_nbytes
+from caco_data.download.plan import usable
 from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import CacoDataError
-from caco_data.sentinel2 import RGB_BANDS
+from caco_data.grid import grid_footprint, patch_grid
+from caco_data.sentinel2 import RGB_BANDS, SCL_BAND
 from caco_data.sources.earthengine.credentials import FoundCredentials, find_project
 from caco_data.sources.earthengine.settings import EarthEngineSettings
-from caco_data.types import Footprint
+from caco_data.types import Location
 
 State = Literal["ok", "warn", "fail"]
 #: Timeout of a connection attempt, seconds; a request may take twice as long.
@@ -34,7 +36,7 @@ TIMEOUT_S = 5.0
 #: Warn when the free disk space is not enough for this many RGB locations.
 FEW_LOCATIONS = 1000
 #: Any place and date with images, here Toulouse.
-_PATCH = Footprint((1.44, 1.45, 1.45, 1.44), (43.61, 43.61, 43.60, 43.60))
+_PLACE = Location(0, 1.44, 43.6, 32631)
 _DAY = datetime(2020, 6, 1, tzinfo=UTC)
 
 
@@ -180,18 +182,19 @@ def _writable(out: str) -> Check:
 
 
 def _credentials(settings: EarthEngineSettings) -> Found:
-    found = settings.find_credentials()
+    found = replace(settings, deadline_s=TIMEOUT_S).find_credentials()
     where = f" ({found.where})" if found.where else ""
     return Check("credentials", "ok", f"{found.kind}{where}"), found
 
 
 def _project(settings: EarthEngineSettings, found: FoundCredentials | None) -> Check:
-    if settings.project:
-        return Check("project", "ok", settings.project)
     if found is None:
+        if settings.project:
+            return Check("project", "ok", settings.project)
         return Check("project", "warn", "not set", "Pass --project or set EARTHENGINE_PROJECT")
     try:
-        return Check("project", "ok", find_project(None, found))
+        project = find_project(settings.project, found)
+        return Check("project", "ok", f"{project.id} ({project.origin})")
     except CacoDataError as error:
         return Check("project", "fail", error.what, error.remedy)
 
@@ -213,10 +216,18 @@ def _endpoint(url: str) -> Check:
 
 
 def _request(settings: EarthEngineSettings) -> Found:
+    """List scenes and read 6 x 6 pixels of one."""
     source = replace(settings, deadline_s=TIMEOUT_S * 2).open()
     began = time.monotonic()
-    scenes = source.list_scenes(_PATCH, _DAY, _DAY + timedelta(days=30))
-    took = time.monotonic() - began
-    if not scenes:
+    grid = patch_grid(_PLACE)
+    scenes = source.list_scenes(grid_footprint(grid), _DAY, _DAY + timedelta(days=30))
+    readable = usable(scenes, grid, SceneSettings(max_cloud_pct=100))
+    if not readable:
         return Check("Earth Engine", "fail", "listed no scenes", "Check --ee-url"), None
-    return Check("Earth Engine", "ok", f"listed {len(scenes)} scenes in {took:.1f} s"), None
+    few = replace(grid, width_px=6, height_px=6)
+    types = source.pixel_types(readable[0], few, (*RGB_BANDS, SCL_BAND))
+    found = (
+        f"listed {len(scenes)} scenes and read 6 x 6 pixels in {time.monotonic() - began:.1f} s: "
+        f"{', '.join(f'{band} {dtype}' for band, dtype in types.items())}"
+    )
+    return Check("Earth Engine", "ok", found), None

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caco_data.dataset.shards import encode, write_shard
+from caco_data.download.breaker import Breaker
 from caco_data.download.plan import make_plan, periods
 from caco_data.download.settings import FetchSettings
 from caco_data.download.stacks import (
@@ -44,7 +47,7 @@ from caco_data.types import (
 T = TypeVar("T")
 
 
-def cloud_score_source(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:
+def _cloud_score_source(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:
     """Return the source if the settings use its Cloud Score+, else None.
 
     Raises
@@ -60,26 +63,64 @@ def cloud_score_source(source: ImageSource, settings: FetchSettings) -> CloudSco
 
 
 class Requests:
-    """Requests to a source, with retries and counts."""
+    """Requests of one process to a source, with retries, counts and confirmation of failures.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The opened source.
+    settings : FetchSettings
+        Scenes, bands and format.
+    policy : RetryPolicy
+        Retries of transient failures.
+    limiter : Limiter
+        Limits and counts the requests.
+    known_tile : tuple of Scene and Grid, optional
+        A tile that can be read; see `Breaker`.
+
+    Raises
+    ------
+    InputError
+        When the settings use Cloud Score+ and the source does not provide it.
+    """
 
     def __init__(
-        self, source: ImageSource, settings: FetchSettings, policy: RetryPolicy, limiter: Limiter
+        self,
+        source: ImageSource,
+        settings: FetchSettings,
+        policy: RetryPolicy,
+        limiter: Limiter,
+        known_tile: tuple[Scene, Grid] | None = None,
     ) -> None:
-        self._source = source
-        self._cloud_scores = cloud_score_source(source, settings)
-        self._settings = settings
+        self.source = source
+        self.settings = settings
+        self.limiter = limiter
+        self._cloud_scores = _cloud_score_source(source, settings)
         self._policy = policy
-        self._limiter = limiter
+        self._listings = Breaker()
+        self._tiles = Breaker(known_tile and partial(self.read, *known_tile))
+        self._known_good = known_tile and partial(self._read_once, *known_tile)
 
     def _call(self, call: Callable[[], T]) -> T:
-        return call_with_retries(call, self._policy, self._limiter)
+        return call_with_retries(call, self._policy, self.limiter, self._known_good)
 
     def scenes(self, footprint: Footprint, period: Period) -> list[Scene]:
         """List the scenes of a period."""
-        limit = self._settings.scenes.max_cloud_pct
-        return self._call(
-            lambda: self._source.list_scenes(footprint, period.start, period.end, limit)
-        )
+        limit = self.settings.scenes.max_cloud_pct
+        request = partial(self.source.list_scenes, footprint, period.start, period.end, limit)
+        return self._listings.call(lambda: self._call(request))
+
+    def read(self, scene: Scene, grid: Grid) -> NDArray[np.uint16]:
+        """Read bands and SCL of a scene, (C + 1, H, W); a failure is not confirmed."""
+        read = partial(self._read_once, scene, grid)
+        pixels = self._call(read)
+        self._known_good = read
+        return pixels
+
+    def _read_once(self, scene: Scene, grid: Grid) -> NDArray[np.uint16]:
+        pixels = self.source.read_tile(scene, grid, (*self.settings.bands, SCL_BAND))
+        self.limiter.count(Counts(nbytes=pixels.nbytes))
+        return pixels
 
     def tile(self, scene: Scene, grid: Grid) -> Tile | Cloudy | Unreadable:
         """Read bands and SCL of a scene in one request.
@@ -88,14 +129,12 @@ class Requests:
         scene need not be read.
         """
         clear = self._clear_by_score(scene, grid)
-        if clear is not None and clear < self._settings.scenes.min_clear:
+        if clear is not None and clear < self.settings.scenes.min_clear:
             return Cloudy(clear)
-        bands = (*self._settings.bands, SCL_BAND)
         try:
-            pixels = self._call(lambda: self._source.read_tile(scene, grid, bands))
+            pixels = self._tiles.call(lambda: self.read(scene, grid))
         except PermanentError as error:
             return Unreadable(str(error))
-        self._limiter.count(Counts(nbytes=pixels.nbytes))
         step = SCL_PIXEL_M // PIXEL_M
         scl = pixels[-1, ::step, ::step].astype(np.uint8)
         if clear is None:
@@ -111,13 +150,11 @@ class Requests:
             score = self._call(lambda: source.read_cloud_score(scene, grid))
         except PermanentError:
             return None
-        self._limiter.count(Counts(nbytes=score.nbytes))
+        self.limiter.count(Counts(nbytes=score.nbytes))
         return clear_fraction_by_score(score)
 
 
-def plan_location(
-    location: Location, requests: Requests, settings: FetchSettings
-) -> Plan | Rejection:
+def plan_location(location: Location, requests: Requests) -> Plan | Rejection:
     """List the scenes of both periods of a location, and plan its stacks.
 
     Raises
@@ -125,20 +162,19 @@ def plan_location(
     PermanentError, TransientError
         When a listing fails permanently or after all retries.
     RefusedError
-        When the service refuses the user.
+        When the service refuses the user, or all listings.
     """
+    settings = requests.settings.scenes
     grid = patch_grid(location)
     footprint = grid_footprint(grid)
     early, late = (
         (period, requests.scenes(footprint, period))
-        for period in periods(location.location_id, settings.scenes)
+        for period in periods(location.location_id, settings)
     )
-    return make_plan(location, grid, early, late, settings.scenes)
+    return make_plan(location, grid, early, late, settings)
 
 
-def read_stacks(
-    plan: Plan, requests: Requests, settings: FetchSettings
-) -> LocationStacks | Rejection:
+def read_stacks(plan: Plan, requests: Requests) -> LocationStacks | Rejection:
     """Read the tiles of a plan.
 
     Raises
@@ -146,7 +182,7 @@ def read_stacks(
     TransientError
         When a tile cannot be read after all retries.
     RefusedError
-        When the service refuses the user.
+        When the service refuses the user, or all tiles.
     """
     stacks = []
     for part in (plan.early, plan.late):
@@ -154,48 +190,37 @@ def read_stacks(
             plan.location.location_id,
             part,
             lambda scene: requests.tile(scene, plan.grid),
-            settings.scenes,
+            requests.settings.scenes,
         )
         if isinstance(stack, Rejection):
             return stack
         stacks.append(stack)
-    return LocationStacks(plan.location, plan.grid, settings.bands, *stacks)
+    return LocationStacks(plan.location, plan.grid, requests.settings.bands, *stacks)
 
 
-def fetch_location(
-    location: Location,
-    source: ImageSource,
-    settings: FetchSettings,
-    policy: RetryPolicy,
-    limiter: Limiter,
-) -> Outcome:
-    """Fetch and encode one location; a permanent failure becomes its rejection.
+def fetch_location(location: Location, requests: Requests) -> Outcome:
+    """Fetch and encode one location.
+
+    A failed request is not a property of the location: the outcome is a failure, after which the
+    location remains to be fetched.
 
     Raises
     ------
     RefusedError
-        When the service refuses the user: the whole run must stop.
+        When the service refuses the user, or all requests: the whole run must stop.
     """
-    requests = Requests(source, settings, policy, limiter)
     try:
-        plan = plan_location(location, requests, settings)
-        if isinstance(plan, Rejection):
-            return _rejected(plan)
-        stacks = read_stacks(plan, requests, settings)
-    except PermanentError as error:
-        return _rejected(Rejection(location.location_id, "permanent error", str(error)))
-    except TransientError as error:
-        return _rejected(Rejection(location.location_id, "retries used up", str(error)))
+        plan = plan_location(location, requests)
+        stacks = plan if isinstance(plan, Rejection) else read_stacks(plan, requests)
+    except (PermanentError, TransientError) as error:
+        return Outcome(location.location_id, failure=str(error))
     if isinstance(stacks, Rejection):
-        return _rejected(stacks)
-    limiter.count(Counts(tiles=len(stacks.early.tiles) + len(stacks.late.tiles)))
+        return Outcome(location.location_id, rejection=stacks)
+    requests.limiter.count(Counts(tiles=len(stacks.early.tiles) + len(stacks.late.tiles)))
+    settings, source = requests.settings, requests.source
     buffer = io.BytesIO()
     write_shard(buffer, "", [encode(stacks, settings.dtype, settings.compress)])
     truth = None
-    if isinstance(source, TruthSource):
+    if isinstance(source, TruthSource) and isinstance(plan, Plan):
         truth = source.truth(plan.grid, plan.early.period, plan.late.period)
-    return Outcome(location.location_id, buffer.getvalue(), None, truth)
-
-
-def _rejected(rejection: Rejection) -> Outcome:
-    return Outcome(rejection.location_id, None, rejection, None)
+    return Outcome(location.location_id, part=buffer.getvalue(), truth=truth)

@@ -133,12 +133,11 @@ def make_plan(
         plan = PeriodPlan(period, slots(period, usable(listing, grid, settings)))
         for slot in plan.slots:
             if not slot.fallback:
-                reason = "too few scenes" if listing else "no scenes"
                 detail = (
                     f"{period.name} slot {slot.t}: none usable of the {len(listing)} scenes with "
                     f"at most {settings.max_cloud_pct:g} % clouds listed in "
                     f"{period.start:%Y-%m-%d}..{period.end:%Y-%m-%d}"
                 )
-                return Rejection(location.location_id, reason, detail)
+                return Rejection(location.location_id, "too few scenes", detail)
         plans.append(plan)
     return Plan(location, grid, *plans)

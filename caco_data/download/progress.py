@@ -24,6 +24,10 @@ class DownloadProgress:
     """Locations completed or rejected by this run."""
     pending: int = 0
     """Locations still to fetch."""
+    failed: dict[int, str] = field(default_factory=dict)
+    """Message by pending location whose requests failed although others succeeded."""
+    finished: bool = False
+    """Whether the data set is finished."""
     tiles: int = 0
     """Tiles accepted by this run."""
     requests: int = 0
@@ -36,11 +40,23 @@ class DownloadProgress:
     """Requests in flight, as last reported by the workers."""
     window: int = 0
     """Maximum requests in flight: below `concurrency` while the service throttles."""
+    restricted: bool = False
+    """Whether the service has restricted the number of requests that it processes in parallel."""
+    outage_s: float = 0.0
+    """Duration of the present outage, seconds; 0 while there is none."""
+    outage_cause: str = ""
+    """Message of a worker's last transient failure."""
+    workers: frozenset[str] = frozenset()
+    """Addresses of the workers that are connected now."""
     elapsed_s: float = 0.0
     """Seconds since the start of this run."""
 
     def settle(self, outcome: Outcome) -> None:
-        """Count a stored outcome."""
+        """Count an outcome."""
+        if outcome.failure:
+            self.failed[outcome.location_id] = outcome.failure
+            return
+        self.failed.pop(outcome.location_id, None)
         self.settled += 1
         self.pending -= 1
         if outcome.rejection:
@@ -48,8 +64,8 @@ class DownloadProgress:
         else:
             self.done += 1
 
-    def update(self, statuses: Collection[WorkerStatus]) -> None:
-        """Add up the latest statuses of all workers."""
+    def update(self, statuses: Collection[WorkerStatus]) -> Counts:
+        """Add up the latest statuses of all workers; return the totals."""
         total = Counts()
         for status in statuses:
             total.add(status.counts)
@@ -57,6 +73,9 @@ class DownloadProgress:
         self.retries = Counter(total.retries)
         self.in_flight = sum(status.in_flight for status in statuses)
         self.window = sum(status.window for status in statuses)
+        self.restricted = any(status.restricted for status in statuses)
+        self.outage_cause = next((s.last_failure for s in statuses if s.last_failure), "")
+        return total
 
     @property
     def eta_s(self) -> float | None:

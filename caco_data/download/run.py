@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import time
+import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 from caco_data.dataset.description import read_description
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
-from caco_data.download.background_writer import BackgroundWriter
-from caco_data.download.fetch import cloud_score_source
+from caco_data.download.fetcher import Fetcher, start_fetcher
 from caco_data.download.progress import DownloadProgress
 from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError
+from caco_data.folder_lock import folder_lock
 from caco_data.sampling.location_files import geoparquet_table
-from caco_data.sampling.locations import LocationTable, extend
-from caco_data.sources.limiter import Limiter, RateShare
-from caco_data.sources.retry import call_with_retries
+from caco_data.sampling.locations import LocationTable, extend, is_sampled
 from caco_data.storage import open_storage
 from caco_data.types import Location
 
-if TYPE_CHECKING:
-    from caco_data.download.cluster import Workers
+_log = logging.getLogger(__name__)
+#: Maximum number of sampled locations per requested one; with --fill, fewer are complete if the
+#: settings reject more.
+MAX_DRAWS = 20
 
 
 def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
@@ -53,20 +53,13 @@ def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str,
     }
 
 
-def _try_to_open(settings: DownloadSettings, cluster: ClusterSettings) -> None:
-    """Open the source once with few retries: errors are raised before anything is written."""
-    limiter = Limiter(RateShare(1, cluster.requests_per_second))
-    retry = replace(cluster.retry, max_retries=min(3, cluster.retry.max_retries))
-    source = call_with_retries(lambda: settings.source.open(limiter), retry, limiter)
-    cloud_score_source(source, settings.fetch)
-
-
 def download(
     settings: DownloadSettings,
     locations: LocationTable,
     out: str,
     cluster: ClusterSettings,
     on_progress: Callable[[DownloadProgress], None],
+    reject_failing: bool = False,
 ) -> DownloadProgress:
     """Download the stacks of locations into a data set, or resume an earlier run.
 
@@ -82,88 +75,95 @@ def download(
         Dask cluster and request limits.
     on_progress : callable
         Called with the current progress after every location, and otherwise once per second.
+    reject_failing : bool
+        Reject the locations whose requests still fail at the end, instead of leaving them pending.
 
     Returns
     -------
     DownloadProgress
-        The final state.
+        The final state. The data set is unfinished when requests of some locations failed although
+        others succeeded, or when no location is complete.
 
     Raises
     ------
     InputError
-        When `out` contains other files or the scheduler does not answer.
+        When `out` contains other files, another process writes to it, a required input is missing
+        or the scheduler does not answer.
     RefusedError
-        When the service refuses the user; finished locations are kept.
+        When the service refuses the user or all requests, or does not answer for too long; finished
+        locations are kept.
     """
-    from caco_data.download.cluster import connect  # imports Dask, which takes a second
-
-    if settings.fill and not locations.metadata:
+    if settings.fill and not is_sampled(locations):
         raise InputError(
-            "Only locations made by 'caco-data sample' can be extended",
+            "Only locations made by 'caco-data sample', unchanged, can be extended",
             "--fill",
-            "Omit this option",
+            "Use --no-fill",
         )
-    if not cluster.scheduler:  # else the workers have the credentials, maybe not this machine
-        _try_to_open(settings, cluster)
     storage = open_storage(out)
-    wanted = len(locations.location_id)
-    ledger = Ledger(storage, _describe(settings, locations), locations.location_id.tolist())
-    if ledger.finished:
-        counts = read_description(storage)["counts"]
-        return DownloadProgress(wanted, counts["complete"], Counter(counts["rejected"]))
-    writer = DatasetWriter(storage, ledger)
-    progress = DownloadProgress(wanted, len(ledger.complete), Counter(ledger.rejected.values()))
-    began = time.monotonic()
-
-    def report(workers: Workers) -> None:
-        progress.update(workers.statuses.values())
-        progress.elapsed_s = time.monotonic() - began
-        on_progress(progress)
-
-    with ExitStack() as stack:
-        workers = None
+    wanted = len(locations)
+    with folder_lock(storage, "caco-data download") as lock, ExitStack() as stack:
+        ledger = Ledger(storage, _describe(settings, locations), locations.location_id.tolist())
+        if ledger.finished:
+            ledger.reserve()
+            counts = read_description(storage)["counts"]
+            rejected = Counter(counts["rejected"])
+            return DownloadProgress(wanted, counts["complete"], rejected, finished=True)
+        progress = DownloadProgress(wanted, len(ledger.complete), Counter(ledger.rejected.values()))
+        fetcher: Fetcher | None = None
         while True:
-            remaining = _pending(locations, ledger)
-            progress.pending = len(remaining)
+            pending = _locations(locations, ledger.pending)
+            progress.pending = len(pending)
             on_progress(progress)
-            if remaining:
-                workers = workers or stack.enter_context(
-                    connect(cluster, settings.source, settings.fetch)
-                )
-                storing = BackgroundWriter(writer, cluster.concurrency)
-                _fetch(workers, remaining, storing, progress, report)
+            if pending:
+                if fetcher is None:
+                    trial = pending, _locations(locations, ledger.complete)
+                    fetcher = start_fetcher(
+                        stack, settings, cluster, ledger, lock, trial, progress, on_progress
+                    )
+                settled = fetcher.fetch(pending)
+                if progress.failed and settled:
+                    continue
+                if progress.failed and not reject_failing:
+                    return progress
+                fetcher.reject_failed()
             missing = wanted - len(ledger.complete)
             if not settings.fill or missing <= 0 or not ledger.complete:
                 break
-            locations = extend(locations.metadata, len(locations.location_id) + missing)
+            more = _extended(locations, wanted, missing)
+            if more is None:
+                break
+            locations = more
             ledger.extend(locations.location_id.tolist())
-    writer.finish(geoparquet_table(locations))
-    return progress
+        if ledger.complete:
+            DatasetWriter(storage, ledger, lock.check).finish(geoparquet_table(locations))
+            progress.finished = True
+        return progress
 
 
-def _fetch(
-    workers: Workers,
-    locations: list[Location],
-    storing: BackgroundWriter,
-    progress: DownloadProgress,
-    report: Callable[[Workers], None],
-) -> None:
-    """Fetch and store locations; report after each one, and otherwise once per second."""
-    with storing:
-        for outcome in workers.outcomes(locations):
-            if outcome is not None:
-                storing.add(outcome)
-                progress.settle(outcome)
-            report(workers)
+def _extended(locations: LocationTable, wanted: int, missing: int) -> LocationTable | None:
+    """Table with as many more rows as are missing; None when it would become too long."""
+    n = len(locations) + missing
+    if n > MAX_DRAWS * wanted:
+        _log.warning(
+            "%d locations have been tried for %d complete ones: no more are sampled",
+            *(len(locations), wanted),
+        )
+        return None
+    try:
+        return extend(locations.metadata, n)
+    except InputError as error:
+        _log.warning("rejected locations are not replaced: %s", error)
+        return None
 
 
-def _pending(locations: LocationTable, ledger: Ledger) -> list[Location]:
-    pending = set(ledger.pending)
+def _locations(table: LocationTable, location_ids: Collection[int]) -> list[Location]:
+    """Rows of a table with the given ids, in the table's order."""
+    chosen = set(location_ids)
     rows = zip(
-        locations.location_id.tolist(),
-        locations.longitude.tolist(),
-        locations.latitude.tolist(),
-        locations.utm_epsg.tolist(),
+        table.location_id.tolist(),
+        table.longitude.tolist(),
+        table.latitude.tolist(),
+        table.utm_epsg.tolist(),
         strict=True,
     )
-    return [Location(*row) for row in rows if row[0] in pending]
+    return [Location(*row) for row in rows if row[0] in chosen]

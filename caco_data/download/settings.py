@@ -114,5 +114,8 @@ class DownloadSettings:
         128, "Rows of the locations table per shard.", minimum=1, maximum=100_000
     )
     fill: bool = setting(
-        False, "Replace rejected locations with further rows of the sampler until all are complete."
+        False,
+        "Replace rejected locations with further rows of the sampler until all are complete.",
+        switch=True,
+        shown_default="fill, for a table of 'caco-data sample'",
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.download.settings import SceneSettings
-from caco_data.types import PeriodPlan, Rejection, Scene, Slot, Stack, Tile
+from caco_data.types import PeriodPlan, Rejection, RejectionReason, Scene, Slot, Stack, Tile
 
 #: SCL classes that show the ground (Sentinel-2 L2A product guide): dark area, vegetation, not
 #: vegetated, water, unclassified, snow; without no data, defective, shadow, cloud, cirrus.
@@ -51,8 +51,8 @@ def clear_fraction_by_score(score: NDArray[np.float32]) -> float:
 
 
 def has_nodata(tile: Tile) -> bool:
-    """Whether any pixel is masked: SCL class 0, or 0 in every band."""
-    return bool((tile.scl == 0).any() or (tile.pixels == 0).all(axis=0).any())
+    """Whether any pixel has no data, which is SCL class 0; a DN of 0 elsewhere is a dark pixel."""
+    return bool((tile.scl == 0).any())
 
 
 def fill_stack(
@@ -80,23 +80,22 @@ def fill_stack(
     Returns
     -------
     Stack or Rejection
-        The rejection names the first slot without a tile; its reason is `unreadable scenes` when
-        any scene of the period was unreadable, else `too cloudy`.
+        The rejection names the first slot without a tile, and the reason according to the scenes
+        that were tried for it.
     """
     accepted: dict[int, Tile] = {}
     tried: set[str] = set()
-    unreadable: list[Unreadable] = []
+    refused: dict[int, list[Tile | Cloudy | Unreadable]] = {slot.t: [] for slot in plan.slots}
     spacing = timedelta(days=settings.min_spacing_days)
 
-    def first_good(scenes: Iterable[Scene]) -> Tile | None:
+    def try_scenes(slot: Slot, scenes: Iterable[Scene]) -> None:
         for scene in islice(scenes, MAX_CANDIDATES):
             tried.add(scene.image_id)
             tile = read(scene)
-            if isinstance(tile, Unreadable):
-                unreadable.append(tile)
-            elif isinstance(tile, Tile) and _acceptable(tile, settings):
-                return tile
-        return None
+            if isinstance(tile, Tile) and _acceptable(tile, settings):
+                accepted[slot.t] = tile
+                return
+            refused[slot.t].append(tile)
 
     def borrowable(slot: Slot) -> list[Scene]:
         return [
@@ -107,19 +106,27 @@ def fill_stack(
         ]
 
     for slot in plan.slots:
-        if tile := first_good(slot.candidates):
-            accepted[slot.t] = tile
+        try_scenes(slot, slot.candidates)
     for slot in plan.slots:
         if slot.t not in accepted:
-            tile = first_good(borrowable(slot))
-            if tile is None:
-                detail = f"{plan.period.name} slot {slot.t}: no clear tile in {len(tried)} tried"
-                if unreadable:
-                    detail += f"; {unreadable[-1].message}"
-                    return Rejection(location_id, "unreadable scenes", detail)
-                return Rejection(location_id, "too cloudy", detail)
-            accepted[slot.t] = tile
+            try_scenes(slot, borrowable(slot))
+        if slot.t not in accepted:
+            reason, detail = _reason(refused[slot.t])
+            return Rejection(location_id, reason, f"{plan.period.name} slot {slot.t}: {detail}")
     return Stack(plan.period.name, tuple(accepted[slot.t] for slot in plan.slots))
+
+
+def _reason(refused: list[Tile | Cloudy | Unreadable]) -> tuple[RejectionReason, str]:
+    """Reason and detail of the rejection because of a slot for which these scenes were tried."""
+    if not refused:
+        return "too few scenes", "its scenes fill other slots, or are too close to theirs"
+    detail = f"no clear tile in {len(refused)} tried"
+    for one in reversed(refused):
+        if isinstance(one, Unreadable):
+            return "unreadable scenes", f"{detail}; {one.message}"
+    if any(isinstance(one, Tile) and has_nodata(one) for one in refused):
+        return "nodata", f"{detail}; pixels without data"
+    return "too cloudy", detail
 
 
 def _acceptable(tile: Tile, settings: SceneSettings) -> bool:

@@ -7,6 +7,7 @@ describe the city around which the point was sampled; they are empty with the st
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ from caco_data.world.cities import Cities, load_cities
 from caco_data.world.geoparquet import array_of, encode_points, strings_of
 from caco_data.world.land import load_land
 from caco_data.world.region import Region, parse_region
+
+_log = logging.getLogger(__name__)
+#: Rows that are sampled again to check whether a table has been changed.
+CHECKED_ROWS = 1000
 
 #: Attribution of the bundled data.
 NOTICES = {
@@ -133,6 +138,25 @@ def extend(metadata: dict[str, Any], n: int) -> LocationTable:
                 "Restore it, or sample again",
             )
     return sample_locations(settings, n)
+
+
+def is_sampled(locations: LocationTable) -> bool:
+    """Whether a table is as the sampler made it, so that `extend` continues it.
+
+    Number and ids of the rows, and the first `CHECKED_ROWS` points, are compared.
+    """
+    n = len(locations)
+    if locations.metadata.get("n") != n or (locations.location_id != np.arange(n)).any():
+        return False
+    try:
+        again = extend(locations.metadata, min(n, CHECKED_ROWS))
+    except InputError as error:
+        _log.warning("the locations cannot be extended: %s", error)
+        return False
+    return all(
+        np.allclose(getattr(again, name), getattr(locations, name)[:CHECKED_ROWS], atol=1e-9)
+        for name in ("longitude", "latitude")
+    )
 
 
 def _reachable_cities(settings: SampleSettings, region: Region) -> Cities:

@@ -55,8 +55,25 @@ class RetryPolicy:
         return max(sleep, retry_after_s or 0.0)
 
 
-def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limiter) -> T:
+def call_with_retries(
+    call: Callable[[], T],
+    policy: RetryPolicy,
+    limiter: Limiter,
+    known_good: Callable[[], object] | None = None,
+) -> T:
     """Make a call; repeat it while it fails with a transient error.
+
+    Parameters
+    ----------
+    call : callable
+        Sends a request.
+    policy : RetryPolicy
+        Number of retries, pauses.
+    limiter : Limiter
+        Counts failures and answers.
+    known_good : callable, optional
+        Sends a request that has succeeded before. It is sent when the retries are used up, to
+        distinguish a failing request from a service that does not answer at all.
 
     Raises
     ------
@@ -84,13 +101,28 @@ def call_with_retries(call: Callable[[], T], policy: RetryPolicy, limiter: Limit
             uncertain += error.uncertain
             if uncertain > UNCERTAIN_RETRIES:
                 raise PermanentError(error.what, error.where, error.remedy) from error
-            used_up = failures > policy.max_retries and limiter.answered_since(first)
+            used_up = failures > policy.max_retries and (
+                limiter.answered_since(first) or _succeeds(known_good, limiter)
+            )
             silent_s = time.monotonic() - max(first, limiter.answered_at)
             if used_up or silent_s > policy.max_outage_s:
                 raise
-            if limiter.stopped.wait(policy.sleep_s(retry, error.retry_after_s, random.random())):
+            sleep_s = policy.sleep_s(retry, error.retry_after_s, random.random())
+            if limiter.stopped.wait(min(sleep_s, policy.max_outage_s - silent_s)):
                 raise
         else:
             limiter.answered()
             return result
     raise AssertionError("unreachable")
+
+
+def _succeeds(known_good: Callable[[], object] | None, limiter: Limiter) -> bool:
+    """Whether a request that has succeeded before still does."""
+    if known_good is None:
+        return False
+    try:
+        known_good()
+    except (TransientError, PermanentError):
+        return False
+    limiter.answered()
+    return True

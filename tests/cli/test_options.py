@@ -34,7 +34,10 @@ COMMANDS: dict[str, tuple[tuple[type, ...], set[str]]] = {
             EarthEngineSettings, SimulatedSettings, SceneSettings, FetchSettings, DownloadSettings,
             ClusterSettings, RetryPolicy,
         ),
-        {"locations", "out", "source", "start", "min_complete", "dry_run", "json_log"},
+        {
+            "locations", "out", "source", "start", "min_complete", "dry_run", "reject_failing",
+            "json_log",
+        },
     ),
     "train": ((TrainSettings,), {"preset"}),
     "doctor": ((EarthEngineSettings,), {"out", "as_json"}),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from caco_data.dataset.events import EventLog
 from caco_data.dataset.reader import open_dataset
 from caco_data.dataset.summary import summarise
 from caco_data.download.estimate import estimate
@@ -54,3 +55,23 @@ def test_a_summary_is_one_line_per_subject(tmp_path: Path) -> None:
     assert lines[3] == "bands      B4, B3, B2 as uint16"
     assert lines[-1].startswith("late       ")
     assert lines[-1].endswith("% clear")
+
+
+def test_events_are_one_line(tmp_path: Path) -> None:
+    storage = make_dataset(str(tmp_path), outcomes(2))
+    log = EventLog(storage)
+    log.write("start")
+    summary = summarise(open_dataset(tmp_path))
+    assert "\nevents" not in render.dataset_summary(summary)
+    log.write("retries", causes={"429": 10, "timeout": 2})
+    log.write("throttled", window=20, of=40)
+    log.write("outage", since="2026-11-24T18:00:00.000Z", cause="503")
+    log.write("outage over", seconds=123)
+    log.write("worker lost", worker="tcp://127.0.0.1:1")
+    log.write("stopped", reason="Quota used up.")
+    log.write("start")
+    last = render.dataset_summary(summarise(open_dataset(tmp_path))).splitlines()[-1]
+    assert last == (
+        "events     2 runs, 12 retries (429 x10, timeout x2), throttled, 1 outage (2:03), "
+        "1 worker lost, last stopped by: Quota used up."
+    )

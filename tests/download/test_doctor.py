@@ -38,7 +38,8 @@ def test_all_checks_pass_with_a_service_that_answers(run: Run, tmp_path: Path) -
     assert set(found.values()) <= {"ok", "warn"}, found
     assert found["Earth Engine"] == "ok"
     assert code == 0
-    assert "scenes in" in result.stdout
+    assert "6 x 6 pixels" in result.stdout
+    assert "B2 uint16, SCL uint8" in result.stdout
     assert "\x1b" not in result.stdout  # no colours outside a terminal
 
 

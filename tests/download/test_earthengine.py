@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -27,6 +32,8 @@ from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.server import server_process
 
 N = 6
+#: Limit on waiting for a download, seconds: generous, for busy machines.
+WAIT_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +138,8 @@ def test_limits_apply_to_all_workers_together(
     assert seen["most_in_flight"] <= 7
     # 58 without the limit; requests arrive less evenly spaced than they are started.
     assert seen["highest_rate"] <= 48
-    assert seen["requests"]["listAssets"] + seen["requests"]["getPixels"] == 12 * N
+    trial = 3  # two listings and a tile, before the workers start
+    assert seen["requests"]["listAssets"] + seen["requests"]["getPixels"] == 12 * N + trial
 
 
 def test_transient_faults_of_every_kind_do_not_change_the_data_set(
@@ -203,21 +211,153 @@ def test_an_exhausted_quota_stops_the_run_and_resuming_continues(
         before = counters(url)["requests"]["getPixels"]
         resumed = download(run, url, table, tmp_path / "d", *options)
         assert resumed.exit_code == 0, resumed.stderr
-        assert counters(url)["requests"]["getPixels"] - before < 10 * N
+        assert counters(url)["requests"]["getPixels"] - before < 10 * N + 1
     assert shards(tmp_path / "d") == shards(tmp_path / "whole")
 
 
 def test_a_service_that_never_answers_stops_the_run(run: Run, table: Path, tmp_path: Path) -> None:
     with server_process(*FLAT, "--fault", "503=1") as url:
-        result = download(run, url, table, tmp_path / "d", "--max-retries", 1)
+        result = download(run, url, table, tmp_path / "d", "--max-outage", 1)
     assert result.exit_code == 4
-    assert "does not answer: 2 attempts" in result.stderr
+    assert "does not answer: 503" in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
+@contextmanager
+def started(url: str, table: Path, out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a download in another process and wait for its first complete location."""
+    command = [
+        sys.executable, "-m", "caco_data.cli", "download", "--ee-url", url, "--locations", table,
+        "--out", out, "--workers", "1", "--concurrency", "2", "--requests-per-second", "40",
+        "--locations-per-shard", "4", *options,
+    ]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not list(out.rglob("*.tar")):
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
+
+
+def disturb(url: str, process: subprocess.Popen[str], fault: str, plan: FaultPlan) -> None:
+    """Apply a plan until ten requests have failed; then the download must end without an error."""
+    before = counters(url)["faults"].get(fault, 0)
+    put_plan(url, plan)
+    while counters(url)["faults"].get(fault, 0) < before + 10:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    put_plan(url, FaultPlan())
+    _, stderr = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0, stderr
+
+
+def test_an_outage_only_delays_the_download(table: Path, tmp_path: Path, run: Run) -> None:
+    with server_process(*FLAT) as url:
+        with started(url, table, tmp_path / "d", "--max-retries", "0") as process:
+            disturb(url, process, "503", FaultPlan(outage="503"))
+        options = ("--locations-per-shard", 4)
+        assert download(run, url, table, tmp_path / "whole", *options).exit_code == 0
+    assert shards(tmp_path / "d") == shards(tmp_path / "whole")
+    events = (tmp_path / "d" / "events.jsonl").read_text()
+    assert '"event": "retries"' in events
+
+
+def test_an_outage_that_is_too_long_leaves_the_locations_pending(
+    table: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "d"
+    with server_process(*FLAT) as url:
+        with started(url, table, out, "--max-outage", "2") as process:
+            put_plan(url, FaultPlan(outage="503"))
+            _, stderr = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 4, stderr
+        assert "has not answered" in stderr
+        assert "--max-outage" in stderr
+        assert not list(out.rglob("*.rejected.json"))
+        put_plan(url, FaultPlan())
+        resumed = download(run, url, table, out, "--locations-per-shard", 4)
+        assert resumed.exit_code == 0, resumed.stderr
+    assert open_dataset(out).meta["counts"]["complete"] == N
+    assert run("info", "--json", out).exit_code == 0
+    assert json.loads(run("info", "--json", out).stdout)["events"]["outages"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Total request size (65000000 bytes) must be less than or equal to 50331648 bytes."),
+        (400, "Words that nobody has foreseen."),
+    ],
+)
+def test_a_service_that_refuses_all_tiles_stops_the_run_and_rejects_nothing(
+    run: Run, table: Path, tmp_path: Path, status: int, message: str
+) -> None:
+    def refusing(after: int) -> FaultPlan:
+        return FaultPlan(refuse_pixels_after=after, refusal_status=status, refusal_message=message)
+
+    with server_process(*FLAT) as url:
+        put_plan(url, refusing(0))
+        first = download(run, url, table, tmp_path / "none")
+        assert first.exit_code == 4
+        assert message.rstrip(".") in first.stderr
+        assert first.stderr.count("\n") == 1
+        assert not (tmp_path / "none").exists()
+        assert counters(url)["requests"]["getPixels"] <= 12
+        # In the middle of a run: after some complete locations.
+        put_plan(url, refusing(35))
+        stopped = download(run, url, table, tmp_path / "d", "--concurrency", 2)
+        assert stopped.exit_code == 4, stopped.stderr
+        assert message.rstrip(".") in stopped.stderr
+        assert not list((tmp_path / "d").rglob("*.rejected.json"))
+        put_plan(url, FaultPlan())
+        resumed = download(run, url, table, tmp_path / "d")
+        assert resumed.exit_code == 0, resumed.stderr
+    assert open_dataset(tmp_path / "d").meta["counts"]["complete"] == N
+
+
+def test_a_location_that_always_fails_is_named_and_stays_pending(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    rows = read_locations(table)
+    at_1 = Location(1, float(rows.longitude[1]), float(rows.latitude[1]), int(rows.utm_epsg[1]))
+    grid = patch_grid(at_1)
+    with server_process(*FLAT) as url:
+        put_plan(url, FaultPlan(always={f'"translateX": {float(grid.left_m)}': "503"}))
+        options = ("--max-retries", 1, "--concurrency", 4)
+        result = download(run, url, table, tmp_path / "d", *options)
+        assert result.exit_code == 3
+        assert f"1 of {N} locations are still to be fetched" in result.stderr
+        assert "503" in result.stderr
+        assert "--reject-failing" in result.stderr
+        given_up = download(run, url, table, tmp_path / "d", *options, "--reject-failing")
+        assert given_up.exit_code == 0, given_up.stderr
+    counts = open_dataset(tmp_path / "d").meta["counts"]
+    assert counts["complete"] == N
+    assert counts["rejected"] == {"unreadable scenes": 1}
+
+
+def test_a_login_page_is_an_input_error_at_the_start_only(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    fault = "302"
+    everything = ("discovery", "algorithms", "listAssets", "getPixels")
+    with server_process(*FLAT) as url:
+        put_plan(url, FaultPlan({fault: 1.0}, applies_to=everything))
+        result = download(run, url, table, tmp_path / "d", "--max-outage", 0)
+        assert result.exit_code == 2
+        assert "--ee-url" in result.stderr
+        put_plan(url, FaultPlan())
+        with started(url, table, tmp_path / "d") as process:
+            disturb(url, process, fault, FaultPlan({fault: 1.0}, applies_to=everything))
+    assert open_dataset(tmp_path / "d").meta["counts"]["complete"] == N
 
 
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (("--ee-url", "http://127.0.0.1:9", "--max-retries", "1"), 4, "does not answer"),
+        (("--ee-url", "http://127.0.0.1:9", "--max-outage", "0"), 4, "does not answer"),
         (("--ee-url", "nonsense"), 2, "--ee-url"),
         (("--service-account", "none.json"), 2, "none.json"),
     ],
@@ -239,7 +379,7 @@ def test_download_on_an_existing_scheduler(run: Run, table: Path, tmp_path: Path
         assert result.exit_code == 0, result.stderr
         seen = counters(url)
         assert seen["most_in_flight"] <= 6
-        assert seen["requests"]["algorithms"] == 2  # once in each worker
+        assert seen["requests"]["algorithms"] == 3  # once as a trial, and once in each worker
         assert download(run, url, table, tmp_path / "here").exit_code == 0
     assert shards(tmp_path / "there") == shards(tmp_path / "here")
 
@@ -259,6 +399,6 @@ def test_the_estimate_of_a_large_run_is_printed_before_it_starts(run: Run, tmp_p
     big = tmp_path / "big.parquet"
     assert run("sample", "--n", "2k", "--out", big).exit_code == 0
     options = ("--locations", big, "--out", tmp_path / "d", "--ee-url", "http://127.0.0.1:9")
-    result = run("download", *options, "--max-retries", 0)
+    result = run("download", *options, "--max-outage", 0)
     assert result.exit_code == 4
     assert "about 25,000 requests" in result.stderr

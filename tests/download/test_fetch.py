@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from caco_data.dataset.shards import decode, read_shard
-from caco_data.download.fetch import fetch_location
+from caco_data.download.breaker import MAX_FAILURES
+from caco_data.download.fetch import Requests, fetch_location
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import patch_grid
 from caco_data.sources.limiter import Limiter
@@ -23,6 +24,7 @@ from tests.support.plain_source import (
     PlainSource,
     locations,
     outcomes,
+    requests,
 )
 
 
@@ -36,7 +38,7 @@ def test_a_location_becomes_a_part_with_its_truth() -> None:
     assert [row["t"] for row in record.rows] == [0, 1, 2, 3, 4] * 2
     # 2 listings and 10 tiles: every first candidate is clear
     nbytes = 10 * 4 * 264 * 264 * 2
-    assert limiter.status().counts == Counts(requests=12, nbytes=nbytes, tiles=10)
+    assert limiter.status().counts == Counts(requests=12, answers=12, nbytes=nbytes, tiles=10)
     grid = patch_grid(locations(1)[0])
     b4 = decode(record.arrays["early.npy"], ".npy")[0, 0]
     assert b4[0, 0] == 1 + ((grid.left_m // 10) * 3 + (grid.top_m // 10) * 5 + 3000) % 9999
@@ -53,26 +55,41 @@ def test_outcomes_do_not_depend_on_transient_failures() -> None:
     assert limiter.status().counts.requests == 36
 
 
-def test_reasons_of_rejections() -> None:
+def test_a_cloudy_location_is_rejected() -> None:
     left = patch_grid(locations(1)[0]).left_m
     (cloudy,) = outcomes(1, PlainSettings(cloudy_locations=(left,)))
     assert cloudy.part is None
     assert cloudy.rejection is not None
     assert cloudy.rejection.reason == "too cloudy"
-    (vanished,) = outcomes(1, PlainSettings(vanished=True))
+
+
+def test_a_location_is_rejected_for_its_scenes_if_others_are_readable() -> None:
+    first, second = locations(2)
+    gone = PlainSettings(vanished_locations=(patch_grid(second).left_m,))
+    limiter = Limiter()
+    made = requests(gone, limiter=limiter)
+    assert fetch_location(first, made).part is not None
+    before = limiter.status().counts.requests
+    vanished = fetch_location(second, made)
     assert vanished.rejection is not None
     assert vanished.rejection.reason == "unreadable scenes"
     assert "Image not found" in vanished.rejection.detail
+    # Two listings, at most three scenes per slot and three more for the first slot; each failure is
+    # confirmed by one readable tile.
+    assert limiter.status().counts.requests - before <= 2 + 2 * (5 * 3 + 3)
 
 
-def test_retries_used_up_reject_the_location_if_other_calls_succeed() -> None:
+def test_a_service_that_cannot_read_any_scene_stops_the_run() -> None:
     limiter = Limiter()
-    policy = RetryPolicy(max_retries=2, base_s=0)
-    source = PlainSettings(transient=3).open(limiter)
-    with pytest.raises(
-        RefusedError, match=r"does not answer: 3 attempts in \d+ s failed, the last with 503"
-    ):
-        fetch_location(locations(1)[0], source, FETCH, policy, limiter)
+    left = tuple(patch_grid(x).left_m for x in locations(2))
+    made = requests(PlainSettings(vanished_locations=left), limiter=limiter)
+    with pytest.raises(RefusedError, match=r"refuses all requests: Image not found \(20"):
+        fetch_location(locations(1)[0], made)
+    assert limiter.status().counts.requests <= 2 + MAX_FAILURES
+
+
+def test_failed_requests_leave_the_location_to_be_fetched() -> None:
+    limiter = Limiter()
 
     class Busy(PlainSource):
         def list_scenes(self, *args: Any) -> list[Scene]:
@@ -80,15 +97,14 @@ def test_retries_used_up_reject_the_location_if_other_calls_succeed() -> None:
             return super().list_scenes(*args)
 
     busy = Busy(PlainSettings(transient=3), limiter)
-    failed = fetch_location(locations(1)[0], busy, FETCH, policy, limiter)
-    assert failed.rejection is not None
-    assert failed.rejection.reason == "retries used up"
+    policy = RetryPolicy(max_retries=2, base_s=0)
+    failed = fetch_location(locations(1)[0], Requests(busy, FETCH, policy, limiter))
+    assert failed == Outcome(0, failure="503.")
 
 
 def test_a_refusal_is_raised() -> None:
-    source = PlainSettings(refused_after=5).open()
     with pytest.raises(RefusedError) as refused:
-        fetch_location(locations(1)[0], source, FETCH, POLICY, Limiter())
+        outcomes(1, PlainSettings(refused_after=5))
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
 
 
@@ -144,4 +160,4 @@ def test_a_source_without_scores_is_an_input_error() -> None:
 
     fetch = replace(FETCH, scenes=replace(FETCH.scenes, cloud_mask="cs+"))
     with pytest.raises(InputError, match="--cloud-mask"):
-        fetch_location(locations(1)[0], Unscored(), fetch, POLICY, Limiter())
+        Requests(Unscored(), fetch, POLICY, Limiter())

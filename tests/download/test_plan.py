@@ -103,7 +103,7 @@ def test_a_plan_or_a_rejection_with_its_reason() -> None:
     assert len(plan.early.slots) == 5
     none = make_plan(HERE, GRID, (PERIOD, every), (LATE, []), SETTINGS)
     assert isinstance(none, Rejection)
-    assert none.reason == "no scenes"
+    assert none.reason == "too few scenes"
     assert none.detail.startswith("late slot 0")
     winter_only = make_plan(HERE, GRID, (PERIOD, every[:4]), (LATE, []), SETTINGS)
     assert isinstance(winter_only, Rejection)

@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -22,13 +24,13 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.download.progress import DownloadProgress
-from caco_data.download.run import download
+from caco_data.download.run import _locations, download
 from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError, RefusedError
-from caco_data.grid import patch_grid
+from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.location_files import read_locations
 from caco_data.sources.limiter import Limiter
-from caco_data.types import Grid, Location, Scene
+from caco_data.types import Footprint, Grid, Location, Scene
 from tests.conftest import Run
 from tests.dataset.test_writer import contents
 from tests.support.dask_cluster import external_cluster
@@ -266,7 +268,7 @@ class CrashingSettings(PlainSettings):
         return CrashingSource(self, limiter or Limiter())
 
 
-def test_a_location_on_which_workers_crash_is_rejected_and_the_others_are_fetched(
+def test_a_location_on_which_workers_crash_stays_pending_and_the_others_are_fetched(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = read_locations(table)
@@ -275,8 +277,11 @@ def test_a_location_on_which_workers_crash_is_rejected_and_the_others_are_fetche
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         one = ClusterSettings(concurrency=1, workers=1)
         result, _ = plain(table, tmp_path / "d", source, one)
-    assert result.rejected == {"crash": 1}
+    assert list(result.failed) == [3]
+    assert "workers died" in result.failed[3]
     assert result.done == N - 1
+    assert not result.rejected
+    assert not result.finished
 
 
 def test_download_on_an_existing_scheduler(
@@ -304,11 +309,98 @@ def test_a_scheduler_that_does_not_answer_is_an_input_error(
 
 def test_too_few_complete_is_exit_code_3(table: Path, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "d"
-    result = run(*command(table, out, "--max-cloud", "0")[len(CACO) :])
+    args = command(table, out, "--max-cloud", "2", "--min-clear", "0.99", "--no-fill")[len(CACO) :]
+    result = run(*args)
     assert result.exit_code == 3
     assert f"of {N} locations are complete" in result.stderr
+    assert "another --out" in result.stderr
     assert open_dataset(out).meta["counts"]["rejected"]
     assert run("verify", out).exit_code == 0
+
+
+def test_rejected_locations_of_a_sampled_table_are_replaced_by_default(
+    table: Path, run: Run, tmp_path: Path
+) -> None:
+    strict = ("--max-cloud", "3")
+    result = run(*command(table, tmp_path / "d", *strict)[len(CACO) :])
+    assert result.exit_code == 0, result.stderr
+    counts = open_dataset(tmp_path / "d").meta["counts"]
+    assert counts["complete"] == N
+    assert counts["rejected"]
+    more = read_locations(tmp_path / "d" / "locations.parquet")
+    assert more.location_id.tolist() == list(range(counts["locations"]))
+    assert run("verify", tmp_path / "d").exit_code == 0
+    # A table of other points has no further rows.
+    rows = read_locations(table)
+    points = tmp_path / "points.csv"
+    lines = zip(rows.longitude.tolist(), rows.latitude.tolist(), strict=True)
+    points.write_text("longitude,latitude\n" + "".join(f"{x},{y}\n" for x, y in lines))
+    few = run(*command(points, tmp_path / "e", *strict, "--min-complete", "0")[len(CACO) :])
+    assert few.exit_code == 0, few.stderr
+    assert open_dataset(tmp_path / "e").meta["counts"]["locations"] == N
+    refused = run(*command(points, tmp_path / "f", "--fill")[len(CACO) :])
+    assert refused.exit_code == 2
+    assert "--no-fill" in refused.stderr
+
+
+def test_without_any_complete_location_the_data_set_is_not_finished(
+    table: Path, run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "d"
+    for _ in range(2):
+        result = run(*command(table, out, "--max-cloud", "0")[len(CACO) :])
+        assert result.exit_code == 3
+        assert f"0 of {N} locations are complete" in result.stderr
+        assert not json.loads((out / "dataset.json").read_text())["complete"]
+
+
+class FailingSource(PlainSource):
+    """A source whose listings for the given locations fail in an unforeseen way."""
+
+    def list_scenes(
+        self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
+    ) -> list[Scene]:
+        """List scenes, or fail."""
+        assert isinstance(self.settings, FailingSettings)
+        if round(footprint.longitudes[0], 6) in self.settings.failing_longitudes:
+            raise ZeroDivisionError("unforeseen")
+        return super().list_scenes(footprint, start, end, max_cloud_pct)
+
+
+@dataclass(frozen=True)
+class FailingSettings(PlainSettings):
+    """Settings of `FailingSource`."""
+
+    failing_longitudes: tuple[float, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """No setting that changes the images."""
+        return {}
+
+    def open(self, limiter: Limiter | None = None) -> PlainSource:
+        """Open the source."""
+        return FailingSource(self, limiter or Limiter())
+
+
+def test_a_failing_location_stays_pending_until_it_succeeds_or_is_given_up(
+    table: Path, tmp_path: Path, scheduler: str
+) -> None:
+    rows = read_locations(table)
+    bad = grid_footprint(patch_grid(next(iter(_locations(rows, [4])))))
+    failing = FailingSettings(failing_longitudes=(round(bad.longitudes[0], 6),))
+    cluster = ClusterSettings(concurrency=2, scheduler=scheduler)
+    for _ in range(2):
+        result, _ = plain(table, tmp_path / "d", failing, cluster)
+        assert result.failed == {4: "ZeroDivisionError: unforeseen"}
+        assert (result.done, result.finished) == (N - 1, False)
+    again, _ = plain(table, tmp_path / "d", FailingSettings(), cluster)
+    assert (again.done, again.settled, again.finished) == (N, 1, True)
+    plain(table, tmp_path / "whole", FailingSettings(), cluster)
+    assert contents(tmp_path / "d") == contents(tmp_path / "whole")
+
+    settings = DownloadSettings(failing, FETCH, locations_per_shard=5)
+    done = download(settings, rows, str(tmp_path / "e"), cluster, lambda now: None, True)
+    assert (done.done, done.rejected, done.finished) == (N - 1, {"unreadable scenes": 1}, True)
 
 
 def test_missing_locations_are_an_input_error(run: Run, tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def test_at_most_three_candidates_per_slot_and_three_borrowed_are_tried() -> Non
     )
     tried = 5 * MAX_CANDIDATES + MAX_CANDIDATES
     assert len(read) == len({scene.image_id for scene in read}) == tried
-    assert rejection == Rejection(7, "too cloudy", f"early slot 0: no clear tile in {tried} tried")
+    detail = f"early slot 0: no clear tile in {2 * MAX_CANDIDATES} tried"
+    assert rejection == Rejection(7, "too cloudy", detail)
 
 
 def test_an_unreadable_scene_decides_the_reason_only_when_a_slot_stays_empty() -> None:
@@ -94,16 +95,28 @@ def test_an_unreadable_scene_decides_the_reason_only_when_a_slot_stays_empty() -
     assert isinstance(stack, Stack)
 
 
+def test_tiles_without_data_and_a_lack_of_scenes_are_reasons_of_their_own() -> None:
+    scenes = [at(day) for day in range(0, 365, 20)]
+
+    def masked(scene: Scene) -> Tile:
+        edge = tile(scene)
+        edge.scl[0, 0] = 0
+        return edge
+
+    rejection, _ = fill(scenes, masked)
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == "nodata"
+    # Slot 0 has no scene, and the only one of slot 1 is accepted there.
+    rejection, _ = fill([at(100), at(170), at(250), at(300)], tile)
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == "too few scenes"
+
+
 def test_clear_fraction_and_nodata() -> None:
     classes = np.repeat(np.arange(12, dtype=np.uint8), 11)
     assert clear_fraction(classes) == pytest.approx(len(CLEAR_CLASSES) / 12)
-    fine = tile(at(0))
-    assert not has_nodata(fine)
-    masked = tile(at(0))
-    masked.pixels[:, 3, 3] = 0
-    assert has_nodata(masked)
     dark = tile(at(0))
-    dark.pixels[0] = 0  # one band may be zero: deep water
+    dark.pixels[:, 3, 3] = 0  # deep water or shadow: only the scene classification marks no data
     assert not has_nodata(dark)
     edge = tile(at(0))
     edge.scl[0, 0] = 0

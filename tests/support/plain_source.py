@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
-from caco_data.download.fetch import fetch_location
+from caco_data.download.fetch import Requests, fetch_location
 from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import PermanentError, RefusedError, TransientError
 from caco_data.grid import utm_epsg
@@ -55,8 +55,8 @@ class PlainSettings:
     """Transient failures before each answer."""
     scored: bool = True
     """Whether its scenes have a Cloud Score+."""
-    vanished: bool = False
-    """Whether every read of a tile is a permanent error."""
+    vanished_locations: tuple[int, ...] = ()
+    """Left edges of the grids for which every read of a tile is a permanent error."""
     refused_after: int | None = None
     """Number of requests after which the user is refused."""
     name: str = "plain"
@@ -115,7 +115,7 @@ class PlainSource:
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
         """Read pixels that encode their band and position."""
         self._request((scene, grid))
-        if self.settings.vanished:
+        if grid.left_m in self.settings.vanished_locations:
             raise PermanentError("Image not found", scene.image_id)
         layers = []
         for band in bands:
@@ -163,9 +163,19 @@ def outcomes(
     limiter: Limiter | None = None,
 ) -> list[Outcome]:
     """Fetch n locations from the plain source."""
+    made = requests(settings, fetch, limiter)
+    return [fetch_location(x, made) for x in locations(n)]
+
+
+def requests(
+    settings: PlainSettings | None = None,
+    fetch: FetchSettings = FETCH,
+    limiter: Limiter | None = None,
+    policy: RetryPolicy = POLICY,
+) -> Requests:
+    """Make the requests of a process to the plain source."""
     limiter = limiter or Limiter()
-    source = (settings or PlainSettings()).open(limiter)
-    return [fetch_location(x, source, fetch, POLICY, limiter) for x in locations(n)]
+    return Requests((settings or PlainSettings()).open(limiter), fetch, policy, limiter)
 
 
 def description(fetch: FetchSettings = FETCH, per_shard: int = 2) -> dict[str, object]:
