@@ -1,0 +1,1 @@
+"""Random disturbances of real downloads, for benchmarks/chaos.py and a test."""
