@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -235,5 +236,9 @@ class Round:
             for kind in kinds:
                 self.disturb(kind)
             self.finish(whole)
+        except ChaosError:
+            with suppress(OSError):  # a tmpfs does not remain
+                shutil.copy(self.out / EVENTS, self.folder)
+            raise
         finally:
             self.client.stop()
