@@ -6,7 +6,7 @@ remote service, 130 interrupted.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 #: Exit code after ^C or SIGTERM, as a shell reports it.
 INTERRUPTED = 130
@@ -37,6 +37,14 @@ class CacoDataError(Exception):
         self.what = what
         self.where = where
         self.remedy = remedy
+
+    def without_cause(self) -> Self:
+        """Remove the exceptions from which this one was raised: they may quote a secret.
+
+        Dask sends them to other processes together with an exception.
+        """
+        self.__cause__ = self.__context__ = None
+        return self
 
     def __str__(self) -> str:
         where = f" ({self.where})" if self.where else ""

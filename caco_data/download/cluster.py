@@ -9,6 +9,7 @@ memory, and no worker waits for the result of another one.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
@@ -46,6 +47,9 @@ from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 from caco_data.types import Location, Outcome
 
 _log = logging.getLogger(__name__)
+# At the end of the process, an interrupt of Dask's clean-up would print a traceback. Functions are
+# called in reverse order of their registration: this one before Dask's.
+atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 _SILENT = logging.CRITICAL + 1
 #: By default glibc returns the memory of every tile-sized array to the system, and Dask's settings
 #: make it return smaller blocks too; allocating it again caused page faults that took longer than

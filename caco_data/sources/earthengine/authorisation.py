@@ -102,6 +102,8 @@ class Authorisation:
         def renew() -> None:
             try:
                 renewal.set_result(self._renewed())
+            except CacoDataError as error:
+                renewal.set_exception(error.without_cause())
             except BaseException as error:
                 renewal.set_exception(error)
 

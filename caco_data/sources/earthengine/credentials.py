@@ -24,7 +24,7 @@ from google.auth.credentials import with_scopes_if_required
 from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials as UserCredentials
 
-from caco_data.errors import InputError
+from caco_data.errors import CacoDataError, InputError
 from caco_data.sources.earthengine.endpoint import LOOPBACK, is_google
 
 REMEDY = (
@@ -121,6 +121,14 @@ def find_credentials(url: str, key_file: str | None) -> FoundCredentials:
         When there are none, when their file cannot be read, or when a token for the key file would
         be sent unencrypted.
     """
+    try:
+        return _find(url, key_file)
+    except CacoDataError as error:
+        error.without_cause()
+        raise
+
+
+def _find(url: str, key_file: str | None) -> FoundCredentials:
     if key_file is not None:
         if not is_encrypted(url):
             raise InputError(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import distributed  # noqa: F401  # makes exceptions include their causes when they are pickled
 import ee
 import pytest
 from cryptography.hazmat.primitives import serialization
