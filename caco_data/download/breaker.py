@@ -42,7 +42,7 @@ class Breaker:
         Raises
         ------
         PermanentError
-            When it fails although a known good request succeeds.
+            When it fails again after a known good request has succeeded.
         RefusedError
             After `MAX_FAILURES` consecutive failed requests, with the service's message.
         Exception
@@ -52,7 +52,7 @@ class Breaker:
             result = request()
         except PermanentError as error:
             self._confirm(error, request, time.monotonic())
-            raise
+            result = request()  # again: the service may have refused all requests for a moment
         self._succeeded(request)
         return result
 

@@ -30,6 +30,7 @@ from distributed import (
     Client,
     KilledWorker,
     LocalCluster,
+    Security,
     Worker,
     WorkerPlugin,
     get_worker,
@@ -90,6 +91,8 @@ class RunPlugin(WorkerPlugin):
         )
         self._opening = threading.Lock()
         self._requests: Requests | None = None
+        if not self._cluster.scheduler:  # a worker of the local cluster
+            worker.http_server.stop()
 
     def teardown(self, worker: Worker) -> None:
         """End the waiting for retries: the run has ended."""
@@ -276,7 +279,7 @@ def connect(
     """
     # Silence messages about connections and exits of workers; errors are raised as exceptions.
     for name in list(logging.root.manager.loggerDict):
-        if name.split(".")[0] == "distributed":
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(_SILENT)
     run = f"caco-data-{uuid4().hex}"
     with _existing(cluster) if cluster.scheduler else _local(cluster, source.computes) as client:
@@ -345,12 +348,17 @@ def _local(settings: ClusterSettings, computes: bool) -> Iterator[Client]:
                 n_workers=workers,
                 threads_per_worker=min(threads, 2) if computes else threads,
                 processes=True,
-                host="127.0.0.1",
+                # Certificates of this run only: without them, every user of this machine could run
+                # code in the workers.
+                host="tls://127.0.0.1",
+                security=Security.temporary(),
                 dashboard_address=None,
                 # A free port: only one download per machine could use the default port 8787.
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
                 silence_logs=_SILENT,
             )
+            server: Any = cluster.scheduler
+            server.http_server.stop()
         finally:
             if in_main:
                 signal.signal(signal.SIGINT, before)

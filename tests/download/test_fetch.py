@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from caco_data.dataset.shards import decode, read_shard
 from caco_data.download.breaker import MAX_FAILURES
 from caco_data.download.fetch import Requests, fetch_location
-from caco_data.errors import InputError, RefusedError
+from caco_data.errors import InputError, PermanentError, RefusedError
 from caco_data.grid import patch_grid
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy
@@ -74,9 +75,26 @@ def test_a_location_is_rejected_for_its_scenes_if_others_are_readable() -> None:
     assert vanished.rejection is not None
     assert vanished.rejection.reason == "unreadable scenes"
     assert "Image not found" in vanished.rejection.detail
-    # Two listings, at most three scenes per slot and three more for the first slot; each failure is
-    # confirmed by one readable tile.
-    assert limiter.status().counts.requests - before <= 2 + 2 * (5 * 3 + 3)
+    # Two listings, at most three scenes per slot and three more for the first slot; after each
+    # failure a readable tile, and the scene again.
+    assert limiter.status().counts.requests - before <= 2 + 3 * (5 * 3 + 3)
+
+
+def test_a_short_refusal_of_all_requests_changes_no_scene() -> None:
+    refused: list[int] = []
+
+    class Refusing(PlainSource):
+        def read_tile(self, *args: Any) -> NDArray[np.uint16]:
+            if self.requests > 15 and len(refused) < 10:
+                refused.append(1)
+                raise PermanentError("Request too large")
+            return super().read_tile(*args)
+
+    source = Refusing(PlainSettings(), Limiter())
+    made = Requests(source, FETCH, POLICY, Limiter())
+    parts = [fetch_location(place, made).part for place in locations(2)]
+    assert len(refused) == 10
+    assert parts == [outcome.part for outcome in outcomes(2)]
 
 
 def test_a_service_that_cannot_read_any_scene_stops_the_run() -> None:

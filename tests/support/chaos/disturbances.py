@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from tests.support.chaos.processes import Client, wait_for
 from tests.support.earthengine.faults import KINDS, FaultPlan

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from tests.support import ROOT
 from tests.support.earthengine.faults import FaultPlan

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pyarrow.parquet as pq
 
 from caco_data.dataset.layout import DESCRIPTION, EVENTS, INDEX, REJECTED
