@@ -85,30 +85,35 @@ def call_with_retries(
     Exception
         Any other error of `call`, without a retry.
     """
-    first = time.monotonic()
-    uncertain = 0
-    failures = 0  # without throttling, which only means that the request has to wait
+    first = failed_at = time.monotonic()
+    # Throttled attempts do not count, they only wait; neither do failures during an outage.
+    uncertain = attempts = failures = 0
     for retry in itertools.count():
         began = time.monotonic()
         try:
             result = call()
         except TransientError as error:
+            others_succeed = limiter.answered_since(failed_at)
+            failed_at = time.monotonic()
             if error.throttled:
                 limiter.throttled(began)
             else:
-                failures += 1
+                attempts += 1
+                failures += others_succeed
             limiter.failed(error)
             uncertain += error.uncertain
             if uncertain > UNCERTAIN_RETRIES:
                 raise PermanentError(error.what, error.where, error.remedy) from error
-            used_up = failures > policy.max_retries and (
-                limiter.answered_since(first) or _succeeds(known_good, limiter)
+            used_up = failures > policy.max_retries or (
+                attempts > policy.max_retries
+                and not others_succeed
+                and _succeeds(known_good, limiter)
             )
-            silent_s = time.monotonic() - max(first, limiter.answered_at)
+            silent_s = failed_at - max(first, limiter.answered_at)
             if used_up or silent_s > policy.max_outage_s:
                 raise
             sleep_s = policy.sleep_s(retry, error.retry_after_s, random.random())
-            if limiter.stopped.wait(min(sleep_s, policy.max_outage_s - silent_s)):
+            if limiter.stopped.wait(min(sleep_s, max(0.0, policy.max_outage_s - silent_s))):
                 raise
         else:
             limiter.answered()
