@@ -1,95 +1,108 @@
-"""Statistics of simulated tiles, computed as those of the real ones were."""
+"""Statistics of the simulated archive compared with those of real Sentinel-2 images.
+
+python -m tests.support.simulated_statistics [--html FILE] [MEASURE ...]
+
+The real values are those of Sentinel-2 L2A series in Catalonia, the Netherlands and Central Europe,
+of 7,176 windows in August, and of EuroSAT; a range is from the 10 % to the 90 % quantile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+import argparse
+import csv
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from tests.support.simulated_image_measures import classes, clouds, level, spectra, water
+from tests.support.simulated_measures import Measured, air, changes, contrast, over_time
 
-from caco_data.grid import grid_footprint, patch_grid, utm_epsg
-from caco_data.sentinel2 import ALL_BANDS
-from caco_data.sources.simulated.ground import MARGIN_PX, make_ground
-from caco_data.sources.simulated.land_cover import Cover
-from caco_data.sources.simulated.settings import SimulatedSettings
-from caco_data.sources.simulated.source import SimulatedSource
-from caco_data.types import Grid, Location, Scene
-
-Floats = NDArray[np.float64]
+MEASURES = (over_time, contrast, changes, air, level, clouds, water, classes, spectra)
+TABLE = Path(__file__).with_name("real_statistics.csv")
+#: Limits of a value relative to the real one where no range is known.
+TOLERANCE = 0.25
 
 
-@lru_cache(maxsize=1)
-def source() -> SimulatedSource:
-    return SimulatedSettings().open()
+@dataclass(frozen=True)
+class Row:
+    """One statistic of the table."""
+
+    group: str
+    statistic: str
+    description: str
+    real: float
+    low: float
+    high: float
+    version_1: str
+    """Value of version 1 of the archive; empty if it was not measured."""
+
+    def agrees(self, value: float) -> bool:
+        """Whether a value is in the real range."""
+        return self.low <= value <= self.high
 
 
-def grid_at(longitude: float, latitude: float) -> Grid:
-    return patch_grid(Location(0, longitude, latitude, int(utm_epsg(longitude, latitude))))
+def real_statistics() -> list[Row]:
+    """Read the table of real statistics."""
+    rows = []
+    with TABLE.open(newline="") as file:
+        for line in csv.DictReader(file):
+            real = float(line["real"])
+            margin = TOLERANCE * abs(real)
+            low = float(line["low"] or real - margin)
+            high = float(line["high"] or real + margin)
+            rows.append(
+                Row(line["group"], line["statistic"], line["description"], real, low, high,
+                    line["version_1"])
+            )  # fmt: skip
+    return rows
 
 
-def day(year: int, month: int, number: int = 1) -> datetime:
-    return datetime(year, month, number, tzinfo=UTC)
+def as_text(rows: Sequence[Row], measured: Measured) -> str:
+    """Table as text, one line per statistic."""
+    lines, group = [], ""
+    for row in rows:
+        if row.statistic in measured:
+            if row.group != group:
+                group = row.group
+                lines.append(f"\n{group:44s} {'real':>8s} {'range':>17s} {'v1':>8s} {'now':>8s}")
+            value = measured[row.statistic]
+            lines.append(
+                f"  {row.description:42s} {row.real:8.4g} {row.low:8.3g} {row.high:8.3g} "
+                f"{row.version_1:>8s} {value:8.3g}{'' if row.agrees(value) else ' *'}"
+            )
+    inside = [row.agrees(measured[row.statistic]) for row in rows if row.statistic in measured]
+    return "\n".join(lines) + f"\n\n{sum(inside)} of {len(inside)} in the real range\n"
 
 
-def scenes_of(grid: Grid, start: datetime, end: datetime) -> list[Scene]:
-    """Scenes in the grid's UTM zone, by date."""
-    listed = source().list_scenes(grid_footprint(grid), start, end)
-    own = [scene for scene in listed if scene.epsg == grid.epsg]
-    return sorted(own, key=lambda scene: scene.acquired)
+def as_html(rows: Sequence[Row], measured: Measured) -> str:
+    """Table as an HTML page."""
+    cells = [
+        (row.group, row.description, f"{row.real:.4g}", f"{row.low:.3g} to {row.high:.3g}",
+         row.version_1, f"{measured[row.statistic]:.3g}")
+        for row in rows if row.statistic in measured
+    ]  # fmt: skip
+    head = ("", "statistic", "real", "range", "version 1", "now")
+    lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in [head, *cells]]
+    return "<table>\n<tr>" + "</tr>\n<tr>".join(lines) + "</tr>\n</table>\n"
 
 
-def clear_tiles(
-    grid: Grid, start: datetime, end: datetime, bands: Sequence[str] = ALL_BANDS
-) -> Iterator[Floats]:
-    """Clear tiles of an interval, clearest scene first, (C, H, W)."""
-    for scene in sorted(scenes_of(grid, start, end), key=lambda scene: scene.cloud_pct):
-        scl = source().read_tile(scene, grid, ["SCL"])
-        if np.isin(scl, (2, 4, 5, 6)).mean() > 0.995:
-            yield source().read_tile(scene, grid, bands).astype(np.float64)
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--html", type=Path, metavar="FILE", help="Write the table to a file.")
+    names = [measure.__name__ for measure in MEASURES]
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"Of {', '.join(names)}.")
+    arguments = parser.parse_args()
+    measured: Measured = {}
+    for measure in MEASURES:
+        if not arguments.measures or measure.__name__ in arguments.measures:
+            measured |= measure()
+    rows = real_statistics()
+    print(as_text(rows, measured))
+    if arguments.html:
+        arguments.html.write_text(as_html(rows, measured))
 
 
-def autocorrelation(image: Floats, lag: int) -> float:
-    """Mean correlation of pixels `lag` apart along rows and columns."""
-    image = image - image.mean()
-    pairs = (image[:, lag:] * image[:, :-lag]).mean() + (image[lag:] * image[:-lag]).mean()
-    return float(pairs / 2 / (image**2).mean())
-
-
-def power_slope(image: Floats) -> float:
-    """Slope of the radial power spectrum on logarithmic axes."""
-    size = image.shape[0]
-    window = np.outer(np.hanning(size), np.hanning(size))
-    power = np.abs(np.fft.fftshift(np.fft.fft2((image - image.mean()) * window))) ** 2
-    y, x = np.indices(power.shape) - size // 2
-    radius = np.hypot(y, x).astype(int).ravel()
-    radial = np.bincount(radius, power.ravel()) / np.bincount(radius)
-    k = np.arange(4, size * 3 // 8)
-    return float(np.polyfit(np.log(k), np.log(radial[k]), 1)[0])
-
-
-#: EuroSAT's images are top-of-atmosphere and show 2750 DN as 255: the atmosphere adds these DN to
-#: red, green and blue and dims the surface.
-_PATH_RADIANCE_DN = np.array([205.0, 340.0, 595.0])[:, None, None]
-
-
-def as_eurosat(rgb: Floats) -> Floats:
-    """Convert red, green and blue DN to 8 bits like EuroSAT, (3, H, W)."""
-    return np.asarray(np.clip((0.9 * rgb + _PATH_RADIANCE_DN) / 2750 * 255, 0, 255))
-
-
-def windows_of(cover: Cover, grid: Grid, share: float = 0.8, size: int = 64) -> list[
-    tuple[slice, slice]
-]:  # fmt: skip
-    """Windows of a grid in which a land cover has at least a share of the pixels."""
-    there = _land_cover(grid) == cover
-    steps = range(0, there.shape[0] - size + 1, size)
-    found = [(slice(i, i + size), slice(j, j + size)) for i in steps for j in steps]
-    return [window for window in found if there[window].mean() >= share]
-
-
-@lru_cache(maxsize=16)
-def _land_cover(grid: Grid) -> NDArray[np.uint8]:
-    inner = slice(MARGIN_PX, -MARGIN_PX)
-    return make_ground(grid, 0).before.cover[inner, inner]
+if __name__ == "__main__":
+    main()

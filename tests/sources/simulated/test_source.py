@@ -25,7 +25,7 @@ from caco_data.sources.base import TruthSource
 from caco_data.sources.simulated.catalogue import find
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Period
-from tests.support.simulated_statistics import clear_tiles, day, grid_at, scenes_of, source
+from tests.support.simulated_tiles import clear_tiles, day, grid_at, scenes_of, source
 
 EVERYTHING = (*ALL_BANDS, SCL_BAND)
 #: Town fringe, coast, tropics, north, south of the equator, desert.

@@ -15,14 +15,12 @@ import pytest
 
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 from caco_data.sources.simulated.land_cover import Cover
-from tests.support.simulated_statistics import (
-    Floats,
+from tests.support.image_statistics import Floats, autocorrelation, power_slope
+from tests.support.simulated_tiles import (
     as_eurosat,
-    autocorrelation,
     clear_tiles,
     day,
     grid_at,
-    power_slope,
     scenes_of,
     source,
     windows_of,
