@@ -107,7 +107,7 @@ def save_untrained(run: Path, like: TrainSettings) -> None:
     folder = RunFolder(settings, dataset)
     stacks = dataset.stacks()
     learner = Learner(settings, stacks, open_device(settings))
-    save_encoder(folder, learner.model.encoder, stacks.bands, stacks.dtype == np.uint8)
+    save_encoder(folder, dataset, learner.model.encoder, learner.model.features)
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:

@@ -20,18 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 
+from caco_data.training.band_scaling import BandScaling, band_scaling
 from caco_data.training.device import to_device
 
-#: Range of a band on the scale DN / 10000 * 255 that is mapped to 0..1: for B2, B3 and B4 the
-#: quantiles used by the authors; for the others, ranges typical of vegetation and bare ground.
-STRETCH = {
-    "B1": (3, 88), "B2": (3, 88), "B3": (2, 103), "B4": (0, 129), "B5": (0, 129), "B6": (0, 153),
-    "B7": (0, 153), "B8": (0, 153), "B8A": (0, 153), "B9": (0, 153), "B11": (0, 153),
-    "B12": (0, 129),
-}  # fmt: skip
-#: ImageNet mean and standard deviation of red, green and blue; other bands use their averages.
-NORMALISATION = {"B4": (0.485, 0.229), "B3": (0.456, 0.224), "B2": (0.406, 0.225)}
-OTHER_BANDS = (0.449, 0.226)
 #: ITU-R 601 luma.
 LUMA = {"B4": 0.299, "B3": 0.587, "B2": 0.114}
 #: NTSC colour transform: rows Y, I and Q, columns red, green and blue.
@@ -150,16 +141,23 @@ class Augmenter:
         Side of the views in pixels.
     device : torch.device
         Device of the tiles and views.
+    scaling : sequence of BandScaling, optional
+        Scaling of each band; if None, that of training.
     """
 
     def __init__(
-        self, bands: Sequence[str], eight_bit: bool, size: int, device: torch.device
+        self,
+        bands: Sequence[str],
+        eight_bit: bool,
+        size: int,
+        device: torch.device,
+        scaling: Sequence[BandScaling] | None = None,
     ) -> None:
         self.size = size
         self._device = device
         unit = 1.0 if eight_bit else 10000 / 255
-        stretch = torch.tensor([STRETCH[band] for band in bands]) * unit
-        mean, deviation = torch.tensor([NORMALISATION.get(b, OTHER_BANDS) for b in bands]).T
+        scalings = torch.tensor(scaling or [band_scaling(band) for band in bands])
+        stretch, (mean, deviation) = scalings[:, :2] * unit, scalings[:, 2:].T
         rgb = sorted(bands) == sorted(LUMA)
         luma = torch.tensor([LUMA[b] if rgb else 1 / len(bands) for b in bands])
         yiq = torch.tensor(_YIQ)[:, [list(LUMA).index(b) for b in bands]] if rgb else None

@@ -185,9 +185,8 @@ def finish(run: Run) -> None:
         return
     run.check_lock()
     storage, stacks, estimator = run.folder.storage, run.stacks, run.learner.estimator
-    save_encoder(
-        run.folder, run.learner.model.encoder, stacks.bands, eight_bit=stacks.dtype == np.uint8
-    )
+    model = run.learner.model
+    save_encoder(run.folder, run.dataset, model.encoder, model.features)
     if estimator is not None:
         save_change(storage, stacks.location_ids, estimator)
     try:

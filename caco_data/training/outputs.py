@@ -2,56 +2,77 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from caco_data import __version__
+from caco_data.dataset.layout import LOCATIONS
 from caco_data.dataset.reader import Dataset
 from caco_data.storage import LocalStorage, write_bytes
-from caco_data.training.augment import NORMALISATION, OTHER_BANDS, STRETCH
+from caco_data.training.band_scaling import band_scaling
 from caco_data.training.change import ChangeEstimator
+from caco_data.training.metrics import METRICS
+from caco_data.training.models.card import CARD_KEY, CITATION, EncoderCard, band_input
+from caco_data.training.models.weights import ENCODER
 from caco_data.training.recorder import read_metrics
 from caco_data.training.run_folder import RunFolder
 
-ENCODER = "encoder.safetensors"
+#: Licence of images of the Copernicus Sentinel missions.
+COPERNICUS = (
+    "Copernicus Sentinel data: free, full and open access (Legal notice on the use of Copernicus "
+    "Sentinel Data and Service Information); contains modified Copernicus Sentinel data"
+)
+#: Licences of the images of other sources.
+_LICENCES = {"simulated": "Simulated images without third-party rights"}
 CHANGE = "change.parquet"
 HISTOGRAM = "change_histogram.png"
 CURVE = "loss_curve.png"
 
 
-def save_encoder(
-    folder: RunFolder, encoder: nn.Module, bands: tuple[str, ...], eight_bit: bool
-) -> None:
-    """Save the query encoder under torchvision's weight names.
-
-    The metadata contains the settings of the run and the scaling of the input.
+def save_encoder(folder: RunFolder, dataset: Dataset, encoder: nn.Module, features: int) -> None:
+    """Save the query encoder under torchvision's weight names, with its card.
 
     Parameters
     ----------
     folder : RunFolder
         Folder of the run.
+    dataset : Dataset
+        Training data.
     encoder : nn.Module
         Maps images (N, C, size, size) to features (N, F).
-    bands : tuple of str
-        Names of the C bands.
-    eight_bit : bool
-        Whether the tiles were uint8 (DN / 10000 * 255) rather than uint16 (DN).
+    features : int
+        Number F of features.
     """
     from safetensors.torch import save
 
-    scaling = {
-        "bands": bands,
-        "input": "DN / 10000 * 255" if eight_bit else "DN, times 255 / 10000",
-        "stretch": [STRETCH[band] for band in bands],
-        "mean_and_deviation": [NORMALISATION.get(band, OTHER_BANDS) for band in bands],
-    }
+    stacks = dataset.stacks(folder.fixed["bands"])
+    rows = read_metrics(folder.storage) if folder.storage.exists(METRICS) else []
+    metrics = {name: float(value) for name, value in (rows[-1] if rows else {}).items() if value}
+    source = dataset.meta.get("source", {})
+    card = EncoderCard(
+        architecture=folder.fixed["encoder"],
+        features=features,
+        bands=tuple(band_input(name, *band_scaling(name)) for name in stacks.bands),
+        input_size=folder.fixed["crop_size"],
+        input_unit="DN / 10000 * 255" if stacks.dtype == np.uint8 else "DN",
+        method=folder.fixed["method"],
+        framework=folder.fixed["framework"],
+        steps=int(metrics["step"]) if "step" in metrics else None,
+        settings=folder.fixed,
+        metrics=metrics,
+        data_digest=dataset.digest,
+        locations_digest=dataset.meta.get("tables", {}).get(LOCATIONS),
+        data_source=f"{source['name']}: {source['collection']}" if source else None,
+        data_licence=_LICENCES.get(source.get("name"), COPERNICUS),
+        software=f"caco-data {__version__}, torch {torch.__version__}",
+        citation=CITATION,
+    )
     weights = {name: x.detach().cpu().contiguous() for name, x in encoder.state_dict().items()}
-    meta = {name: json.dumps(value) for name, value in {**folder.fixed, **scaling}.items()}
-    write_bytes(folder.storage, ENCODER, save(weights, {"format": "pt", **meta}))
+    write_bytes(folder.storage, ENCODER, save(weights, {"format": "pt", CARD_KEY: card.to_json()}))
 
 
 def save_change(

@@ -26,8 +26,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = make_training_set(root / "set", 1)
     settings = TrainSettings(data=str(data), out=str(root / "run"), crop_size=96)
     torch.manual_seed(0)
-    folder = RunFolder(settings, open_dataset(data))
-    save_encoder(folder, RESNETS["resnet18"](3), ("B4", "B3", "B2"), True)
+    dataset = open_dataset(data)
+    save_encoder(RunFolder(settings, dataset), dataset, RESNETS["resnet18"](3), 512)
     return root / "run"
 
 
@@ -42,7 +42,7 @@ def test_the_authors_architecture_loads_the_caco_format(
     theirs.load_state_dict(torch.load(out, weights_only=True))
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        expected = load_encoder(trained / "encoder.safetensors").network(images)
+        expected = load_encoder(trained / "encoder.safetensors").module(images)
         torch.testing.assert_close(theirs(images), expected)
 
 

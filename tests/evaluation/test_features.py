@@ -10,7 +10,7 @@ from caco_data.dataset.reader import open_dataset
 from caco_data.errors import InputError
 from caco_data.evaluation.features import embed
 from caco_data.evaluation.probes import change_ratio
-from caco_data.training.augment import NORMALISATION, STRETCH
+from caco_data.training.band_scaling import NORMALISATION, STRETCH
 from caco_data.training.models.encoder import make_encoder
 from caco_data.training.models.weights import load_encoder
 from caco_data.training.outputs import save_encoder
@@ -34,9 +34,9 @@ def save(data: Path, out: Path, size: int = SIZE) -> Path:
     settings = TrainSettings(data=str(data), out=str(out), crop_size=size)
     dataset = open_dataset(data)
     torch.manual_seed(0)
-    network, _ = make_encoder("resnet18", len(dataset.bands), size)
+    network, features = make_encoder("resnet18", len(dataset.bands), size)
     folder = RunFolder(settings, dataset)
-    save_encoder(folder, network, dataset.bands, dataset.stacks().dtype == "u1")
+    save_encoder(folder, dataset, network, features)
     return out / "encoder.safetensors"
 
 
@@ -54,14 +54,14 @@ def test_every_tile_is_embedded_whole(tmp_path: Path) -> None:
         level = np.clip((tile[i].astype(np.float32) - low) / (high - low), 0, 1)
         image[0, i] = torch.from_numpy((level - mean) / deviation)
     with torch.no_grad():
-        expected = encoder.network(image)[0]
+        expected = encoder.module(image)[0]
     np.testing.assert_allclose(features[1, 1, 3], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_features_of_more_bands_in_16_bits(tmp_path: Path) -> None:
     data = make_training_set(tmp_path / "set", 2, ("B4", "B3", "B2", "B8"), dtype="uint16")
     encoder = load_encoder(save(data, tmp_path / "run"))
-    assert encoder.bands == ("B4", "B3", "B2", "B8")
+    assert encoder.card.band_names == ("B4", "B3", "B2", "B8")
     assert embed(open_dataset(data), encoder).shape == (2, 2, 5, 512)
     with pytest.raises(InputError, match="no band B8"):
         embed(open_dataset(make_training_set(tmp_path / "rgb", 2)), encoder)

@@ -13,14 +13,13 @@ from torch import Tensor
 
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 from caco_data.training.augment import (
-    NORMALISATION,
-    STRETCH,
     Augmenter,
     ViewParameters,
     identity_parameters,
     sample_boxes,
     sample_parameters,
 )
+from caco_data.training.band_scaling import NORMALISATION, STRETCH
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from lightning.fabric import Fabric
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from caco_data.dataset.reader import open_dataset
-from caco_data.training.augment import NORMALISATION, STRETCH
+from caco_data.training.band_scaling import NORMALISATION, STRETCH
 from caco_data.training.batches import BatchReader
 from caco_data.training.learner import Learner, learning_rate
 from caco_data.training.settings import TrainSettings

@@ -19,10 +19,11 @@ from safetensors.torch import load_file
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.errors import CacoDataError, DatasetError, InputError
-from caco_data.training.augment import STRETCH
+from caco_data.training.band_scaling import STRETCH
 from caco_data.training.batches import BatchReader
 from caco_data.training.loop import train
 from caco_data.training.metrics import TrainProgress
+from caco_data.training.models.card import card_from_json
 from caco_data.training.models.encoder import RESNETS
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import is_changed, make_training_set
@@ -115,8 +116,10 @@ def test_encoder_file_contains_the_input_scaling(whole: Path) -> None:
     RESNETS["resnet18"](3).load_state_dict(weights)
     with safe_open(whole / "encoder.safetensors", "pt") as file:
         metadata = file.metadata()
-    assert json.loads(metadata["bands"]) == ["B4", "B3", "B2"]
-    assert json.loads(metadata["stretch"]) == [list(STRETCH[b]) for b in ("B4", "B3", "B2")]
+    card = card_from_json(metadata["encoder_card"])
+    assert card.band_names == ("B4", "B3", "B2")
+    assert [(band.low, band.high) for band in card.bands] == [STRETCH[b] for b in card.band_names]
+    assert (card.method, card.framework, card.steps) == ("caco", "moco", 6)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ class ContrastiveModel(nn.Module):
     def __init__(self, encoder: nn.Module, features: int, embedding: int, heads: int) -> None:
         super().__init__()
         self.encoder = encoder
+        self.features = features
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, embedding))
             for _ in range(heads)

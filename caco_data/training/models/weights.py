@@ -1,150 +1,142 @@
-"""Encoder files: those of a run, those released by the authors, and exports to other formats."""
+"""Loading of encoders: those of runs, the authors', exports, and weights of other software."""
 
 from __future__ import annotations
 
-import json
 import os
-import pickle
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from caco_data.errors import InputError
-from caco_data.sentinel2 import RGB_BANDS
-from caco_data.storage import LocalStorage
+from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
+from caco_data.training.band_scaling import OTHER_BANDS, STRETCH, band_scaling
+from caco_data.training.models.card import CITATION, BandInput, EncoderCard, band_input
 from caco_data.training.models.encoder import RESNETS, make_encoder
+from caco_data.training.models.encoder_files import read_encoder_file
+from caco_data.training.models.preprocess import Preprocess
+from caco_data.training.models.weight_names import FoundEncoder, describe, find_encoder
 
-Format = Literal["torchvision", "timm", "caco"]
-
-#: The authors save `nn.Sequential(*resnet.children())` without the classifier: modules are
-#: numbered, including those without weights (activation, poolings, flattening).
-_NUMBERS = {
-    "conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7",
-}  # fmt: skip
-_NAMES = {number: name for name, number in _NUMBERS.items()}
-#: Side in pixels of the views in the paper's training.
-_PAPER_SIZE = 224
-
-
-@dataclass(frozen=True)
-class TrainedEncoder:
-    """Encoder network and the images it was trained on."""
-
-    name: str
-    """`resnet18`, `resnet50`, or `timm:` and the name of a timm model."""
-    network: nn.Module
-    """Maps images (N, C, size, size) to features (N, F)."""
-    features: int
-    """Number F of features."""
-    bands: tuple[str, ...]
-    """Bands of the C channels."""
-    size: int
-    """Side in pixels of the images it was trained on."""
+#: Name of the encoder's file in the folder of a run.
+ENCODER = "encoder.safetensors"
+_REMEDY = (
+    "Use a run folder, its encoder.safetensors, an export of caco-data, a file of the paper's "
+    "authors, or weights of a ResNet-18 or -50"
+)
+#: Bands assumed for weights without a card, by number of channels: 13 are those of Level-1C.
+_BANDS_BY_COUNT = {
+    3: RGB_BANDS,
+    12: ALL_BANDS,
+    13: (*ALL_BANDS[:10], "B10", *ALL_BANDS[10:]),
+}
+#: Side in pixels of the views in the paper's training, and of most ImageNet training.
+_USUAL_SIZE = 224
 
 
-def load_encoder(path: str | os.PathLike[str]) -> TrainedEncoder:
-    """Load `encoder.safetensors` of a run, or a `.pth` file released by the authors of the paper.
+class LoadedEncoder(NamedTuple):
+    """An encoder ready for use: `module(preprocess(images))` gives features (N, F)."""
 
-    Raises
-    ------
-    InputError
-        When the file is neither.
-    """
-    from safetensors import SafetensorError
-
-    read = _read_released if Path(path).suffix == ".pth" else _read_run
-    try:
-        name, bands, size, weights = read(path)
-        network, features = make_encoder(name, len(bands), size)
-        network.load_state_dict(weights)
-    except FileNotFoundError as error:
-        raise InputError(
-            "No encoder here", str(path), "Use the encoder.safetensors of a run"
-        ) from error
-    except (
-        SafetensorError, pickle.UnpicklingError, EOFError, OSError, AttributeError, KeyError,
-        ValueError, RuntimeError,
-    ) as error:  # fmt: skip
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"Not an encoder: {first.rstrip('.:')}",
-            str(path),
-            "Use the encoder.safetensors of a run, or a .pth file of the paper's authors",
-        ) from error
-    return TrainedEncoder(name, network.eval(), features, bands, size)
+    module: nn.Module
+    """Maps inputs (N, C, size, size) to features (N, F); in evaluation mode, on the CPU."""
+    preprocess: Preprocess
+    """Makes inputs of the module from images."""
+    card: EncoderCard
+    """Description of the encoder."""
 
 
-_Found = tuple[str, tuple[str, ...], int, dict[str, Tensor]]
-
-
-def _read_run(path: str | os.PathLike[str]) -> _Found:
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    with safe_open(path, "pt") as file:
-        meta = {name: json.loads(v) for name, v in file.metadata().items() if name != "format"}
-    return meta["encoder"], tuple(meta["bands"]), meta["crop_size"], load_file(path)
-
-
-def _read_released(path: str | os.PathLike[str]) -> _Found:
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    if "conv1.weight" not in state:
-        state = _renamed(state, _NAMES)
-    name = "resnet50" if "layer1.0.conv3.weight" in state else "resnet18"
-    if state["conv1.weight"].shape[1] != len(RGB_BANDS):
-        raise ValueError("the bands are not B4, B3, B2")
-    return name, RGB_BANDS, _PAPER_SIZE, state
-
-
-def _renamed(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
-    """Replace the first part of each name."""
-    parts = {name: name.partition(".") for name in state}
-    return {f"{names[first]}.{rest}": state[name] for name, (first, _, rest) in parts.items()}
-
-
-def export_encoder(
-    encoder: TrainedEncoder, kind: Format, path: str | os.PathLike[str]
-) -> dict[str, Tensor]:
-    """Write the weights of an encoder for use by other software.
+def load_encoder(path: str | os.PathLike[str]) -> LoadedEncoder:
+    """Load an encoder with its preprocessing and its card.
 
     Parameters
     ----------
-    encoder : TrainedEncoder
-        Encoder to write.
-    kind : {"torchvision", "timm", "caco"}
-        Naming of the weights; `caco` can be loaded by the authors' notebooks.
     path : path
-        Written by safetensors if it ends in `.safetensors`, otherwise by `torch.save`.
+        Folder of a run; its `encoder.safetensors`; a file written by `export-encoder`; a file
+        released by the paper's authors; a checkpoint of MoCo, SeCo or Lightning; or weights of a
+        ResNet-18 or -50 of torchvision, timm or torchgeo. Files without a card get one with
+        assumed values, listed in `card.assumed`.
 
     Returns
     -------
-    dict of str to Tensor
-        The weights as written.
+    LoadedEncoder
+        The tuple (module, preprocess, card).
 
     Raises
     ------
     InputError
-        For an encoder of timm with the naming of torchvision or the authors.
+        When the file contains no encoder, is damaged, or contains objects that could run code.
     """
-    if kind != "timm" and encoder.name not in RESNETS:
-        raise InputError(
-            f"No {kind} weight names are known for encoder '{encoder.name}'",
-            "--format",
-            "Use --format timm",
-        )
-    # ResNets have the same weight names in timm and torchvision.
-    weights: dict[str, Any] = dict(encoder.network.state_dict())
-    if kind == "caco":
-        weights = _renamed(weights, _NUMBERS)
-    target = Path(path)
-    with LocalStorage(target.parent).writing(target.name) as file:
-        if target.suffix == ".safetensors":
-            from safetensors.torch import save
-
-            file.write(save({name: x.contiguous() for name, x in weights.items()}))
+    source = Path(path)
+    source = source / ENCODER if source.is_dir() else source
+    if not source.is_file():
+        raise InputError("No encoder here", str(path), _REMEDY)
+    try:
+        tensors, card = read_encoder_file(source)
+        if card is not None and card.architecture not in RESNETS:
+            weights = tensors  # a model of timm, under its own names
         else:
-            torch.save(weights, file)
-    return weights
+            found = find_encoder(tensors)
+            card, weights = card or _assumed_card(found), found.weights
+        _check_card(card)
+        network, features = make_encoder(card.architecture, len(card.bands), card.input_size)
+        _load(network, weights)
+    except InputError:
+        raise
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"Not an encoder: {first.rstrip('.:')}", str(source), _REMEDY) from error
+    network.eval().requires_grad_(False)
+    card = EncoderCard(**{**vars(card), "features": features})
+    return LoadedEncoder(network, Preprocess(card), card)
+
+
+def _check_card(card: EncoderCard) -> None:
+    if not card.bands or card.input_size < 1:
+        raise ValueError("the encoder card names no bands or no input size")
+
+
+def _load(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load weights; ValueError names the tensors that are missing, unknown or of another shape."""
+    wanted = network.state_dict()
+    # Counters of BatchNorm, which old files lack, do not change the features.
+    for name in wanted.keys() - weights.keys():
+        if name.endswith("num_batches_tracked"):
+            weights[name] = wanted[name]
+    missing, unknown = (
+        sorted(wanted.keys() - weights.keys()),
+        sorted(weights.keys() - wanted.keys()),
+    )
+    if missing or unknown:
+        found = describe(weights)
+        parts = [f"{len(x)} {word}, such as {x[0]}" for x, word in
+                 ((missing, "missing"), (unknown, "unknown")) if x]  # fmt: skip
+        raise ValueError(f"{found}: {'; '.join(parts)}")
+    for name, x in wanted.items():
+        if x.shape != weights[name].shape:
+            raise ValueError(
+                f"{name} has the shape {tuple(weights[name].shape)} instead of {tuple(x.shape)}"
+            )
+    network.load_state_dict(weights)
+
+
+def _assumed_card(found: FoundEncoder) -> EncoderCard:
+    """Card of weights without a card."""
+    names = _BANDS_BY_COUNT.get(found.bands)
+    if names is None:
+        raise ValueError(
+            f"{found.bands} input channels and no encoder card that names the bands; bands are "
+            f"assumed for {', '.join(map(str, _BANDS_BY_COUNT))} channels only"
+        )
+    return EncoderCard(
+        architecture=found.architecture,
+        features=0,
+        bands=tuple(_assumed_band(name) for name in names),
+        input_size=_USUAL_SIZE,
+        citation=CITATION if found.numbered else None,
+        assumed=("bands", "scaling", "input_size"),
+    )
+
+
+def _assumed_band(name: str) -> BandInput:
+    if name in STRETCH:
+        return band_input(name, *band_scaling(name))
+    return band_input(name, *STRETCH["B9"], *OTHER_BANDS)
