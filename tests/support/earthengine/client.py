@@ -16,7 +16,7 @@ from caco_data.sources.earthengine.source import EarthEngineSource
 from caco_data.types import Grid, Scene
 from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.server import EarthEngineServer
-from tests.support.simulated_statistics import grid_at
+from tests.support.simulated_tiles import grid_at
 
 YEAR = (datetime(2020, 3, 1, tzinfo=UTC), datetime(2021, 3, 1, tzinfo=UTC))
 #: Toulouse.

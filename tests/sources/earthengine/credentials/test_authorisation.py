@@ -36,7 +36,7 @@ from tests.sources.earthengine.credentials.conftest import (
 from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.requests import END, START
 from tests.support.earthengine.server import EarthEngineServer
-from tests.support.simulated_statistics import grid_at
+from tests.support.simulated_tiles import grid_at
 
 # --- tokens --------------------------------------------------------------------------------------
 
