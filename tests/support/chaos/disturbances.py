@@ -73,7 +73,7 @@ def fill_disk(here: Round) -> None:
     """
     if here.tmpfs:
         ballast = here.out.parent / "ballast"
-        with ballast.open("wb") as file, suppress(OSError):
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(1 << 16))
                 file.flush()
