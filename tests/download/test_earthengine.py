@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -28,6 +25,7 @@ from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Location
 from tests.conftest import Run
 from tests.support.dask_cluster import external_cluster
+from tests.support.download_process import started
 from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.server import server_process
 
@@ -221,24 +219,6 @@ def test_a_service_that_never_answers_stops_the_run(run: Run, table: Path, tmp_p
     assert result.exit_code == 4
     assert "does not answer: 503" in result.stderr
     assert not (tmp_path / "d").exists()
-
-
-@contextmanager
-def started(url: str, table: Path, out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a download in another process and wait for its first complete location."""
-    command = [
-        sys.executable, "-m", "caco_data.cli", "download", "--ee-url", url, "--locations", table,
-        "--out", out, "--workers", "1", "--concurrency", "2", "--requests-per-second", "40",
-        "--locations-per-shard", "4", *options,
-    ]  # fmt: skip
-    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True) as process:
-        try:
-            while not list(out.rglob("*.tar")):
-                assert process.poll() is None, process.communicate()
-                time.sleep(0.02)
-            yield process
-        finally:
-            process.kill()
 
 
 def disturb(url: str, process: subprocess.Popen[str], fault: str, plan: FaultPlan) -> None:

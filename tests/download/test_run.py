@@ -10,17 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dask
-import numpy as np
 import pytest
 from distributed import Client, LocalCluster
-from numpy.typing import NDArray
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.download.progress import DownloadProgress
@@ -29,12 +24,12 @@ from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.location_files import read_locations
-from caco_data.sources.limiter import Limiter
-from caco_data.types import Footprint, Grid, Location, Scene
+from caco_data.types import Location
 from tests.conftest import Run
 from tests.dataset.test_writer import contents
 from tests.support.dask_cluster import external_cluster
-from tests.support.plain_source import FETCH, PlainSettings, PlainSource
+from tests.support.failing_sources import CrashingSettings, FailingSettings
+from tests.support.plain_source import FETCH, PlainSettings
 
 CACO = [sys.executable, "-m", "caco_data.cli"]
 N = 12
@@ -249,25 +244,6 @@ def test_fill_interrupted_at_any_location_resumes_to_the_same_bytes(
     assert not [name for name in plugins if name.startswith("caco-data")]
 
 
-class CrashingSource(PlainSource):
-    """A source that ends its process when it reads a tile of the given locations."""
-
-    def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
-        """Read a tile, or end the process."""
-        if grid.left_m in self.settings.cloudy_locations:
-            os._exit(1)
-        return super().read_tile(scene, grid, bands)
-
-
-@dataclass(frozen=True)
-class CrashingSettings(PlainSettings):
-    """Settings of `CrashingSource`; `cloudy_locations` are the locations that crash."""
-
-    def open(self, limiter: Limiter | None = None) -> PlainSource:
-        """Open the source."""
-        return CrashingSource(self, limiter or Limiter())
-
-
 def test_a_location_on_which_workers_crash_stays_pending_and_the_others_are_fetched(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,34 +328,6 @@ def test_without_any_complete_location_the_data_set_is_not_finished(
         assert result.exit_code == 3
         assert f"0 of {N} locations are complete" in result.stderr
         assert not json.loads((out / "dataset.json").read_text())["complete"]
-
-
-class FailingSource(PlainSource):
-    """A source whose listings for the given locations fail in an unforeseen way."""
-
-    def list_scenes(
-        self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
-    ) -> list[Scene]:
-        """List scenes, or fail."""
-        assert isinstance(self.settings, FailingSettings)
-        if round(footprint.longitudes[0], 6) in self.settings.failing_longitudes:
-            raise ZeroDivisionError("unforeseen")
-        return super().list_scenes(footprint, start, end, max_cloud_pct)
-
-
-@dataclass(frozen=True)
-class FailingSettings(PlainSettings):
-    """Settings of `FailingSource`."""
-
-    failing_longitudes: tuple[float, ...] = ()
-
-    def record(self) -> dict[str, Any]:
-        """No setting that changes the images."""
-        return {}
-
-    def open(self, limiter: Limiter | None = None) -> PlainSource:
-        """Open the source."""
-        return FailingSource(self, limiter or Limiter())
 
 
 def test_a_failing_location_stays_pending_until_it_succeeds_or_is_given_up(
