@@ -16,8 +16,8 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from caco_data.dataset.arrays import NPY_HEADER_BYTES
 from caco_data.dataset.reader import Dataset, open_dataset
-from caco_data.dataset.shards import NPY_HEADER_BYTES
 from tests.support.plain_source import make_dataset, outcomes
 
 LOCATIONS = 24

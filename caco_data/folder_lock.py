@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from caco_data.errors import InputError
+from caco_data.safe_paths import open_regular
 from caco_data.storage import LOCK, LocalStorage, Storage, read_json, write_json
 
 #: A lease is renewed at this interval, seconds, and is stale after `STALE` without renewal.
@@ -165,7 +166,7 @@ def lock_note(storage: Storage) -> str | None:
     holder = read_holder(storage)
     stale = holder is None or _is_stale(holder)
     if isinstance(storage, LocalStorage):
-        with suppress(OSError), storage.path(LOCK).open("rb") as file:
+        with suppress(OSError), storage.open(LOCK) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 stale = True
@@ -221,7 +222,7 @@ def _open_locked(storage: LocalStorage) -> int:
     for _ in range(ATTEMPTS):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # not inheritable
+            descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:  # another process has removed the folder it had created
             continue
         try:

@@ -3,6 +3,9 @@
 Files are written atomically: under a temporary name, flushed to the disk, then renamed. Temporary
 names are unique, so that two writers never share a file. Names are relative to the root, with
 forward slashes.
+
+No name leads out of the root: absolute names and `..` are refused, and so are links below the root.
+Only regular files are opened. The root itself may be a link.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from caco_data.errors import InputError
+from caco_data.safe_paths import check_name, file_kind, linked, open_regular
 
 #: File with the holder of the folder's lock (`caco_data.folder_lock`); not part of the content.
 LOCK = ".lock"
 #: NAME.PID-RANDOM.tmp; NAME.tmp was written by earlier versions.
-_TEMPORARY = re.compile(r".+\.(\d+-\w+|json|parquet|tar|csv|pt|safetensors)\.tmp")
+_TEMPORARY = re.compile(r"[^\\]+\.(\d+-\w+|json|parquet|tar|csv|pt|safetensors)\.tmp")
 
 
 def _temporary_name(name: str) -> str:
@@ -54,6 +58,10 @@ class Storage(Protocol):
 
     def temporaries(self, folder: str = "") -> list[str]:
         """List the temporary files directly in a folder, like `names`."""
+        ...
+
+    def irregular(self, folder: str = "") -> dict[str, str]:
+        """List the links and special files directly in a folder: kind by name."""
         ...
 
     def size(self, name: str) -> int:
@@ -89,8 +97,27 @@ class LocalStorage:
         self._path = Path(root)
 
     def path(self, name: str) -> Path:
-        """Path of a file, for reading with operating system calls."""
-        return self._path / name
+        """Path of a file, for use with operating system calls.
+
+        Raises
+        ------
+        DatasetError
+            For a name that leads out of the root, or a link.
+        """
+        path = self._path_in_folder(name)
+        if name and path.is_symlink():
+            raise linked(path)
+        return path
+
+    def _path_in_folder(self, name: str) -> Path:
+        """Path of a file that may be a link itself; DatasetError if its folder is a link."""
+        path = self._path
+        *folders, last = check_name(name).split("/")
+        for folder in folders:
+            path /= folder
+            if path.is_symlink():
+                raise linked(path)
+        return path / last
 
     def exists(self, name: str) -> bool:
         """Whether a complete file of this name exists."""
@@ -104,10 +131,18 @@ class LocalStorage:
         """List the temporary files directly in a folder, like `names`."""
         return _joined(folder, filter(_TEMPORARY.fullmatch, self._files(folder)))
 
+    def irregular(self, folder: str = "") -> dict[str, str]:
+        """List the links and special files directly in a folder: kind by name."""
+        kinds = {e.name: kind for e in self._entries(folder) if (kind := file_kind(e))}
+        return dict(zip(_joined(folder, kinds), (kinds[n] for n in sorted(kinds)), strict=True))
+
     def _files(self, folder: str) -> list[str]:
+        return [e.name for e in self._entries(folder) if e.is_file(follow_symlinks=False)]
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self.path(folder)) as entries:
-                return [entry.name for entry in entries if entry.is_file()]
+                return list(entries)
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -117,20 +152,21 @@ class LocalStorage:
 
     def read(self, name: str) -> bytes:
         """Read a small file, as last written by any process."""
-        return self.path(name).read_bytes()
+        with self.open(name) as file:
+            return file.read()
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
-        return self.path(name).open("rb")
+        return open(self.path(name), "rb", opener=open_regular)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """Open a binary file that gets its name once the block ends without an error."""
-        path = self.path(name)
+        path = self._path_in_folder(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(_temporary_name(path.name))
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -147,7 +183,7 @@ class LocalStorage:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
-        self.path(name).unlink(missing_ok=True)
+        self._path_in_folder(name).unlink(missing_ok=True)
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with its content, if it exists."""
@@ -167,7 +203,7 @@ class RemoteStorage:
             raise InputError(f"Cannot open this storage: {error}", url) from error
 
     def _full(self, name: str) -> str:
-        return f"{self._prefix}/{name}" if name else self._prefix
+        return f"{self._prefix}/{check_name(name)}" if name else self._prefix
 
     def exists(self, name: str) -> bool:
         """Whether a complete file of this name exists."""
@@ -187,6 +223,10 @@ class RemoteStorage:
         except FileNotFoundError:
             return []
         return [entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
+
+    def irregular(self, folder: str = "") -> dict[str, str]:
+        """Return an empty mapping: object stores contain objects only."""
+        return {}
 
     def size(self, name: str) -> int:
         """Size of a file in bytes."""

@@ -6,9 +6,15 @@ import hashlib
 import json
 from typing import Any
 
+from caco_data.dataset.description_check import check_description
 from caco_data.dataset.layout import DESCRIPTION, FORMAT
 from caco_data.errors import DatasetError, InputError
-from caco_data.storage import Storage, read_json
+from caco_data.storage import Storage, read_bytes
+
+#: Maximum size of dataset.json, bytes: about 450,000 shards.
+MAX_NBYTES = 1 << 26
+#: Maximum number of values, plus one per `_BYTES_PER_VALUE` bytes: small values take much memory.
+_VALUES, _BYTES_PER_VALUE = 10_000, 16
 
 
 def description_digest(meta: dict[str, Any]) -> str:
@@ -25,11 +31,11 @@ def read_description(storage: Storage) -> dict[str, Any]:
     InputError
         When there is none.
     DatasetError
-        When it is damaged or has another format.
+        When it is damaged, has another format, or has values that the format does not permit.
     """
     where = f"{storage.root}/{DESCRIPTION}"
     try:
-        meta = read_json(storage, DESCRIPTION)
+        meta = _parse(_read(storage))
     except FileNotFoundError as error:
         raise InputError(
             "No data set here", str(storage.root), "Make one with 'caco-data download'"
@@ -40,4 +46,25 @@ def read_description(storage: Storage) -> dict[str, Any]:
         raise DatasetError(f"Not a data set of format {FORMAT}", where)
     if meta.get("complete") and meta.get("sha256") != description_digest(meta):
         raise DatasetError("The description has changed since it was written", where)
+    try:
+        check_description(meta)
+    except ValueError as error:
+        raise DatasetError(f"Invalid description: {error}", where) from error
     return meta
+
+
+def _read(storage: Storage) -> bytes:
+    """Read the file; ValueError if it is too large."""
+    if storage.size(DESCRIPTION) > MAX_NBYTES:
+        raise ValueError(f"more than {MAX_NBYTES >> 20} MiB")
+    return read_bytes(storage, DESCRIPTION)
+
+
+def _parse(data: bytes) -> Any:
+    """Parse JSON of limited depth and number of values; ValueError for any other text."""
+    if sum(map(data.count, b",[{")) > _VALUES + len(data) // _BYTES_PER_VALUE:
+        raise ValueError("too many values for its size")
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("values are nested too deeply") from error

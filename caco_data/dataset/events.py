@@ -20,6 +20,7 @@ from typing import Any
 
 from caco_data.dataset.layout import EVENTS
 from caco_data.dataset.redaction import redact
+from caco_data.safe_paths import open_regular
 from caco_data.storage import LocalStorage, Storage, read_bytes, write_bytes
 
 _log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def _ended(content: bytes) -> bytes:
 
 def _append(path: Path, line: bytes) -> None:
     """Append a line; start a new one if a killed process or a full disk cut the last one."""
-    with path.open("a+b", buffering=0) as file:
+    with open(path, "a+b", buffering=0, opener=open_regular) as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else b"\n" + line

@@ -1,12 +1,17 @@
-"""Names, schemas and constants of the data set format."""
+"""Names, schemas and constants of the data set format.
+
+Every name read from a file is compared with the patterns here before it is used.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
 import pyarrow as pa
 
+from caco_data.errors import DatasetError
 from caco_data.sentinel2 import BAND_PIXEL_M, SCL_PIXEL_M
 from caco_data.types import PATCH_M, TILES
 
@@ -21,8 +26,14 @@ REJECTED = "rejected.parquet"
 TRUTH = "truth.parquet"
 #: Log of the downloads; in no digest.
 EVENTS = "events.jsonl"
+#: Tables that dataset.json may list.
+TABLES = (INDEX, LOCATIONS, REJECTED, TRUTH)
 #: Folder of the shards.
 SHARDS = "shards"
+#: File name of a shard.
+_SHARD = re.compile(r"[0-9]{6}\.tar")
+#: Name of a member of a shard: the location's id with at least nine digits, and the member.
+_MEMBER = re.compile(r"([0-9]{9}|[1-9][0-9]{9,17})\.([a-z0-9_.]{1,20})")
 
 #: Suffix of the names of a period's members in a shard: 10 m bands, 20 m bands, 60 m bands, scene
 #: classes.
@@ -67,6 +78,37 @@ TRUTH_SCHEMA = pa.schema(
 def shard_name(number: int) -> str:
     """File name of a shard in the folder `SHARDS`."""
     return f"{number:06d}.tar"
+
+
+def is_shard_name(name: object) -> bool:
+    """Whether a value is the file name of a shard, `000000.tar`."""
+    return isinstance(name, str) and _SHARD.fullmatch(name) is not None
+
+
+def shard_file(name: str) -> str:
+    """Name of a shard relative to the data set, `shards/000000.tar`.
+
+    Raises
+    ------
+    DatasetError
+        When it is not the file name of a shard.
+    """
+    if not is_shard_name(name):
+        raise DatasetError("Not the name of a shard", str(name), "Run 'caco-data verify'")
+    return f"{SHARDS}/{name}"
+
+
+def member_name(location_id: int, member: str) -> str:
+    """Name of a member in its shard, `000000123.early.npy`."""
+    return f"{location_id:09d}.{member}"
+
+
+def split_member_name(name: str) -> tuple[int, str]:
+    """Location and member of a name made by `member_name`; ValueError for any other name."""
+    found = _MEMBER.fullmatch(name)
+    if found is None:
+        raise ValueError(f"'{name[:100]}' is not the name of a member")
+    return int(found[1]), found[2]
 
 
 def bands_by_pixel(bands: Iterable[str]) -> dict[int, tuple[str, ...]]:

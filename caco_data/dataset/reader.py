@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from caco_data.dataset.arrays import member_formats
 from caco_data.dataset.description import read_description
 from caco_data.dataset.hashing import file_fault
 from caco_data.dataset.layout import (
@@ -26,12 +27,12 @@ from caco_data.dataset.layout import (
     SUFFIX_BY_PIXEL_M,
     MemberSuffix,
     bands_by_pixel,
+    shard_file,
 )
-from caco_data.dataset.shards import decode
 from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.dataset.tables import read_table
 from caco_data.errors import FINISH_REMEDY, REPAIR_REMEDY, DatasetError, InputError
-from caco_data.storage import Storage, open_storage
+from caco_data.storage import LocalStorage, Storage, open_storage
 from caco_data.types import PATCH_M, PERIODS, TILES, PeriodName
 
 
@@ -113,12 +114,18 @@ class Dataset:
         shard = np.array([number[name] for name in first["shard"].to_pylist()], dtype=np.int32)
         return StackTable(
             location_ids=first["location_id"].to_numpy()[::2],
-            paths=tuple(f"{self.root}/{SHARDS}/{name}" for name in names),
+            paths=tuple(self._path(shard_file(name)) for name in names),
             shard=shard[::2],
             members=tuple(self._members(first, bands)),
             dtype=np.dtype(self.meta["settings"]["dtype"]),
             compressed=self.compressed,
         )
+
+    def _path(self, name: str) -> str:
+        """Path or URL of a file; DatasetError if it is a link."""
+        if isinstance(self.storage, LocalStorage):
+            return str(self.storage.path(name))
+        return f"{self.root}/{name}"
 
     def _members(self, first: pa.Table, bands: Collection[str] | None) -> list[Members]:
         """Positions of the members with any of the bands, by pixel size."""
@@ -174,15 +181,17 @@ class Dataset:
         if not rows or rows[0][prefix + "offset"] is None:
             what = f"No member '{period}{member}' of location {location_id}"
             raise InputError(what, self.root, "Choose a location and a member of index.parquet")
-        name = f"{SHARDS}/{rows[0]['shard']}"
+        name = shard_file(rows[0]["shard"])
+        ending = ".npy.zst" if self.compressed else ".npy"
+        form = member_formats(self.meta["settings"])[f"{period}{member}{ending}"]
         with self.storage.open(name) as file:
-            file.seek(rows[0][prefix + "offset"])
-            data = file.read(rows[0][prefix + "nbytes"])
+            file.seek(max(0, rows[0][prefix + "offset"]))
+            data = file.read(max(0, min(rows[0][prefix + "nbytes"], form.max_nbytes)))
         if hashlib.sha256(data).hexdigest() != rows[0][prefix + "sha256"]:
             raise DatasetError(
                 f"Location {location_id} is damaged", f"{self.root}/{name}", REPAIR_REMEDY
             )
-        return decode(data, ".npy.zst" if self.compressed else ".npy")
+        return form.decode(data).copy()
 
 
 def open_dataset(root: str | os.PathLike[str]) -> Dataset:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from caco_data.dataset.arrays import ArrayFormat, member_formats
 from caco_data.dataset.description import read_description
 from caco_data.dataset.layout import (
     DESCRIPTION,
@@ -19,12 +21,13 @@ from caco_data.dataset.layout import (
     LOCATIONS,
     REJECTED,
     REJECTED_SCHEMA,
-    SHARDS,
     TRUTH,
     TRUTH_SCHEMA,
+    shard_file,
     shard_name,
 )
-from caco_data.dataset.shards import Record, rows_table, scan_shard, write_shard
+from caco_data.dataset.scan import scan_shard
+from caco_data.dataset.shards import Record, rows_table, write_shard
 from caco_data.dataset.tables import read_parquet, read_table
 from caco_data.dataset.verify import FOREIGN, Verdict
 from caco_data.dataset.work_folder import (
@@ -90,9 +93,10 @@ def repair(storage: Storage, verdict: Verdict) -> int:
     meta = read_description(storage)
     if lost := _lost(verdict):
         raise DatasetError(f"Cannot repair without {' and '.join(lost)}", str(storage.root), _RENEW)
+    formats = member_formats(meta["settings"])
     rebuild = any(damage.where == INDEX for damage in verdict.damages)
     index = (
-        _index_of_shards(storage, meta, verdict.good_locations)
+        _index_of_shards(storage, meta, formats, verdict.good_locations)
         if rebuild
         else read_table(storage, INDEX, INDEX_SCHEMA)
     )
@@ -116,17 +120,22 @@ def repair(storage: Storage, verdict: Verdict) -> int:
             shard=entries.get(name),
         )
         if name in verdict.broken_shards:
-            _unpack(storage, f"{SHARDS}/{name}", content, verdict.good_locations)
+            _unpack(storage, shard_file(name), content, formats, verdict.good_locations)
         else:
             write_shard_index(storage, number, content)
     unfinished = {key: meta[key] for key in ("format", "software", "source", "settings")}
     write_json(storage, DESCRIPTION, {**unfinished, "complete": False})
     for name in sorted(verdict.broken_shards):
-        storage.remove(f"{SHARDS}/{name}")
+        storage.remove(shard_file(name))
     return len(set(ids) - rejected_ids - verdict.good_locations)
 
 
-def _index_of_shards(storage: Storage, meta: dict[str, Any], good: frozenset[int]) -> pa.Table:
+def _index_of_shards(
+    storage: Storage,
+    meta: dict[str, Any],
+    formats: Mapping[str, ArrayFormat],
+    good: frozenset[int],
+) -> pa.Table:
     """Rebuild the index of the undamaged locations from the json members of the shards."""
     tables = [INDEX_SCHEMA.empty_table()]
     for shard in meta["shards"]:
@@ -134,9 +143,9 @@ def _index_of_shards(storage: Storage, meta: dict[str, Any], good: frozenset[int
         # An unreadable rest of a shard contains no undamaged location.
         with (
             suppress(FileNotFoundError, tarfile.TarError, ValueError, EOFError),
-            storage.open(f"{SHARDS}/{shard['name']}") as file,
+            storage.open(shard_file(shard["name"])) as file,
         ):
-            for entry in scan_shard(file):
+            for entry in scan_shard(file, formats):
                 if entry.location_id in good:
                     rows += [r for r in json.loads(entry.json) if r["shard"] == shard["name"]]
         tables.append(rows_table(rows))
@@ -148,7 +157,13 @@ def _of(table: pa.Table, location_ids: pa.Array) -> pa.Table:
     return table.filter(pc.is_in(table["location_id"], location_ids))
 
 
-def _unpack(storage: Storage, name: str, content: ShardIndex, good: frozenset[int]) -> None:
+def _unpack(
+    storage: Storage,
+    name: str,
+    content: ShardIndex,
+    formats: Mapping[str, ArrayFormat],
+    good: frozenset[int],
+) -> None:
     """Write the undamaged locations of a damaged shard as parts, and its rejections."""
     for row in content.rejected:
         write_json(storage, rejection_file(row["location_id"]), row)
@@ -159,7 +174,7 @@ def _unpack(storage: Storage, name: str, content: ShardIndex, good: frozenset[in
     if not wanted:
         return
     with storage.open(name) as file:
-        for entry in scan_shard(file):
+        for entry in scan_shard(file, formats):
             if entry.location_id in wanted:
                 wanted.remove(entry.location_id)
                 part = io.BytesIO()

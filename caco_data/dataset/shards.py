@@ -20,7 +20,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -29,35 +29,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from caco_data.dataset.arrays import ArrayFormat, member_formats
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
     INDEX_SCHEMA,
     SUFFIX_BY_PIXEL_M,
     MemberSuffix,
     bands_by_pixel,
+    member_name,
 )
+from caco_data.dataset.scan import JSON, Entry, scan_shard
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import PERIODS, Compress, Dtype, LocationStacks, Stack
 
-#: Start of the array data in a `.npy` member (numpy's format 1.0, header padded to 64 bytes).
-NPY_HEADER_BYTES = 128
-ZSTD_LEVEL = 3
 #: One row of the index as JSON values, by column.
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Members of one location in a shard, not checked."""
-
-    location_id: int
-    arrays: dict[str, bytes]
-    """Array members by name without the key."""
-    offsets: dict[str, int]
-    """Bytes from the start of the shard, by member name."""
-    json: bytes
-    """The `.json` member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +60,11 @@ class Record:
     @classmethod
     def of(cls, entry: Entry) -> Record:
         """Make a record of an entry; ValueError if an array does not match its digest."""
-        rows = json.loads(entry.json)
-        check_digests(rows, entry.arrays)
+        try:
+            rows = json.loads(entry.json)
+            check_digests(rows, entry.arrays)
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError("the json member does not contain index rows") from error
         return cls(entry.location_id, entry.arrays, tuple(rows))
 
 
@@ -83,35 +73,6 @@ def to_uint8(dn: NDArray[np.uint16]) -> NDArray[np.uint8]:
     scaled = np.rint(dn.astype(np.float32) * np.float32(255 / 10000))
     eight: NDArray[np.uint8] = np.minimum(scaled, 255).astype(np.uint8)
     return eight
-
-
-def _encode(array: NDArray[Any], compress: Compress) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0))
-    if compress == "none":
-        return buffer.getvalue()
-    import zstandard
-
-    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(buffer.getvalue())
-
-
-def decode(data: bytes, name: str) -> NDArray[Any]:
-    """Decode an array member.
-
-    Raises
-    ------
-    ValueError
-        When the bytes are not an array.
-    """
-    if name.endswith(".zst"):
-        import zstandard
-
-        try:
-            data = zstandard.ZstdDecompressor().decompress(data)
-        except zstandard.ZstdError as error:
-            raise ValueError(str(error)) from error
-    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    return array
 
 
 def _stack_arrays(
@@ -131,13 +92,15 @@ def _stack_arrays(
 
 def encode(stacks: LocationStacks, dtype: Dtype = "uint16", compress: Compress = "none") -> Record:
     """Encode a location's stacks as the members and index rows of a shard."""
+    formats = member_formats({"bands": stacks.bands, "dtype": dtype, "compress": compress})
     ending = ".npy" if compress == "none" else ".npy.zst"
     arrays: dict[str, bytes] = {}
     rows: list[Row] = []
     for period, stack in zip(PERIODS, (stacks.early, stacks.late), strict=True):
         position: Row = {}
         for suffix, array in _stack_arrays(stack, stacks.bands, dtype).items():
-            data = arrays[f"{period}{suffix}{ending}"] = _encode(array, compress)
+            name = f"{period}{suffix}{ending}"
+            data = arrays[name] = formats[name].encode(array)
             prefix = COLUMN_PREFIX[suffix]
             position[prefix + "nbytes"] = len(data)
             position[prefix + "sha256"] = hashlib.sha256(data).hexdigest()
@@ -157,10 +120,6 @@ def encode(stacks: LocationStacks, dtype: Dtype = "uint16", compress: Compress =
             }
             rows.append(row | position)
     return Record(stacks.location.location_id, arrays, tuple(rows))
-
-
-def _key(location_id: int) -> str:
-    return f"{location_id:09d}"
 
 
 def record_json(rows: Iterable[Row]) -> bytes:
@@ -207,44 +166,28 @@ def write_shard(file: IO[bytes], shard: str, records: Iterable[Record]) -> list[
             return int(tar.offset) - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
         for record in records:
-            key = _key(record.location_id)
+            location_id = record.location_id
             offsets = {
-                name.split(".")[0]: add(f"{key}.{name}", data)
+                name.split(".")[0]: add(member_name(location_id, name), data)
                 for name, data in record.arrays.items()
             }
             placed = _place(record, shard, offsets)
-            add(f"{key}.json", record_json(placed))
+            add(member_name(location_id, JSON), record_json(placed))
             rows += placed
     return rows
 
 
-def scan_shard(file: IO[bytes]) -> Iterator[Entry]:
-    """Read a shard's locations in order, without checking or decoding them.
-
-    A tar with damaged headers may end early without an error: compare with the index.
-
-    Raises
-    ------
-    tarfile.TarError, ValueError
-        For a truncated tar or an invalid member name.
-    """
-    arrays: dict[str, bytes] = {}
-    offsets: dict[str, int] = {}
-    with tarfile.open(fileobj=file, mode="r|") as tar:
-        for info in tar:
-            key, _, name = info.name.partition(".")
-            member = tar.extractfile(info)
-            data = member.read() if member else b""
-            if name == "json":
-                yield Entry(int(key), arrays, offsets, data)
-                arrays, offsets = {}, {}
-            else:
-                arrays[name] = data
-                offsets[name] = info.offset_data
-
-
-def read_shard(file: IO[bytes], where: str) -> Iterator[Record]:
+def read_shard(file: IO[bytes], where: str, formats: Mapping[str, ArrayFormat]) -> Iterator[Record]:
     """Read a shard's records in order, comparing each array with its digest.
+
+    Parameters
+    ----------
+    file : binary file
+        At the start of the shard.
+    where : str
+        Name of the shard, for messages.
+    formats : mapping
+        Array members of each location, from `member_formats`.
 
     Raises
     ------
@@ -252,9 +195,9 @@ def read_shard(file: IO[bytes], where: str) -> Iterator[Record]:
         For a truncated tar, a missing member or a wrong digest.
     """
     try:
-        for entry in scan_shard(file):
+        for entry in scan_shard(file, formats):
             yield Record.of(entry)
-    except (tarfile.TarError, ValueError, EOFError, KeyError) as error:
+    except (tarfile.TarError, ValueError) as error:
         raise DatasetError(f"Broken shard: {error}", where, "Run 'caco-data verify'") from error
 
 

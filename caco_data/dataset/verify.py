@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from caco_data.dataset.arrays import ArrayFormat, member_formats
 from caco_data.dataset.description import read_description
 from caco_data.dataset.hashing import HashingReader, file_fault
 from caco_data.dataset.layout import (
@@ -25,17 +25,10 @@ from caco_data.dataset.layout import (
     REJECTED,
     SHARDS,
     TRUTH,
-    member_shapes,
+    shard_file,
 )
-from caco_data.dataset.shards import (
-    Entry,
-    Row,
-    check_digests,
-    decode,
-    record_json,
-    scan_shard,
-    table_rows,
-)
+from caco_data.dataset.scan import Entry, scan_shard
+from caco_data.dataset.shards import Row, check_digests, record_json, table_rows
 from caco_data.dataset.tables import read_table
 from caco_data.errors import FINISH_REMEDY, DatasetError
 from caco_data.grid import SNAP_M, false_northing_m
@@ -73,23 +66,18 @@ class Verdict:
     """Number of locations checked."""
 
 
-def check_entry(entry: Entry, rows: list[Row], settings: dict[str, Any]) -> None:
+def check_entry(entry: Entry, rows: list[Row], formats: Mapping[str, ArrayFormat]) -> None:
     """Compare a location's members with its index rows; ValueError states the difference."""
     if record_json(rows) != entry.json:
         raise ValueError("the json member and index.parquet differ")
     check_digests(rows, entry.arrays)
-    expected = {
-        f"{period}{suffix}": shape
-        for period in PERIODS
-        for suffix, shape in member_shapes(settings["bands"]).items()
-    }
-    arrays = {name.split(".")[0]: decode(data, name) for name, data in entry.arrays.items()}
-    if {name: array.shape for name, array in arrays.items()} != expected:
-        raise ValueError("the array shapes are not those of the format")
-    for name, array in arrays.items():
-        dtype = "uint8" if name.endswith("_scl") else settings["dtype"]
-        if array.dtype != np.dtype(dtype):
-            raise ValueError(f"member '{name}' is {array.dtype}, not {dtype}")
+    if missing := sorted(formats.keys() - entry.arrays.keys()):
+        raise ValueError(f"member '{missing[0]}' is missing")
+    for name, data in entry.arrays.items():
+        try:
+            formats[name].decode(data)
+        except ValueError as error:
+            raise ValueError(f"member '{name}': {error}") from error
     offsets = {name.split(".")[0]: offset for name, offset in entry.offsets.items()}
     for row in rows:
         for suffix, prefix in COLUMN_PREFIX.items():
@@ -132,12 +120,13 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
     # Without a readable index the arrays are compared with the json members.
     broken_index = any(damage.where == INDEX for damage in damages)
     index = None if broken_index else read_table(storage, INDEX, INDEX_SCHEMA)
+    formats = member_formats(meta["settings"])
     broken: set[str] = set()
     good: set[int] = set()
     checked = 0
     for number, shard in enumerate(meta["shards"], 1):
         rows = None if index is None else _rows_of(index, shard["name"])
-        found, sound = _check_shard(storage, shard, rows, meta["settings"])
+        found, sound = _check_shard(storage, shard, rows, formats)
         damages += found
         good |= sound
         checked += len(rows if rows is not None else sound)
@@ -187,10 +176,10 @@ def _check_shard(
     storage: Storage,
     shard: dict[str, Any],
     rows: dict[int, list[Row]] | None,
-    settings: dict[str, Any],
+    formats: Mapping[str, ArrayFormat],
 ) -> tuple[list[Damage], set[int]]:
     """Damages of a shard, and its undamaged locations."""
-    name = f"{SHARDS}/{shard['name']}"
+    name = shard_file(shard["name"])
     if not storage.exists(name):
         return [Damage(name, "missing shard")], set()
     damages: list[Damage] = []
@@ -199,9 +188,9 @@ def _check_shard(
     with storage.open(name) as file:
         reader = HashingReader(file)
         try:
-            for entry in scan_shard(reader):  # type: ignore[arg-type]
+            for entry in scan_shard(reader, formats):
                 seen.add(entry.location_id)
-                if fault := _entry_fault(entry, rows, settings):
+                if fault := _entry_fault(entry, rows, formats):
                     damages.append(Damage(f"{name}, location {entry.location_id}", fault))
                 else:
                     good.add(entry.location_id)
@@ -219,14 +208,14 @@ def _check_shard(
 
 
 def _entry_fault(
-    entry: Entry, rows: dict[int, list[Row]] | None, settings: dict[str, Any]
+    entry: Entry, rows: dict[int, list[Row]] | None, formats: Mapping[str, ArrayFormat]
 ) -> str | None:
     """Fault of a location in a shard, None if there is none."""
     if rows is not None and entry.location_id not in rows:
         return "not in index.parquet"
     try:
         here = json.loads(entry.json) if rows is None else rows[entry.location_id]
-        check_entry(entry, here, settings)
+        check_entry(entry, here, formats)
     except (ValueError, KeyError, TypeError) as error:
         return str(error) or type(error).__name__
     return None

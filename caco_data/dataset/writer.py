@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caco_data.dataset.arrays import member_formats
 from caco_data.dataset.description import description_digest
 from caco_data.dataset.hashing import HashingWriter, file_sha256
 from caco_data.dataset.layout import (
@@ -69,7 +70,9 @@ class DatasetWriter:
         self._storage = storage
         self._ledger = ledger
         self._check = check
-        self._per_shard = int(ledger.description["settings"]["locations_per_shard"])
+        settings = ledger.description["settings"]
+        self._per_shard = int(settings["locations_per_shard"])
+        self._formats = member_formats(settings)
 
     def add(self, outcome: Outcome) -> None:
         """Store an outcome durably; write its shard once all locations of the shard are settled."""
@@ -126,7 +129,7 @@ class DatasetWriter:
             name = part_file(location_id)
             try:
                 with self._storage.open(name) as file:
-                    yield from read_shard(file, f"{self._storage.root}/{name}")
+                    yield from read_shard(file, f"{self._storage.root}/{name}", self._formats)
             except DatasetError as error:
                 self._storage.remove(name)
                 raise DatasetError(

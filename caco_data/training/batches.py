@@ -21,9 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caco_data.dataset.shards import NPY_HEADER_BYTES, decode
+from caco_data.dataset.arrays import NPY_HEADER_BYTES, ArrayFormat
 from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
+from caco_data.safe_paths import open_regular
 from caco_data.types import TILES
 
 #: Number of batches read ahead of the one in use.
@@ -231,7 +232,7 @@ class _Readers:
             location = int(locations[i])
             path = self._stacks.paths[self._stacks.shard[location]]
             try:
-                file = os.open(path, os.O_RDONLY)
+                file = open_regular(path, os.O_RDONLY)
                 try:
                     for member, array in zip(self._stacks.members, out, strict=True):
                         for period in (0, 1):
@@ -260,7 +261,10 @@ class _Readers:
         """Read the tiles `chosen` of a member into `out` (T, C, H, W)."""
         channels = list(member.channels)
         if self._stacks.compressed:
-            stack = decode(os.pread(file, nbytes, offset), ".npy.zst")
+            form = ArrayFormat(member.shape, self._stacks.dtype, compressed=True)
+            if nbytes > form.max_nbytes:
+                raise ValueError(f"a member of {nbytes} bytes is not a {form}")
+            stack = form.decode(os.pread(file, nbytes, offset))
             np.copyto(out, stack[chosen][:, channels])
             return
         dtype, shape = self._stacks.dtype, member.shape[1:]

@@ -21,9 +21,11 @@ from caco_data.storage import LocalStorage
 from caco_data.types import Outcome
 from tests.conftest import Run
 from tests.dataset.test_writer import Killed, StorageOfKilledProcess, contents
-from tests.support.plain_source import description, locations_table, make_dataset, outcomes
+from tests.support.plain_source import FORMATS, description, locations_table, make_dataset, outcomes
 
 N = 5
+#: A byte after the scene classes of the first location.
+PADDING = 2 * 512 + FORMATS["early.npy"].nbytes + FORMATS["early_scl.npy"].nbytes + 5
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +98,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "shards/000000.tar",
     ),
     "flipped byte in the padding": (
-        lambda root: flip(root / "shards/000000.tar", -3),
+        lambda root: flip(root / "shards/000000.tar", PADDING),
         "shards/000000.tar: bytes between its members",
+    ),
+    "flipped byte after the last member": (
+        lambda root: flip(root / "shards/000000.tar", -3),
+        "shards/000000.tar: broken tar: data after the end of the tar",
     ),
     "missing shard": (
         lambda root: (root / "shards/000001.tar").unlink(),
@@ -185,18 +191,14 @@ def test_the_log_of_events_belongs_to_the_data_set(root: Path) -> None:
     assert not verify(LocalStorage(root)).damages
 
 
-def test_wrong_shapes_are_found_even_when_digests_agree(
-    results: list[Outcome], tmp_path: Path
-) -> None:
-    # The shard contains bands that dataset.json does not list.
-    storage = LocalStorage(tmp_path)
-    other = description()
-    other["settings"] = {**other["settings"], "bands": ["B4", "B3"]}  # type: ignore[dict-item]
-    writer = DatasetWriter(storage, Ledger(storage, other, [0]))
-    writer.add(results[0])
-    writer.finish(locations_table(1))
-    (damage,) = verify(storage).damages
-    assert "array shapes" in damage.what
+def test_wrong_shapes_are_found_even_when_digests_agree(root: Path) -> None:
+    # The shards contain other bands than dataset.json lists.
+    meta = json.loads((root / "dataset.json").read_text())
+    meta["settings"]["bands"].append("B8")
+    meta["sha256"] = description_digest(meta)
+    (root / "dataset.json").write_text(json.dumps(meta))
+    found = str(verify(LocalStorage(root)).damages[0])
+    assert "member 'early.npy': not a uint16 array (5, 4, 264, 264)" in found
 
 
 def test_damaged_or_missing_description(root: Path, run: Run, tmp_path: Path) -> None:
@@ -221,6 +223,7 @@ def test_damaged_or_missing_description(root: Path, run: Run, tmp_path: Path) ->
         ("truncated tar", 1),
         ("flipped byte in a tar header", 2),
         ("flipped byte in the padding", 0),
+        ("flipped byte after the last member", 0),
         ("flipped byte in the index", 0),
         ("locations of another table", 0),
         ("locations of another table + flipped byte in the index", 0),

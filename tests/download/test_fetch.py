@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from caco_data.dataset.shards import decode, read_shard
+from caco_data.dataset.shards import read_shard
 from caco_data.download.breaker import MAX_FAILURES
 from caco_data.download.fetch import Requests, fetch_location
 from caco_data.errors import InputError, PermanentError, RefusedError
@@ -20,6 +20,7 @@ from caco_data.sources.tally import Counts
 from caco_data.types import Outcome, Scene
 from tests.support.plain_source import (
     FETCH,
+    FORMATS,
     POLICY,
     PlainSettings,
     PlainSource,
@@ -35,13 +36,13 @@ def test_a_location_becomes_a_part_with_its_truth() -> None:
     assert outcome.part is not None
     assert outcome.rejection is None
     assert outcome.truth is not None
-    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    (record,) = read_shard(io.BytesIO(outcome.part), "part", FORMATS)
     assert [row["t"] for row in record.rows] == [0, 1, 2, 3, 4] * 2
     # 2 listings and 10 tiles: every first candidate is clear
     nbytes = 10 * 4 * 264 * 264 * 2
     assert limiter.status().counts == Counts(requests=12, answers=12, nbytes=nbytes, tiles=10)
     grid = patch_grid(locations(1)[0])
-    b4 = decode(record.arrays["early.npy"], ".npy")[0, 0]
+    b4 = FORMATS["early.npy"].decode(record.arrays["early.npy"])[0, 0]
     assert b4[0, 0] == 1 + ((grid.left_m // 10) * 3 + (grid.top_m // 10) * 5 + 3000) % 9999
     assert record.rows[0]["transform"] == [10, 0, grid.left_m, 0, -10, grid.top_m]
     assert record.rows[0]["crs"] == "EPSG:32631"
@@ -129,8 +130,8 @@ def test_a_refusal_is_raised() -> None:
 def test_scl_is_stored_at_20_m() -> None:
     (outcome,) = outcomes(1)
     assert outcome.part is not None
-    (record,) = read_shard(io.BytesIO(outcome.part), "part")
-    scl = decode(record.arrays["early_scl.npy"], ".npy")
+    (record,) = read_shard(io.BytesIO(outcome.part), "part", FORMATS)
+    scl = FORMATS["early_scl.npy"].decode(record.arrays["early_scl.npy"])
     assert scl.dtype == np.uint8
     assert scl.shape == (5, 132, 132)
     assert (scl == 4).all()
@@ -145,7 +146,7 @@ def cs(**settings: Any) -> tuple[Outcome, Counts]:
 
 def masks(outcome: Outcome) -> set[str]:
     assert outcome.part is not None
-    (record,) = read_shard(io.BytesIO(outcome.part), "part")
+    (record,) = read_shard(io.BytesIO(outcome.part), "part", FORMATS)
     return {row["cloud_mask"] for row in record.rows}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from caco_data.dataset.arrays import member_formats
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.download.fetch import Requests, fetch_location
@@ -149,6 +150,10 @@ def _fits() -> tuple[ImageSource, TruthSource, CloudScoreSource, SourceSettings]
 
 FETCH = FetchSettings(SceneSettings(), ("B4", "B3", "B2"))
 POLICY = RetryPolicy(base_s=0.0)
+
+
+#: Array members of the locations fetched with `FETCH`.
+FORMATS = member_formats(asdict(FETCH))
 
 
 def locations(n: int) -> list[Location]:

@@ -103,9 +103,16 @@ def make_training_set(
         pq.write_table(pa.Table.from_pylist(known, schema=TRUTH_SCHEMA), root / TRUTH)
     meta: dict[str, object] = {
         "format": FORMAT,
-        "settings": {"bands": list(bands), "dtype": dtype, "compress": compress},
+        "software": "caco-data 0",
+        "source": {"name": "plain", "collection": "PLAIN"},
+        "settings": {
+            "bands": list(bands),
+            "dtype": dtype,
+            "compress": compress,
+            "locations_per_shard": per_shard,
+        },
         "complete": True,
-        "counts": {"locations": locations, "complete": locations},
+        "counts": {"locations": locations, "complete": locations, "rejected": {}, "nbytes": 0},
         "tables": {name: _sha256(root / name) for name in (INDEX, TRUTH)[: 1 + truth]},
         "shards": [
             {"name": path.name, "nbytes": path.stat().st_size, "sha256": _sha256(path)}
