@@ -1,6 +1,6 @@
 """`--config FILE.toml`: one section per command, one key per option.
 
-Options on the command line take precedence.
+The section of a task is `[evaluate.eurosat]`. Options on the command line take precedence.
 """
 
 from __future__ import annotations
@@ -29,19 +29,35 @@ def load(path: str, commands: Iterable[click.Command]) -> dict[str, dict[str, An
         raise InputError(f"Cannot read the settings file: {error.strerror}", path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"Not a TOML file: {error}", path) from error
-    known = {command.name: _options(command) for command in commands}
+    return _defaults(content, commands, path)
+
+
+def _defaults(
+    content: dict[str, Any], commands: Iterable[click.Command], path: str, group: str = ""
+) -> dict[str, dict[str, Any]]:
+    """Values by command and parameter name; those of a group by the name of its command first."""
+    known = {command.name: command for command in commands}
     defaults: dict[str, dict[str, Any]] = {}
     for section, values in content.items():
-        if section not in known or not isinstance(values, dict):
-            raise InputError(f"No command '{section}'", path, "Name each section after a command")
+        command = known.get(section)
+        if command is None or not isinstance(values, dict):
+            raise InputError(
+                f"No command '{group}{section}'", path, "Name each section after a command"
+            )
+        if isinstance(command, click.Group):
+            inner = command.commands.values()
+            defaults[section] = _defaults(values, inner, path, f"{group}{section} ")
+            continue
+        names = _options(command)
         defaults[section] = {}
         for key, value in values.items():
-            name = known[section].get(key)
-            if name is None:
+            if key not in names:
                 raise InputError(
-                    f"'{section}' has no option '{key}'", path, f"See 'caco-data {section} --help'"
+                    f"'{group}{section}' has no option '{key}'",
+                    path,
+                    f"See 'caco-data {group}{section} --help'",
                 )
-            defaults[section][name] = value
+            defaults[section][names[key]] = value
     return defaults
 
 

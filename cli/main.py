@@ -92,6 +92,7 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
     caco-data sample --n 100k      sample locations around cities
     caco-data download             download multi-year, cloud-filtered image stacks
     caco-data train                pretrain an encoder on them
+    caco-data evaluate eurosat     evaluate the encoder
     """
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", force=True)
@@ -106,9 +107,19 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
 
 def _add_commands() -> None:
     """Add the commands; heavy packages are imported inside the body of each command."""
-    from . import doctor, download, export_encoder, info, report, sample, train, verify
+    from . import (
+        doctor,
+        download,
+        evaluate,
+        export_encoder,
+        info,
+        report,
+        sample,
+        train,
+        verify,
+    )
 
-    for module in (sample, download, train, export_encoder, verify, info, report, doctor):
+    for module in (sample, download, train, evaluate, export_encoder, verify, info, report, doctor):
         main.add_command(module.command)
 
 

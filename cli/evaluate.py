@@ -1,0 +1,145 @@
+"""`caco-data evaluate`: quality of an encoder, by tasks with known answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import is_quiet, require_extra
+
+if TYPE_CHECKING:
+    from caco_data.evaluation.classification import Evaluation
+
+#: Seconds between two lines of progress where there is no bar.
+LINE_EVERY_S = 15.0
+
+
+class EvaluateDisplay:
+    """Progress display of an evaluation: a bar on a terminal, lines elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._step = ""
+        self._last = time.monotonic()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Show that a number of units of a step are done."""
+        import sys
+
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            if step != self._step:
+                self.close()
+                self._bar = tqdm(total=total, desc=step, dynamic_ncols=True, leave=False)
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() - self._last >= LINE_EVERY_S:
+            self._last = time.monotonic()
+            click.echo(f"{step}: {done} of {total}", err=True)
+        self._step = step
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@click.group("evaluate")
+def command() -> None:
+    """Evaluate an encoder on a task with known answers.
+
+    Every task also evaluates floors, such as the same network with fresh weights, and writes a
+    table, JSON and pictures to --out. docs/evaluation.md describes the protocols.
+
+    \b
+    caco-data evaluate eurosat --encoder run --data EuroSAT_RGB
+    """
+
+
+def _classification_options(function: Any) -> Any:
+    from caco_data.evaluation.settings import ClassificationSettings
+
+    from .options import options_of
+
+    function = click.option(
+        "--split-file", multiple=True, metavar="FILE", type=click.Path(),
+        help="List of the images of a part, whose name contains train, val or test; or a CSV file "
+        "with the columns filename and split. May be repeated.",
+    )(function)  # fmt: skip
+    return options_of(ClassificationSettings)(function)
+
+
+@command.command("eurosat")
+@_classification_options
+@click.pass_context
+def eurosat(ctx: click.Context, /, **values: Any) -> None:
+    """Land cover of EuroSAT: kNN, linear classifier, optionally fine-tuning.
+
+    --data is the folder of EuroSAT (RGB or all bands), with or without train, val and test folders.
+
+    \b
+    caco-data evaluate eurosat --encoder run --data EuroSAT_RGB \\
+      --split-file eurosat-spatial-train.txt --split-file eurosat-spatial-val.txt \\
+      --split-file eurosat-spatial-test.txt
+    """
+    _classify(ctx, "eurosat", values)
+
+
+@command.command("knn")
+@_classification_options
+@click.pass_context
+def knn(ctx: click.Context, /, **values: Any) -> None:
+    """Nearest neighbours on any folder of class folders of images.
+
+    \b
+    caco-data evaluate knn --encoder run --data my_tiles --bands B4,B3,B2
+    """
+    _classify(ctx, "knn", values)
+
+
+def _classify(ctx: click.Context, task: Any, values: dict[str, Any]) -> None:
+    require_extra()
+    from caco_data.evaluation.classification import evaluate_classification
+    from caco_data.evaluation.settings import ClassificationSettings
+
+    from .options import settings_from
+
+    files = values.pop("split_file")
+    settings = settings_from(ClassificationSettings, values, split_file=tuple(files))
+    display = EvaluateDisplay(is_quiet(ctx))
+    try:
+        found = evaluate_classification(task, settings, display)
+    finally:
+        display.close()
+    print_evaluation(found)
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """Print the table and the files; notes go to stderr."""
+    rows: list[tuple[str, ...]] = [("method", "encoder", "metric", "value", "95 % interval")]
+    for one in found.measured:
+        row = one.result
+        bounds = f"{row.ci_lower:.3f} - {row.ci_upper:.3f}"
+        rows.append((row.method, row.name, row.metric_name, f"{row.metric_value:.3f}", bounds))
+    for ref in found.references:
+        name = f"published: {ref.name}"
+        rows.append((ref.method, name, ref.metric_name, f"{ref.value:.3f}", ref.source))
+    click.echo(text_table(rows))
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    for file in found.files:
+        click.echo(file)
+
+
+def text_table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows of texts as aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(text.ljust(n) for text, n in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
