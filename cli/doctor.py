@@ -12,6 +12,7 @@ from caco_data.errors import SetupError
 from caco_data.sources.earthengine.settings import EarthEngineSettings
 
 from .options import options_of, settings_from
+from .output import echo
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -42,12 +43,12 @@ def command(out: str, as_json: bool, **values: Any) -> None:
         if result.state == "fail":
             failed.append(result.name)
         if as_json:
-            click.echo(json.dumps(asdict(result)))
+            echo(json.dumps(asdict(result)))
             continue
         state = click.style(f"{result.state:<5}", fg=COLOURS[result.state])
-        click.echo(f"{state}{result.name:<14}{result.found}")
+        echo(f"{result.name:<14}{result.found}", prefix=state)
         if result.remedy:
-            click.echo(f"{'':19}{result.remedy}.")
+            echo(f"{'':19}{result.remedy}.")
     if failed:
         count = f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed"
         raise SetupError(count, ", ".join(failed), "See the remedies above")

@@ -22,6 +22,7 @@ from caco_data.sources.retry import RetryPolicy
 from caco_data.sources.simulated.settings import SimulatedSettings
 
 from .options import GroupedCommand, is_default, is_quiet, options_of, settings_from
+from .output import echo
 from .progress import DownloadDisplay
 from .render import download_result, estimate_line, estimate_table
 from .types import DateRange
@@ -124,10 +125,10 @@ def command(
     settings, cluster = _settings(ctx, table, values)
     expected = estimate(len(table), settings, cluster)
     if dry_run:
-        click.echo(estimate_table(expected))
+        echo(*estimate_table(expected).split("\n"))
         return
     if settings.source.name != "simulated" and expected.requests > MANY_REQUESTS:
-        click.echo(estimate_line(expected), err=True)
+        echo(estimate_line(expected), err=True)
     display = DownloadDisplay(json_log, is_quiet(ctx))
     result: DownloadProgress | None = None
     try:
@@ -138,10 +139,10 @@ def command(
         ) from None
     finally:
         display.close(result)
-    click.echo(download_result(result), err=True)
+    echo(download_result(result), err=True)
     if error := _incomplete(result, out, min_complete):
         raise error
-    click.echo(out)
+    echo(out)
 
 
 def _incomplete(result: DownloadProgress, out: str, min_complete: float) -> CacoDataError | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import require_extra
+from .output import echo
 
 if TYPE_CHECKING:
     from caco_data.training.models.export import Format
@@ -50,11 +51,9 @@ def command(source: Path, kind: Format, out: Path, overwrite: bool) -> None:
     encoder = load_encoder(source)
     weights = export_encoder(encoder, kind, out)
     card = encoder.card
-    click.echo(
+    echo(
         f"{card.architecture}, bands {', '.join(card.band_names)}: {len(weights)} tensors", err=True
     )
     if card.assumed:
-        click.echo(
-            f"note: {source} has no encoder card; assumed: {', '.join(card.assumed)}", err=True
-        )
-    click.echo(out)
+        echo(f"note: {source} has no encoder card; assumed: {', '.join(card.assumed)}", err=True)
+    echo(str(out))

@@ -7,6 +7,7 @@ import json
 import click
 
 from .options import dataset_argument, print_leftovers
+from .output import echo
 from .render import dataset_summary
 
 
@@ -26,4 +27,5 @@ def command(dataset: str, as_json: bool) -> None:
 
     print_leftovers(open_storage(dataset))
     summary = summarise(open_dataset(dataset))
-    click.echo(json.dumps(summary, indent=1) if as_json else dataset_summary(summary))
+    text = json.dumps(summary, indent=1) if as_json else dataset_summary(summary)
+    echo(*text.split("\n"))

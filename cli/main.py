@@ -17,9 +17,11 @@ import click
 from caco_data import __version__
 from caco_data.errors import INTERRUPTED, CacoDataError
 
+from .output import LogFormatter, echo, print_traceback
+
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    echo(f"error: {' '.join(message.split())}", err=True)
     sys.exit(code)
 
 
@@ -49,7 +51,8 @@ class CommandGroup(click.Group):
             result = super().main(argv, standalone_mode=False, **extra)
             sys.exit(result if isinstance(result, int) else 0)
         except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.ctx.get_help() if error.ctx else str(error), err=True)
+            text = error.ctx.get_help() if error.ctx else str(error)
+            echo(*text.split("\n"), err=True)
             sys.exit(2)
         except click.ClickException as error:
             where = getattr(error, "ctx", None)
@@ -59,6 +62,7 @@ class CommandGroup(click.Group):
             _fail("Interrupted.", INTERRUPTED)
         except Exception as error:
             if debug:
+                sys.excepthook = print_traceback
                 raise
             if isinstance(error, CacoDataError):
                 _fail(str(error), error.exit_code)
@@ -95,7 +99,9 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
     caco-data evaluate eurosat     evaluate the encoder
     """
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("caco_data").setLevel(level)
     # Warnings of google concern Google Cloud machines.
     logging.getLogger("google").setLevel(logging.ERROR)

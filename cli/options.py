@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from caco_data.errors import InputError
 from caco_data.settings_fields import SettingField, check_limits, setting_fields
 
+from .output import echo
 from .types import BANDS, COUNT, DURATION
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def print_leftovers(storage: Storage) -> None:
 
     if not is_quiet(click.get_current_context()):
         for name, what in leftovers(storage).items():
-            click.echo(f"note: {storage.root}/{name}: {what}", err=True)
+            echo(f"note: {storage.root}/{name}: {what}", err=True)
 
 
 #: Packages of the extra [train].

@@ -7,8 +7,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
+from caco_data.printable import printable
 
+from .output import echo
 from .render import duration, retries
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class DownloadDisplay:
                 self._bar.initial = settled  # those of earlier runs do not count for the rate
             self._bar.total = settled + now.pending
             self._bar.n = settled
-            self._bar.set_postfix_str(self._rates(now))
+            self._bar.set_postfix_str(printable(self._rates(now)))
         elif not self._quiet and time.monotonic() - self._last >= LINE_EVERY_S:
             self._last = time.monotonic()
             self._line(now)
@@ -70,10 +71,10 @@ class DownloadDisplay:
                 "elapsed_s": round(now.elapsed_s, 1),
                 "eta_s": None if now.eta_s is None else round(now.eta_s, 1),
             }
-            click.echo(json.dumps(fields), err=True)
+            echo(json.dumps(fields), err=True)
             return
         settled = now.done + now.rejected.total()
-        click.echo(
+        echo(
             f"{settled} of {settled + now.pending} locations, {self._rates(now)}, "
             f"{duration(now.eta_s)} left",
             err=True,
@@ -115,7 +116,7 @@ class TrainDisplay:
             self._bar.set_postfix_str(text)
         elif not self._quiet:
             left = duration(self._left_s(now))
-            click.echo(
+            echo(
                 f"epoch {now.epoch} of {now.epochs}, step {now.step} of {now.steps}: {text}, "
                 f"{left} left",
                 err=True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from caco_data.printable import printable
+
 if TYPE_CHECKING:
     from caco_data.download.estimate import Estimate
     from caco_data.download.progress import DownloadProgress
@@ -42,7 +44,7 @@ def rejections(by_reason: dict[str, int]) -> str:
 
 def columns(rows: list[tuple[str, str]], width: int) -> str:
     """Lines of a label and a text; the texts start at column `width`."""
-    return "\n".join(f"{label:<{width}}{text}" for label, text in rows)
+    return "\n".join(f"{label:<{width}}{printable(text)}" for label, text in rows)
 
 
 def estimate_table(estimate: Estimate) -> str:

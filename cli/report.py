@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import dataset_argument
+from .output import echo
 
 
 @click.command("report")
@@ -33,4 +34,4 @@ def command(dataset: str, out: str, rows: int) -> None:
     if not out.endswith(".png"):
         raise InputError("The file name does not end in .png", out, "Use another --out")
     plot_stacks(open_dataset(dataset), out, rows)
-    click.echo(out)
+    echo(out)

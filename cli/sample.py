@@ -11,6 +11,7 @@ import click
 from caco_data.sampling.settings import SampleSettings
 
 from .options import is_quiet, options_of, settings_from
+from .output import echo
 from .types import COUNT
 
 
@@ -64,8 +65,8 @@ def command(
 
         plot_map(locations, map_path)
     if not is_quiet(ctx):
-        click.echo(
+        echo(
             f"{n:,} locations sampled in {took:.2f} s ({settings.strategy}, seed {settings.seed})",
             err=True,
         )
-    click.echo(out)
+    echo(out)

@@ -13,6 +13,7 @@ from caco_data.errors import INTERRUPTED
 from caco_data.training.settings import FRAMEWORKS, PRESETS, PresetName, TrainSettings
 
 from .options import GroupedCommand, is_default, is_quiet, options_of, require_extra, settings_from
+from .output import echo
 from .progress import TrainDisplay
 from .render import train_result
 
@@ -74,4 +75,4 @@ def command(ctx: click.Context, /, preset: PresetName | None, **values: Any) -> 
     finally:
         display.close()
     if first:
-        click.echo(train_result(settings.out, last))
+        echo(train_result(settings.out, last))

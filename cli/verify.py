@@ -10,6 +10,7 @@ import click
 from caco_data.errors import REPAIR_REMEDY, DatasetError
 
 from .options import dataset_argument, print_leftovers
+from .output import echo
 
 if TYPE_CHECKING:
     from caco_data.dataset.verify import Verdict
@@ -47,14 +48,14 @@ def command(dataset: str, repair: bool) -> None:
         if repair:
             remove_leftovers(storage, finished=True)
         if not verdict.damages:
-            click.echo(f"{dataset}: {verdict.checked} locations verified, no problems found")
+            echo(f"{dataset}: {verdict.checked} locations verified, no problems found")
             return
         for damage in verdict.damages:
-            click.echo(str(damage))
+            echo(str(damage))
         advice = remedy(verdict)
         if repair and advice == REPAIR_REMEDY:
             dropped = repair_dataset(storage, verdict)
-            click.echo(
+            echo(
                 f"{dataset}: {dropped} locations removed; run the same 'caco-data download' again "
                 "to fetch them",
                 err=True,

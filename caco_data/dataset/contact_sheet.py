@@ -15,6 +15,7 @@ from caco_data.dataset.reader import Dataset
 from caco_data.dataset.tables import read_parquet, read_table
 from caco_data.dataset.true_colour import true_colour
 from caco_data.errors import InputError
+from caco_data.printable import printable
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import PERIODS, TILES
 
@@ -53,7 +54,9 @@ def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
             1, 2 * TILES + 1, width_ratios=[1] * TILES + [0.1] + [1] * TILES,
             wspace=0.03, left=0.005, right=0.995, top=0.84, bottom=0.01,
         )  # fmt: skip
-        panel.text(0.005, 0.99, title, fontsize=9, weight="bold", va="top")
+        panel.text(
+            0.005, 0.99, printable(title), fontsize=9, weight="bold", va="top", parse_math=False
+        )
         here = dataset.index.filter(pc.equal(dataset.index["location_id"], location_id))
         days = [f"{acquired:%Y-%m-%d}" for acquired in here["acquired"].to_pylist()]
         tiles = np.concatenate(

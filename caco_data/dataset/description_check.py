@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from tarfile import BLOCKSIZE
 from typing import Any
 
 from caco_data.dataset.arrays import member_formats
-from caco_data.dataset.layout import TABLES, is_shard_name
+from caco_data.dataset.layout import INDEX, TABLES, is_shard_name
 from caco_data.dataset.scan import MAX_JSON_NBYTES
 from caco_data.sentinel2 import BAND_PIXEL_M
 
@@ -48,8 +49,10 @@ def _reasons(value: Any) -> bool:
 
 
 def _tables(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        name in TABLES and _digest(digest) for name, digest in value.items()
+    return (
+        isinstance(value, dict)
+        and INDEX in value
+        and all(name in TABLES and _digest(digest) for name, digest in value.items())
     )
 
 
@@ -68,7 +71,7 @@ _ALWAYS: dict[str, Check] = {
     "settings.compress": _one_of("none", "zstd"),
     "settings.locations_per_shard": _integer(1, 100_000),
 }
-#: The same of a finished data set; its tables are those without which it cannot be read.
+#: The same of a finished data set.
 _FINISHED: dict[str, Check] = {
     "counts.locations": _integer(0),
     "counts.complete": _integer(0),
@@ -111,7 +114,7 @@ def _check_fields(meta: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
 def _check_shards(meta: Mapping[str, Any]) -> None:
     """Check names, sizes and digests of the shards; ValueError for the first invalid one."""
     limit = max_shard_nbytes(meta["settings"])
-    previous = ""
+    previous, total = "", 0
     for shard in meta["shards"]:
         if not isinstance(shard, dict) or not is_shard_name(shard.get("name")):
             raise ValueError(f"{_shown(shard)} is not a shard")
@@ -120,7 +123,10 @@ def _check_shards(meta: Mapping[str, Any]) -> None:
             raise ValueError(f"shard {name} is not in order")
         if not _integer(0, limit)(shard.get("nbytes")) or not _digest(shard.get("sha256")):
             raise ValueError(f"size or digest of shard {name} are not valid")
-        previous = name
+        previous, total = name, total + shard["nbytes"]
+    # Also limits the number of index rows.
+    if meta["counts"]["complete"] * _min_location_nbytes(meta["settings"]) > total:
+        raise ValueError(f"{meta['counts']['complete']} locations do not fit into {total} bytes")
 
 
 def max_shard_nbytes(settings: Mapping[str, Any]) -> int:
@@ -128,6 +134,13 @@ def max_shard_nbytes(settings: Mapping[str, Any]) -> int:
     formats = member_formats(settings).values()
     members = sum(one.max_nbytes + _HEADER for one in formats) + MAX_JSON_NBYTES + _HEADER
     return int(settings["locations_per_shard"]) * members + _END
+
+
+def _min_location_nbytes(settings: Mapping[str, Any]) -> int:
+    """Minimum size of a location in a shard; a member takes at least two blocks."""
+    formats = member_formats(settings).values()
+    arrays = sum(2 * BLOCKSIZE if one.compressed else one.nbytes + BLOCKSIZE for one in formats)
+    return arrays + 2 * BLOCKSIZE
 
 
 def _shown(value: Any) -> str:

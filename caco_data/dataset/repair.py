@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
-import tarfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import ArrayFormat, member_formats
+from caco_data.dataset.cursor import Cursor
 from caco_data.dataset.description import read_description
 from caco_data.dataset.layout import (
     DESCRIPTION,
@@ -26,10 +26,11 @@ from caco_data.dataset.layout import (
     shard_file,
     shard_name,
 )
-from caco_data.dataset.scan import scan_shard
+from caco_data.dataset.parquet_limits import stream_table
+from caco_data.dataset.scan import Entry, scan_shard
+from caco_data.dataset.shard_check import parse_rows
 from caco_data.dataset.shards import Record, rows_table, write_shard
-from caco_data.dataset.tables import read_parquet, read_table
-from caco_data.dataset.verify import FOREIGN, Verdict
+from caco_data.dataset.verify import FOREIGN, ROWS, Verdict
 from caco_data.dataset.work_folder import (
     WORK,
     ShardIndex,
@@ -42,6 +43,7 @@ from caco_data.errors import REPAIR_REMEDY, DatasetError
 from caco_data.storage import Storage, write_bytes, write_json
 
 _RENEW = "Download the data set again into another folder"
+_ID = "location_id"
 
 
 def remedy(verdict: Verdict) -> str:
@@ -73,6 +75,9 @@ def repair(storage: Storage, verdict: Verdict) -> int:
     in the folder `.work`. A damaged index is rebuilt from the shards. Files that do not belong to
     the data set are not touched. Only the holder of the folder's lock may call this.
 
+    The tables and the shards are read once, in step with each other; in memory are the ids of all
+    locations (8 bytes each) and the rows of one shard.
+
     Parameters
     ----------
     storage : Storage
@@ -88,73 +93,106 @@ def repair(storage: Storage, verdict: Verdict) -> int:
     Raises
     ------
     DatasetError
-        When a damaged table cannot be rebuilt.
+        When a damaged table cannot be rebuilt, or the locations are not in the order in which
+        `download` writes them; nothing is removed then.
     """
     meta = read_description(storage)
     if lost := _lost(verdict):
         raise DatasetError(f"Cannot repair without {' and '.join(lost)}", str(storage.root), _RENEW)
-    formats = member_formats(meta["settings"])
     rebuild = any(damage.where == INDEX for damage in verdict.damages)
-    index = (
-        _index_of_shards(storage, meta, formats, verdict.good_locations)
-        if rebuild
-        else read_table(storage, INDEX, INDEX_SCHEMA)
-    )
-    rejected = read_table(storage, REJECTED, REJECTED_SCHEMA)
-    has_truth = TRUTH in meta["tables"]
-    truth = read_table(storage, TRUTH, TRUTH_SCHEMA) if has_truth else TRUTH_SCHEMA.empty_table()
-    rejected_ids = set(rejected["location_id"].to_pylist())
-    ids = sorted(rejected_ids | set(index["location_id"].unique().to_pylist()))
-    if rebuild and verdict.broken_shards:
-        ids = read_parquet(storage, LOCATIONS, ["location_id"])["location_id"].to_pylist()
+    ids, rejected = _location_ids(storage, meta, verdict, rebuild)
     storage.remove_folder(WORK)  # of the run that finished the data set, or of a killed repair
-    entries = {shard["name"]: shard for shard in meta["shards"]}
-    per_shard = int(meta["settings"]["locations_per_shard"])
-    for number, first in enumerate(range(0, len(ids), per_shard)):
-        name = shard_name(number)
-        here = pa.array(ids[first : first + per_shard])
-        content = ShardIndex(
-            rows=_of(index, here),
-            rejected=_of(rejected, here).to_pylist(),
-            truth=_of(truth, here).to_pylist(),
-            shard=entries.get(name),
-        )
-        if name in verdict.broken_shards:
-            _unpack(storage, shard_file(name), content, formats, verdict.good_locations)
-        else:
-            write_shard_index(storage, number, content)
+    try:
+        _write_work(storage, meta, verdict, ids, rebuild)
+    except ValueError as error:
+        where = str(storage.root)
+        raise DatasetError(f"Cannot repair: {error}", where, _RENEW) from error
     unfinished = {key: meta[key] for key in ("format", "software", "source", "settings")}
     write_json(storage, DESCRIPTION, {**unfinished, "complete": False})
     for name in sorted(verdict.broken_shards):
         storage.remove(shard_file(name))
-    return len(set(ids) - rejected_ids - verdict.good_locations)
+    return ids.size - rejected - verdict.good
 
 
-def _index_of_shards(
+def _location_ids(
+    storage: Storage, meta: dict[str, Any], verdict: Verdict, rebuild: bool
+) -> tuple[NDArray[np.int64], int]:
+    """Ids of all locations, ascending, and the number of rejected ones."""
+    damaged = {damage.where for damage in verdict.damages}
+    rejected = _ids_in_table(storage, REJECTED, REJECTED_SCHEMA)
+    if not rebuild:
+        complete = _ids_in_table(storage, INDEX, INDEX_SCHEMA)
+    elif LOCATIONS not in damaged:
+        # The only table with the ids of damaged locations.
+        complete = _ids_in_table(storage, LOCATIONS)
+    else:
+        formats = member_formats(meta["settings"])
+        names = [shard["name"] for shard in meta["shards"]]
+        found = [e.location_id for name in names for e in _entries(storage, name, formats)]
+        complete = np.array(found, np.int64)
+    return np.union1d(rejected, complete), np.unique(rejected).size
+
+
+def _ids_in_table(
+    storage: Storage, name: str, schema: pa.Schema | None = None
+) -> NDArray[np.int64]:
+    """Location ids of a table, each at least once."""
+    found = [np.empty(0, np.int64)]
+    for batch in stream_table(storage, name, schema, [_ID]):
+        column = batch.column(0)
+        if not pa.types.is_int64(column.type) or column.null_count:
+            raise DatasetError("The location ids are not whole numbers", f"{storage.root}/{name}")
+        found.append(np.unique(column.to_numpy()))
+    return np.concatenate(found)
+
+
+def _write_work(
     storage: Storage,
     meta: dict[str, Any],
-    formats: Mapping[str, ArrayFormat],
-    good: frozenset[int],
-) -> pa.Table:
-    """Rebuild the index of the undamaged locations from the json members of the shards."""
-    tables = [INDEX_SCHEMA.empty_table()]
-    for shard in meta["shards"]:
-        rows = []
-        # An unreadable rest of a shard contains no undamaged location.
-        with (
-            suppress(FileNotFoundError, tarfile.TarError, ValueError, EOFError),
-            storage.open(shard_file(shard["name"])) as file,
-        ):
-            for entry in scan_shard(file, formats):
-                if entry.location_id in good:
-                    rows += [r for r in json.loads(entry.json) if r["shard"] == shard["name"]]
-        tables.append(rows_table(rows))
-    return pa.concat_tables(tables)
+    verdict: Verdict,
+    ids: NDArray[np.int64],
+    rebuild: bool,
+) -> None:
+    """Write the files of an unfinished data set into the folder `.work`.
+
+    ValueError when the rows of the tables are not in the order in which `download` writes them.
+    """
+    formats = member_formats(meta["settings"])
+    per_shard = int(meta["settings"]["locations_per_shard"])
+    entries = {shard["name"]: shard for shard in meta["shards"]}
+    rejected = Cursor(stream_table(storage, REJECTED, REJECTED_SCHEMA), REJECTED_SCHEMA)
+    truths = stream_table(storage, TRUTH, TRUTH_SCHEMA) if TRUTH in meta["tables"] else []
+    truth = Cursor(truths, TRUTH_SCHEMA)
+    indexed = [] if rebuild else stream_table(storage, INDEX, INDEX_SCHEMA)
+    index = Cursor(indexed, INDEX_SCHEMA)
+    for number, first in enumerate(range(0, ids.size, per_shard)):
+        name, last = shard_name(number), int(ids[first : first + per_shard][-1])
+        rows = index.of_shard(name, per_shard * ROWS)
+        content = ShardIndex(
+            rows=rows,
+            rejected=rejected.up_to(last, per_shard).to_pylist(),
+            truth=truth.up_to(last, per_shard).to_pylist(),
+            shard=entries.pop(name, None),
+        )
+        if name in verdict.broken_shards:
+            _unpack(storage, name, content, formats, verdict.broken_shards[name])
+            continue
+        if rebuild and content.shard:
+            content = replace(content, rows=_rows_in_shard(storage, name, formats))
+        write_shard_index(storage, number, content)
+    if entries or not all(cursor.is_at_end() for cursor in (rejected, truth, index)):
+        raise ValueError("the shards are not in the order of the locations")
 
 
-def _of(table: pa.Table, location_ids: pa.Array) -> pa.Table:
-    """Rows of the given locations."""
-    return table.filter(pc.is_in(table["location_id"], location_ids))
+def _entries(storage: Storage, name: str, formats: Mapping[str, ArrayFormat]) -> Iterator[Entry]:
+    with storage.open(shard_file(name)) as file:
+        yield from scan_shard(file, formats)
+
+
+def _rows_in_shard(storage: Storage, name: str, formats: Mapping[str, ArrayFormat]) -> pa.Table:
+    """Index rows of an undamaged shard, from its json members."""
+    rows = [row for entry in _entries(storage, name, formats) for row in parse_rows(entry.json)]
+    return rows_table(rows)
 
 
 def _unpack(
@@ -166,19 +204,18 @@ def _unpack(
 ) -> None:
     """Write the undamaged locations of a damaged shard as parts, and its rejections."""
     for row in content.rejected:
-        write_json(storage, rejection_file(row["location_id"]), row)
+        write_json(storage, rejection_file(row[_ID]), row)
     for row in content.truth:
-        truth = {key: value for key, value in row.items() if key != "location_id"}
-        write_json(storage, truth_file(row["location_id"]), truth)
-    wanted = set(content.rows["location_id"].to_pylist()) & good
+        truth = {key: value for key, value in row.items() if key != _ID}
+        write_json(storage, truth_file(row[_ID]), truth)
+    wanted = set(good)
     if not wanted:
         return
-    with storage.open(name) as file:
-        for entry in scan_shard(file, formats):
-            if entry.location_id in wanted:
-                wanted.remove(entry.location_id)
-                part = io.BytesIO()
-                write_shard(part, "", [Record.of(entry)])
-                write_bytes(storage, part_file(entry.location_id), part.getvalue())
-            if not wanted:
-                return
+    for entry in _entries(storage, name, formats):
+        if entry.location_id in wanted:
+            wanted.remove(entry.location_id)
+            part = io.BytesIO()
+            write_shard(part, "", [Record.of(entry)])
+            write_bytes(storage, part_file(entry.location_id), part.getvalue())
+        if not wanted:  # the rest may be unreadable
+            return

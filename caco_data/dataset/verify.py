@@ -1,22 +1,24 @@
-"""Verification of a data set: digests, shapes, positions and counts."""
+"""Verification of a data set: digests, shapes, positions and counts.
+
+The shards and the index are read once, in step with each other: the time is linear in the size of
+the data set, and the memory does not depend on it.
+"""
 
 from __future__ import annotations
 
-import json
-import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caco_data.dataset.arrays import ArrayFormat, member_formats
+from caco_data.dataset.arrays import member_formats
+from caco_data.dataset.cursor import Cursor
 from caco_data.dataset.description import read_description
-from caco_data.dataset.hashing import HashingReader, file_fault
+from caco_data.dataset.description_check import max_shard_nbytes
+from caco_data.dataset.hashing import file_fault
 from caco_data.dataset.layout import (
-    COLUMN_PREFIX,
     DESCRIPTION,
     EVENTS,
     INDEX,
@@ -27,69 +29,29 @@ from caco_data.dataset.layout import (
     TRUTH,
     shard_file,
 )
-from caco_data.dataset.scan import Entry, scan_shard
-from caco_data.dataset.shards import Row, check_digests, record_json, table_rows
-from caco_data.dataset.tables import read_table
+from caco_data.dataset.parquet_limits import stream_table
+from caco_data.dataset.shard_check import Damage, ShardRows, check_shard
 from caco_data.errors import FINISH_REMEDY, DatasetError
-from caco_data.grid import SNAP_M, false_northing_m
-from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage
 from caco_data.types import PERIODS, TILES
 
 #: Problem of a file that does not belong to the data set.
 FOREIGN = "not part of the data set"
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """One problem found in a data set."""
-
-    where: str
-    """File, relative to the data set, and the location if only one is affected."""
-    what: str
-    """Description of the problem."""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+#: Index rows of a location.
+ROWS = len(PERIODS) * TILES
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Result of `verify`."""
+    """Result of `verify`; its size depends on the number of problems only."""
 
     damages: tuple[Damage, ...]
-    broken_shards: frozenset[str]
-    """Names of the data set's shards with any damage."""
-    good_locations: frozenset[int]
-    """Locations without any damage."""
+    broken_shards: dict[str, frozenset[int]]
+    """Undamaged locations of each shard with any damage, by the shard's name."""
+    good: int
+    """Number of locations without any damage."""
     checked: int
     """Number of locations checked."""
-
-
-def check_entry(entry: Entry, rows: list[Row], formats: Mapping[str, ArrayFormat]) -> None:
-    """Compare a location's members with its index rows; ValueError states the difference."""
-    if record_json(rows) != entry.json:
-        raise ValueError("the json member and index.parquet differ")
-    check_digests(rows, entry.arrays)
-    if missing := sorted(formats.keys() - entry.arrays.keys()):
-        raise ValueError(f"member '{missing[0]}' is missing")
-    for name, data in entry.arrays.items():
-        try:
-            formats[name].decode(data)
-        except ValueError as error:
-            raise ValueError(f"member '{name}': {error}") from error
-    offsets = {name.split(".")[0]: offset for name, offset in entry.offsets.items()}
-    for row in rows:
-        for suffix, prefix in COLUMN_PREFIX.items():
-            if row[prefix + "offset"] != offsets.get(f"{row['period']}{suffix}"):
-                raise ValueError("an offset in index.parquet does not match the member")
-        code = row["crs"].removeprefix("EPSG:")
-        if not (code.isdigit() and int(code) // 100 in (326, 327) and 1 <= int(code) % 100 <= 60):
-            raise ValueError(f"{row['crs']} is not a UTM zone")
-        a, b, left, d, e, top = row["transform"]
-        north = top - false_northing_m(int(code))
-        if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or left % SNAP_M or north % SNAP_M:
-            raise ValueError(f"transform {row['transform']} is not on the {SNAP_M} m grid")
 
 
 def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n: None) -> Verdict:
@@ -111,111 +73,102 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
     InputError
         When there is no data set.
     DatasetError
-        When its description is damaged, or it is unfinished and cannot be checked.
+        When its description is damaged, or it is unfinished and cannot be checked, or a folder in
+        it is a link.
     """
     meta = read_description(storage)
     if not meta.get("complete"):
         raise DatasetError("Unfinished data set", str(storage.root), FINISH_REMEDY)
-    damages = [*_check_files(storage, meta), *_check_tables(storage, meta)]
+    irregular = storage.irregular() | storage.irregular(SHARDS)
+    damages = [*_check_files(storage, meta, irregular), *_check_tables(storage, meta, irregular)]
     # Without a readable index the arrays are compared with the json members.
-    broken_index = any(damage.where == INDEX for damage in damages)
-    index = None if broken_index else read_table(storage, INDEX, INDEX_SCHEMA)
+    usable = INDEX in meta["tables"] and not any(damage.where == INDEX for damage in damages)
+    index = _Index(storage, meta) if usable else None
     formats = member_formats(meta["settings"])
-    broken: set[str] = set()
-    good: set[int] = set()
-    checked = 0
+    max_nbytes = max_shard_nbytes(meta["settings"])
+    broken: dict[str, frozenset[int]] = {}
+    good = checked = 0
     for number, shard in enumerate(meta["shards"], 1):
-        rows = None if index is None else _rows_of(index, shard["name"])
-        found, sound = _check_shard(storage, shard, rows, formats)
-        damages += found
-        good |= sound
-        checked += len(rows if rows is not None else sound)
-        if found:
-            broken.add(shard["name"])
+        name = shard["name"]
+        rows = index.rows(name) if index else None
+        if shard_file(name) in irregular:  # already among the damages
+            broken[name] = frozenset()
+        else:
+            found = check_shard(storage, shard, rows, formats, max_nbytes)
+            damages += found.damages
+            good += len(found.good)
+            checked += len(rows.location_ids if rows else found.good)
+            if found.damages:
+                broken[name] = found.good
         on_shard(number, len(meta["shards"]))
-    return Verdict(tuple(damages), frozenset(broken), frozenset(good), checked)
+    if index and (fault := index.fault()):
+        damages.append(Damage(INDEX, fault))
+    return Verdict(tuple(damages), broken, good, checked)
 
 
-def _check_files(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
-    """Yield the files that do not belong to the data set."""
+class _Index:
+    """Index rows of the shards, one shard after another."""
+
+    def __init__(self, storage: Storage, meta: dict[str, Any]) -> None:
+        self._cursor = Cursor(stream_table(storage, INDEX, INDEX_SCHEMA), INDEX_SCHEMA)
+        self._most = meta["settings"]["locations_per_shard"] * ROWS
+        self._fault: str | None = None
+
+    def rows(self, shard: str) -> ShardRows | None:
+        """Rows of a shard; None when the index is not usable."""
+        if self._fault is None:
+            try:
+                return ShardRows(self._cursor.of_shard(shard, self._most))
+            except (ValueError, DatasetError) as error:
+                self._fault = error.what if isinstance(error, DatasetError) else str(error)
+        return None
+
+    def fault(self) -> str | None:
+        """Fault of the table once the rows of all shards have been read."""
+        try:
+            if self._fault is None and not self._cursor.is_at_end():
+                self._fault = "its rows are not those of the shards, in their order"
+        except DatasetError as error:
+            self._fault = error.what
+        return self._fault
+
+
+def _check_files(
+    storage: Storage, meta: dict[str, Any], irregular: dict[str, str]
+) -> Iterator[Damage]:
+    """Yield the files that do not belong to the data set, and links and special files."""
     known = {DESCRIPTION, EVENTS, *meta["tables"]}
-    known |= {f"{SHARDS}/{shard['name']}" for shard in meta["shards"]}
+    known |= {shard_file(shard["name"]) for shard in meta["shards"]}
+    for name, kind in irregular.items():
+        yield Damage(name, f"{kind}, not a regular file" if name in known else FOREIGN)
     for name in [*storage.names(), *storage.names(SHARDS)]:
         if name not in known:
             yield Damage(name, FOREIGN)
 
 
-def _check_tables(storage: Storage, meta: dict[str, Any]) -> Iterator[Damage]:
+def _check_tables(
+    storage: Storage, meta: dict[str, Any], irregular: dict[str, str]
+) -> Iterator[Damage]:
     """Yield the damages of the tables: digests and row counts."""
     counts = meta["counts"]
     expected = {
-        INDEX: counts["complete"] * len(PERIODS) * TILES,
+        INDEX: counts["complete"] * ROWS,
         REJECTED: sum(counts["rejected"].values()),
         LOCATIONS: counts["locations"],
         TRUTH: counts["complete"],
     }
     for name, digest in meta["tables"].items():
-        if fault := file_fault(storage, name, digest):
-            yield Damage(name, fault)
+        if name in irregular:
             continue
-        with storage.open(name) as file:
-            n = pq.read_metadata(file).num_rows
-        if n != expected[name]:
-            yield Damage(name, f"{n} rows instead of {expected[name]} (dataset.json)")
+        fault = file_fault(storage, name, digest) or _fault_of_rows(storage, name, expected[name])
+        if fault:
+            yield Damage(name, fault)
 
 
-def _rows_of(index: pa.Table, shard: str) -> dict[int, list[Row]]:
-    """Index rows of a shard by location."""
-    rows: dict[int, list[Row]] = {}
-    for row in table_rows(index.filter(pc.equal(index["shard"], shard))):
-        rows.setdefault(row["location_id"], []).append(row)
-    return rows
-
-
-def _check_shard(
-    storage: Storage,
-    shard: dict[str, Any],
-    rows: dict[int, list[Row]] | None,
-    formats: Mapping[str, ArrayFormat],
-) -> tuple[list[Damage], set[int]]:
-    """Damages of a shard, and its undamaged locations."""
-    name = shard_file(shard["name"])
-    if not storage.exists(name):
-        return [Damage(name, "missing shard")], set()
-    damages: list[Damage] = []
-    seen: set[int] = set()
-    good: set[int] = set()
-    with storage.open(name) as file:
-        reader = HashingReader(file)
-        try:
-            for entry in scan_shard(reader, formats):
-                seen.add(entry.location_id)
-                if fault := _entry_fault(entry, rows, formats):
-                    damages.append(Damage(f"{name}, location {entry.location_id}", fault))
-                else:
-                    good.add(entry.location_id)
-        except (tarfile.TarError, ValueError, EOFError) as error:
-            damages.append(Damage(name, f"broken tar: {error}"))
-        reader.read_to_end()
-    if reader.nbytes != shard["nbytes"]:
-        what = "truncated" if reader.nbytes < shard["nbytes"] else "too long"
-        damages.append(Damage(name, f"{what}: {reader.nbytes} of {shard['nbytes']} bytes"))
-    missing = sorted((rows or {}).keys() - seen)
-    damages += [Damage(f"{name}, location {i}", "missing from the shard") for i in missing]
-    if reader.sha256 != shard["sha256"] and not damages:
-        damages.append(Damage(name, "bytes between its members have changed (SHA-256)"))
-    return damages, good
-
-
-def _entry_fault(
-    entry: Entry, rows: dict[int, list[Row]] | None, formats: Mapping[str, ArrayFormat]
-) -> str | None:
-    """Fault of a location in a shard, None if there is none."""
-    if rows is not None and entry.location_id not in rows:
-        return "not in index.parquet"
+def _fault_of_rows(storage: Storage, name: str, expected: int) -> str | None:
     try:
-        here = json.loads(entry.json) if rows is None else rows[entry.location_id]
-        check_entry(entry, here, formats)
-    except (ValueError, KeyError, TypeError) as error:
-        return str(error) or type(error).__name__
-    return None
+        with storage.open(name) as file:
+            n = pq.ParquetFile(file).metadata.num_rows
+    except (OSError, pa.ArrowException, ValueError) as error:
+        return f"unreadable: {error}"
+    return None if n == expected else f"{n} rows instead of {expected} (dataset.json)"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caco_data.printable import printable
 from caco_data.sampling.locations import LocationTable
 from caco_data.sampling.settings import SampleSettings
 from caco_data.world.geodesy import LATITUDE_DEGREE_MIN_M
@@ -64,11 +65,12 @@ def plot_map(locations: LocationTable, path: str | os.PathLike[str]) -> None:
     axes.set_ylabel("latitude, degrees", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.2, linewidth=0.4, color="#31506b")
-    axes.set_title(_map_title(locations), fontsize=10, loc="left")
+    axes.set_title(printable(_map_title(locations)), fontsize=10, loc="left", parse_math=False)
     notices = locations.metadata.get("notices", [])
     axes.annotate(
-        "\n".join(notices), (1, 0), xytext=(0, -17), xycoords="axes fraction",
+        "\n".join(map(printable, notices)), (1, 0), xytext=(0, -17), xycoords="axes fraction",
         textcoords="offset points", fontsize=4.5, ha="right", va="top", color="#666666",
+        parse_math=False,
     )  # fmt: skip
     figure.savefig(path, bbox_inches="tight")
 

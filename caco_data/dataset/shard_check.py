@@ -1,0 +1,219 @@
+"""Check of one shard: the tar, and each location against its index rows."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from caco_data.dataset.arrays import ArrayFormat
+from caco_data.dataset.hashing import HashingReader
+from caco_data.dataset.layout import COLUMN_PREFIX, shard_file
+from caco_data.dataset.scan import Entry, scan_shard
+from caco_data.dataset.shards import Row, check_digests, record_json, rows_table, table_rows
+from caco_data.grid import SNAP_M, false_northing_m
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.storage import Storage
+from caco_data.types import PERIODS, TILES
+
+_ORDER = [(period, t) for period in PERIODS for t in range(TILES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One problem found in a data set."""
+
+    where: str
+    """File, relative to the data set, and the location if only one is affected."""
+    what: str
+    """Description of the problem."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class ShardRows:
+    """Index rows of one shard by location.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Rows of the index; those of one location are together.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        ids = pc.fill_null(table["location_id"], -1).to_numpy()
+        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if ids.size else ids
+        ends = np.r_[starts[1:], ids.size]
+        self._span = dict(
+            zip(ids[starts].tolist(), zip(starts.tolist(), ends.tolist(), strict=True), strict=True)
+        )
+
+    @property
+    def location_ids(self) -> frozenset[int]:
+        """Locations of the shard."""
+        return frozenset(self._span)
+
+    def of(self, location_id: int) -> list[Row]:
+        """Rows of a location; none if it is not in the index."""
+        start, end = self._span.get(location_id, (0, 0))
+        # A location has ten rows; more are not those of its json member in any case.
+        return table_rows(self._table.slice(start, min(end - start, len(_ORDER) + 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardVerdict:
+    """Result of the check of one shard."""
+
+    damages: tuple[Damage, ...]
+    good: frozenset[int]
+    """Locations without any damage."""
+
+
+def check_shard(
+    storage: Storage,
+    shard: Mapping[str, Any],
+    rows: ShardRows | None,
+    formats: Mapping[str, ArrayFormat],
+    max_nbytes: int,
+) -> ShardVerdict:
+    """Check a shard; one location at a time is in memory.
+
+    Parameters
+    ----------
+    storage : Storage
+        The data set.
+    shard : mapping
+        Its entry of dataset.json: name, nbytes, sha256.
+    rows : ShardRows or None
+        Its index rows; without them the arrays are compared with the json members.
+    formats : mapping
+        Array members of a location, from `member_formats`.
+    max_nbytes : int
+        Maximum size of a shard; longer files are not read.
+    """
+    name = shard_file(shard["name"])
+    if fault := _fault_of_file(storage, name, max_nbytes):
+        return ShardVerdict((Damage(name, fault),), frozenset())
+    damages: list[Damage] = []
+    seen: set[int] = set()
+    good: set[int] = set()
+    with storage.open(name) as file:
+        reader = HashingReader(file)
+        try:
+            for entry in scan_shard(reader, formats):
+                seen.add(entry.location_id)
+                if fault := _fault_of_entry(entry, shard["name"], rows, formats):
+                    damages.append(Damage(f"{name}, location {entry.location_id}", fault))
+                else:
+                    good.add(entry.location_id)
+        except (tarfile.TarError, ValueError) as error:
+            damages.append(Damage(name, f"broken tar: {error}"))
+        reader.read_to_end()
+    if reader.nbytes != shard["nbytes"]:
+        what = "truncated" if reader.nbytes < shard["nbytes"] else "too long"
+        damages.append(Damage(name, f"{what}: {reader.nbytes} of {shard['nbytes']} bytes"))
+    missing = sorted(rows.location_ids - seen) if rows else []
+    damages += [Damage(f"{name}, location {i}", "missing from the shard") for i in missing]
+    if reader.sha256 != shard["sha256"] and not damages:
+        damages.append(Damage(name, "bytes between its members have changed (SHA-256)"))
+    return ShardVerdict(tuple(damages), frozenset(good))
+
+
+def _fault_of_file(storage: Storage, name: str, max_nbytes: int) -> str | None:
+    """Fault of a shard that is not read."""
+    if not storage.exists(name):
+        return "missing shard"
+    if (nbytes := storage.size(name)) > max_nbytes:
+        return f"too long: {nbytes} bytes, the settings permit {max_nbytes}"
+    return None
+
+
+def _fault_of_entry(
+    entry: Entry, shard: str, rows: ShardRows | None, formats: Mapping[str, ArrayFormat]
+) -> str | None:
+    """Fault of a location in a shard, None if there is none."""
+    try:
+        here = parse_rows(entry.json) if rows is None else rows.of(entry.location_id)
+        if not here:
+            return "not in index.parquet"
+        check_entry(entry, shard, here, formats)
+    except (ValueError, TypeError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+def parse_rows(data: bytes) -> list[Row]:
+    """Parse a json member.
+
+    Raises
+    ------
+    ValueError
+        When it does not contain index rows, written as by `record_json`.
+    """
+    try:
+        rows = table_rows(rows_table(json.loads(data)))
+        same = record_json(rows) == data
+    except (
+        ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
+        pa.ArrowException,
+    ) as error:  # fmt: skip
+        raise ValueError("the json member does not contain index rows") from error
+    if not same:
+        raise ValueError("the json member does not contain index rows")
+    return rows
+
+
+def check_entry(
+    entry: Entry, shard: str, rows: list[Row], formats: Mapping[str, ArrayFormat]
+) -> None:
+    """Compare a location's members with its index rows; ValueError states the difference."""
+    if record_json(rows) != entry.json:
+        raise ValueError("the json member and index.parquet differ")
+    if [(row["period"], row["t"]) for row in rows] != _ORDER:
+        raise ValueError("the index rows are not those of five early and five late tiles")
+    if any(row["location_id"] != entry.location_id or row["shard"] != shard for row in rows):
+        raise ValueError("the index rows are those of another location or shard")
+    check_digests(rows, entry.arrays)
+    _check_arrays(entry, formats)
+    for row in rows:
+        _check_row(row, entry)
+
+
+def _check_arrays(entry: Entry, formats: Mapping[str, ArrayFormat]) -> None:
+    if missing := sorted(formats.keys() - entry.arrays.keys()):
+        raise ValueError(f"member '{missing[0]}' is missing")
+    for name, data in entry.arrays.items():
+        try:
+            formats[name].decode(data)
+        except ValueError as error:
+            raise ValueError(f"member '{name}': {error}") from error
+
+
+def _check_row(row: Row, entry: Entry) -> None:
+    """Check the positions, the CRS and the transform of an index row."""
+    members = {
+        name.split(".")[0]: (offset, len(entry.arrays[name]))
+        for name, offset in entry.offsets.items()
+    }
+    for suffix, prefix in COLUMN_PREFIX.items():
+        expected = members.get(f"{row['period']}{suffix}", (None, None))
+        if (row[prefix + "offset"], row[prefix + "nbytes"]) != expected:
+            raise ValueError("an offset or a size in index.parquet does not match the member")
+    code = (row["crs"] or "").removeprefix("EPSG:")
+    if not (code.isdecimal() and int(code) // 100 in (326, 327) and 1 <= int(code) % 100 <= 60):
+        raise ValueError(f"{row['crs']} is not a UTM zone")
+    transform = row["transform"]
+    if not transform or len(transform) != 6 or None in transform:
+        raise ValueError(f"transform {transform} is not affine")
+    a, b, left, d, e, top = transform
+    north = top - false_northing_m(int(code))
+    if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or left % SNAP_M or north % SNAP_M:
+        raise ValueError(f"transform {transform} is not on the {SNAP_M} m grid")
