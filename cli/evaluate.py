@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import is_quiet, require_extra
+from .output import echo
 
 if TYPE_CHECKING:
     from caco_data.evaluation.classification import Evaluation
@@ -41,7 +42,7 @@ class EvaluateDisplay:
             self._bar.update(done - self._bar.n)
         elif time.monotonic() - self._last >= LINE_EVERY_S:
             self._last = time.monotonic()
-            click.echo(f"{step}: {done} of {total}", err=True)
+            echo(f"{step}: {done} of {total}", err=True)
         self._step = step
 
     def close(self) -> None:
@@ -131,11 +132,11 @@ def print_evaluation(found: Evaluation) -> None:
     for ref in found.references:
         name = f"published: {ref.name}"
         rows.append((ref.method, name, ref.metric_name, f"{ref.value:.3f}", ref.source))
-    click.echo(text_table(rows))
+    echo(*text_table(rows).split("\n"))
     for note in found.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     for file in found.files:
-        click.echo(file)
+        echo(file)
 
 
 def text_table(rows: Sequence[tuple[str, ...]]) -> str:
