@@ -25,7 +25,7 @@ from .options import GroupedCommand, is_default, is_quiet, options_of, settings_
 from .output import echo
 from .progress import DownloadDisplay
 from .render import download_result, estimate_line, estimate_table
-from .types import DateRange
+from .types import COUNT, DateRange
 
 if TYPE_CHECKING:
     from caco_data.download.progress import DownloadProgress
@@ -58,6 +58,12 @@ MANY_REQUESTS = 10_000
     show_default=True,
     metavar="FILE",
     help="Table of locations from 'caco-data sample', or any file of points.",
+)
+@click.option(
+    "--limit",
+    type=COUNT,
+    help="Download only the first rows of the table; the same command without it, or with a larger "
+    "one, adds the others.",
 )
 @click.option(
     "--out",
@@ -104,13 +110,14 @@ MANY_REQUESTS = 10_000
 @click.option("--json-log", is_flag=True, help="Report progress as JSON lines on stderr.")
 @click.pass_context
 def command(
-    ctx: click.Context, /, locations: str, out: str, min_complete: float, dry_run: bool,
-    reject_failing: bool, json_log: bool, **values: Any,
+    ctx: click.Context, /, locations: str, limit: int | None, out: str, min_complete: float,
+    dry_run: bool, reject_failing: bool, json_log: bool, **values: Any,
 ) -> None:  # fmt: skip
     """Download the image stacks of locations into shards.
 
     The download can be interrupted at any time: the same command resumes it, with the same result,
-    byte for byte.
+    byte for byte. With a longer table that begins with the locations of the data set, it adds the
+    others.
 
     \b
     caco-data download --project my-project
@@ -122,6 +129,8 @@ def command(
     from caco_data.sampling.location_files import read_locations
 
     table = read_locations(locations)
+    if limit is not None:
+        table = table.head(limit)
     settings, cluster = _settings(ctx, table, values)
     expected = estimate(len(table), settings, cluster)
     if dry_run:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from caco_data import __version__
 from caco_data.dataset.description import read_description
+from caco_data.dataset.extension import Extension
 from caco_data.dataset.layout import DESCRIPTION, EVENTS, FORMAT, SHARDS
 from caco_data.dataset.leftovers import remove_leftovers
 from caco_data.dataset.work_folder import (
@@ -39,6 +41,9 @@ class Ledger:
         Constant part of dataset.json: source and settings.
     location_ids : list of int
         Locations of the data set, ascending.
+    shorter : callable, optional
+        Describes a data set of the first n locations. If the folder contains such a data set, it is
+        extended.
 
     Raises
     ------
@@ -47,13 +52,14 @@ class Ledger:
     """
 
     def __init__(
-        self, storage: Storage, description: dict[str, Any], location_ids: list[int]
-    ) -> None:
+        self, storage: Storage, description: dict[str, Any], location_ids: list[int],
+        shorter: Callable[[int], dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
         self._storage = storage
         self.description = {
             "format": FORMAT,
             "software": f"caco-data {__version__}",
-            **json.loads(json.dumps(description)),
+            **_json(description),
         }
         """Constant part of dataset.json."""
         self.location_ids: list[int] = []
@@ -70,33 +76,48 @@ class Ledger:
         self._earlier_rejected: dict[int, str] = {}
         self._obsolete: list[str] = []
         """Files in the folder `.work` that `reserve` removes."""
-        self.finished = self._check()
+        self._partial: int | None = None
+        """The last finished shard, if it is extended."""
+        finished, self._extension = self._check(shorter)
+        self.finished = finished and self._extension is None
         """Whether an earlier run finished the data set."""
-        if not self.finished:
+        if not finished:
             self._recover()
+        elif self._extension is not None:
+            self.finished_shards, self._earlier_complete, self._earlier_rejected = (
+                self._extension.settled()
+            )
         self.extend(location_ids)
 
-    def _check(self) -> bool:
-        """Check the content of the folder; return whether it is a finished data set."""
+    def _check(
+        self, shorter: Callable[[int], dict[str, Any]] | None
+    ) -> tuple[bool, Extension | None]:
+        """Check the content of the folder: whether it is a finished data set, and is extended."""
         where = str(self._storage.root)
         if self._storage.exists(DESCRIPTION):
             found = read_description(self._storage)
+            expected, extension = self.description, None
+            n = found.get("settings", {}).get("locations")
+            if shorter is not None and isinstance(n, int) and n < expected["settings"]["locations"]:
+                expected = _json(shorter(n))
+                extension = Extension(self._storage, found)
             lines = difference(
                 {key: found.get(key) for key in ("source", "settings")},
-                {key: self.description.get(key) for key in ("source", "settings")},
+                {key: expected.get(key) for key in ("source", "settings")},
             )
             if lines:
+                lines = ["other locations" if "sha256" in line else line for line in lines]
                 raise InputError(
                     f"Data set made with other settings: {'; '.join(lines)}",
                     where,
                     "Use the same settings to resume, or another --out",
                 )
-            return bool(found.get("complete"))
+            return bool(found.get("complete")), extension
         if set(self._storage.names()) - {EVENTS} or self._storage.names(SHARDS):
             raise InputError(
                 "The folder contains files but no data set", where, "Choose an empty --out"
             )
-        return False
+        return False, None
 
     def _recover(self) -> None:
         """Read which locations and shards an earlier run settled."""
@@ -107,7 +128,10 @@ class Ledger:
             if index.shard is None and not _FAILURES.isdisjoint(reasons.values()):
                 self._obsolete.append(shard_index_file(number))  # no shard has been written
                 continue
-            self.finished_shards.add(number)
+            if self._extension is None or self._extension.is_full(index):
+                self.finished_shards.add(number)
+            else:
+                self._partial = number
             self._earlier_complete.update(index.rows["location_id"].unique().to_pylist())
             self._earlier_rejected |= reasons
         in_shards = self._earlier_complete | self._earlier_rejected.keys()
@@ -133,6 +157,9 @@ class Ledger:
         for name in self._obsolete:
             self._storage.remove(name)
         self._obsolete = []
+        if self._extension is not None:
+            self._extension.apply(self.description, self._partial)
+            self._extension = None
         if not self._storage.exists(DESCRIPTION):
             write_json(self._storage, DESCRIPTION, {**self.description, "complete": False})
 
@@ -171,3 +198,9 @@ class Ledger:
     def pending(self) -> list[int]:
         """Locations that are not settled, in order."""
         return [i for i in self.location_ids if not self.is_settled(i)]
+
+
+def _json(description: dict[str, Any]) -> dict[str, Any]:
+    """Convert a description as reading it from dataset.json does."""
+    converted: dict[str, Any] = json.loads(json.dumps(description))
+    return converted

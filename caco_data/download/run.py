@@ -63,6 +63,8 @@ def download(
 ) -> DownloadProgress:
     """Download the stacks of locations into a data set, or resume an earlier run.
 
+    A data set of the first rows of `locations`, finished or not, is extended by the others.
+
     Parameters
     ----------
     settings : DownloadSettings
@@ -100,9 +102,12 @@ def download(
             "Use --no-fill",
         )
     storage = open_storage(out)
-    wanted = len(locations)
+    wanted, table = len(locations), locations
     with folder_lock(storage, "caco-data download") as lock, ExitStack() as stack:
-        ledger = Ledger(storage, _describe(settings, locations), locations.location_id.tolist())
+        ledger = Ledger(
+            storage, _describe(settings, locations), locations.location_id.tolist(),
+            lambda n: _describe(settings, table.head(n)),
+        )  # fmt: skip
         if ledger.finished:
             ledger.reserve()
             counts = read_description(storage)["counts"]

@@ -60,6 +60,16 @@ class LocationTable:
     def __len__(self) -> int:
         return self.location_id.size
 
+    def head(self, n: int) -> LocationTable:
+        """First n rows; of a table as the sampler made it, the table that it makes for n."""
+        if n >= len(self):
+            return self
+        shorter = {"n": n} if self.metadata.get("n") == len(self) else {}
+        return LocationTable(
+            self.location_id[:n], self.longitude[:n], self.latitude[:n], self.utm_epsg[:n],
+            self.metadata | shorter, self.table.slice(0, n),
+        )  # fmt: skip
+
 
 def sample_locations(settings: SampleSettings, n: int) -> LocationTable:
     """Sample locations.
