@@ -25,6 +25,11 @@ _DRY_SUMMER = np.array([
     (15, 38, 24, 6, 1.0), (-121, 38, 5, 6, 1.0), (-71, -34, 4, 4, 1.0), (19, -33, 4, 2, 0.8),
     (117, -32, 4, 3, 0.9),
 ])
+#: Oceanic regions, with mild winters and cool summers.
+_OCEANIC = np.array([
+    (2, 53, 9, 6, 1.0), (-8, 54, 8, 6, 1.0), (7, 58, 7, 5, 0.8), (-4, 44, 6, 2, 0.8),
+    (-124, 48, 4, 6, 1.0), (172, -42, 8, 6, 1.0), (146, -40, 4, 3, 0.9), (-74, -42, 3, 6, 1.0),
+])
 #: Regions with a summer monsoon.
 _MONSOON = np.array([
     (82, 22, 12, 7, 1.0), (104, 18, 10, 8, 0.9), (117, 28, 10, 7, 0.6), (-5, 10, 20, 5, 0.8),
@@ -63,6 +68,16 @@ def dryness(longitude: ArrayLike, latitude: ArrayLike) -> Floats:
     return _strongest(_DRY, longitude, latitude)
 
 
+def dry_summer(longitude: ArrayLike, latitude: ArrayLike) -> Floats:
+    """Return the degree of a climate with dry summers at points, 0..1."""
+    return _strongest(_DRY_SUMMER, longitude, latitude)
+
+
+def oceanic(longitude: ArrayLike, latitude: ArrayLike) -> Floats:
+    """Return the degree of oceanic climate at points, 0..1."""
+    return _strongest(_OCEANIC, longitude, latitude)
+
+
 def season(latitude: ArrayLike, days: ArrayLike) -> Floats:
     """Return the season: 1 in the middle of the hemisphere's summer, -1 in its winter.
 
@@ -97,13 +112,12 @@ def cloud_pct(seed: int, longitude: float, latitude: float, days: NDArray[np.int
     summer = season(latitude, days)
     rains_at = RAIN_BELT_SHIFT * summer * np.sign(latitude)
     storms = np.exp(-(((abs(latitude) - STORM_LATITUDE) / STORM_WIDTH) ** 2))
-    dry_summer = _strongest(_DRY_SUMMER, longitude, latitude)
     climate = (
         MEAN_CLOUDINESS
         + RAIN_BELT * np.exp(-(((latitude - rains_at) / RAIN_BELT_WIDTH) ** 2))
         + STORMS * storms * (1 - summer)
         - DRY_CLIMATE * dryness(longitude, latitude)
-        - DRY_SUMMER * dry_summer * (DRY_SUMMER_UNTIL + summer)
+        - DRY_SUMMER * dry_summer(longitude, latitude) * (DRY_SUMMER_UNTIL + summer)
         + MONSOON * _strongest(_MONSOON, longitude, latitude) * (summer - MONSOON_FROM)
     )
     x, y = int(longitude * CELLS_PER_DEGREE), int(-latitude * CELLS_PER_DEGREE)

@@ -6,10 +6,15 @@ import math
 from dataclasses import dataclass
 
 from caco_data.sources.simulated.climate import YEAR_DAYS, season
+from caco_data.sources.simulated.noise import normal
 
 #: Year and day of the year (from 0) of 2015-07-01, from which days are counted.
 EPOCH_YEAR, EPOCH_DAY_OF_YEAR = 2015, 181
 HALF_YEAR_DAYS = 183
+#: Standard deviation between years of the beginning of the growing season, days, and its salt.
+WARM_DAYS, YEAR_SALT = 6.0, 402
+#: First processing baseline whose products store values with an offset of 1000.
+OFFSET_BASELINE = "04.00"
 
 #: Obliquity of the ecliptic, degrees; days from the winter solstice to the end of the year.
 OBLIQUITY_DEG, SOLSTICE_DAYS = 23.44, 10
@@ -31,6 +36,29 @@ class Conditions:
     """Latitude of the scene's centre, degrees."""
     cloud_cover: float
     """Cloud cover of the whole scene, 0..1."""
+    orbit_side: float = 0.0
+    """Position of the tile in the swath, -1 (western edge) to 1 (eastern edge)."""
+    baseline: str = "02.11"
+    """Processing baseline."""
+
+    @property
+    def warm_days(self) -> float:
+        """Days by which the growing year is earlier than average."""
+        return WARM_DAYS * float(normal(YEAR_SALT, int(self.growing_year)))
+
+    @property
+    def drought(self) -> float:
+        """Drought of the growing year's summer, 0 in most years, to 1."""
+        return min(max(float(normal(YEAR_SALT, int(self.growing_year), 1)) * 0.5, 0.0), 1.0)
+
+    @property
+    def min_dn(self) -> int:
+        """Smallest DN of pixels with data.
+
+        Until baseline 03 products store at least 1. Since baseline 04 they store DN + 1000, and the
+        harmonised value, without the offset, ends at 0.
+        """
+        return 0 if self.baseline >= OFFSET_BASELINE else 1
 
     @property
     def sun(self) -> tuple[float, float]:

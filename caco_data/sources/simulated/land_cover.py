@@ -21,6 +21,8 @@ class Cover(IntEnum):
     INDUSTRIAL = 10
     HIGHWAY = 11
     SOLAR_PARK = 12
+    GREENHOUSE = 13
+    CONSTRUCTION = 14
 
 
 WATER = (Cover.SEA, Cover.LAKE, Cover.RIVER)

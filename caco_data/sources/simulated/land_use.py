@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from caco_data.sources.simulated.attributes import EstateAttribute, FieldAttribute
 from caco_data.sources.simulated.frame import FractalNoise
 from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.layers import Classes, Layers
-from caco_data.sources.simulated.parcels import EstateAttribute, FieldAttribute, line_distance
+from caco_data.sources.simulated.lines import line_distance
+from caco_data.sources.simulated.noise import Field
 from caco_data.sources.simulated.salts import WorldSalt
 
 #: Farming index of a field, about 0..1: mean, range between fields, standard deviation between
@@ -42,6 +44,9 @@ MEAN_STEEPNESS = 0.8
 #: Lakes: where this field minus `LAKE_DRYNESS` times the dryness is above `LAKE_ABOVE`.
 LAKES = FractalNoise(WorldSalt.LAKES, (380, 210, 90, 30), 0.7)
 LAKE_DRYNESS, LAKE_ABOVE = 1.1, 2.0
+#: Lower limit of the lakes' slope, per pixel; distance of shores that are not near, pixels; width
+#: of the land along rivers whose distance is known, pixels.
+MIN_LAKE_SLOPE, FAR_PX, NEAR_RIVER_PX = 0.004, 50, 6
 
 #: Towns: where the urban density is above `TOWN_ABOVE`; the field makes the outline rough.
 TOWN_EDGE = FractalNoise(WorldSalt.TOWN_EDGE, (90, 36, 14), 0.75)
@@ -52,9 +57,6 @@ INDUSTRY_ESTATE, INDUSTRIAL_ABOVE = 0.5, 1.05
 #: Parks in towns: estates with a random number above `PARK_ABOVE`, where the urban density is above
 #: `PARK_URBAN_ABOVE`; grass if another random number is above `PARK_GRASS_ABOVE`, else trees.
 PARK_ABOVE, PARK_URBAN_ABOVE, PARK_GRASS_ABOVE = 0.92, 0.3, 0.5
-
-#: Minimum urban density of roads.
-ROAD_URBAN_ABOVE = 0.02
 
 #: River courses: zero lines of a sum of fields with these scales in pixels and weights.
 RIVER_SCALES_PX, RIVER_WEIGHTS = (900, 110, 34), (1, 0.22, 0.05)
@@ -82,12 +84,13 @@ class RoadNetwork:
 
 
 ROADS = (
-    RoadNetwork(WorldSalt.MOTORWAYS, 700, 1.35, WorldSalt.MOTORWAY_BENDS),
-    RoadNetwork(WorldSalt.MAIN_ROADS, 330, 0.75, WorldSalt.MAIN_ROAD_BENDS),
+    RoadNetwork(WorldSalt.MOTORWAYS, 1500, 1.5, WorldSalt.MOTORWAY_BENDS),
+    RoadNetwork(WorldSalt.MAIN_ROADS, 420, 0.75, WorldSalt.MAIN_ROAD_BENDS),
+    RoadNetwork(WorldSalt.RAILWAYS, 1800, 0.6, WorldSalt.RAILWAY_BENDS),
 )
 
 
-def land_cover(layers: Layers, sea: NDArray[np.bool_]) -> Classes:
+def land_cover(layers: Layers, sea: NDArray[np.bool_]) -> tuple[Classes, Field]:
     """Return the land cover before any change.
 
     Parameters
@@ -97,29 +100,34 @@ def land_cover(layers: Layers, sea: NDArray[np.bool_]) -> Classes:
 
     Returns
     -------
-    ndarray of uint8, shape (H, W)
+    cover : ndarray of uint8, shape (H, W)
         `Cover`.
+    shore_px : ndarray of float32, shape (H, W)
+        Distance of water from its shore, and of land near rivers from the water (negative), pixels.
     """
     cover = _farmland(layers)
     _add_forest(cover, layers)
     _add_uncultivated(cover, layers)
-    lakes = layers.frame.fractal(LAKES) - LAKE_DRYNESS * layers.dryness
-    cover[lakes > LAKE_ABOVE] = Cover.LAKE
-    _add_rivers(cover, layers)
+    shore_px = np.full(cover.shape, -FAR_PX, dtype=np.float32)
+    _add_lakes(cover, shore_px, layers)
+    _add_rivers(cover, shore_px, layers)
     _add_towns(cover, layers)
     _add_roads(cover, layers)
     cover[sea] = Cover.SEA
-    return cover
+    shore_px[sea] = FAR_PX
+    return cover, shore_px
 
 
 def _farmland(layers: Layers) -> Classes:
-    own = layers.fields.random(FieldAttribute.FARMING) - 0.5
-    farming = FARMING_MEAN + FARMING_SPREAD * own + FARMING_REGION * layers.frame.fractal(FARMING)
+    parcels = layers.fields
+    own = parcels.number(FieldAttribute.FARMING) - np.float32(0.5)
+    region = layers.at_parcels(FARMING, parcels)
+    farming = FARMING_MEAN + FARMING_SPREAD * own + FARMING_REGION * region
     cover = np.full(farming.shape, Cover.PASTURE, dtype=np.uint8)
     cover[farming > ANNUAL_CROP_ABOVE] = Cover.ANNUAL_CROP
     cover[farming > PERMANENT_CROP_ABOVE] = Cover.PERMANENT_CROP
     cover[(farming > HERBACEOUS_ABOVE) | (farming < HERBACEOUS_BELOW)] = Cover.HERBACEOUS
-    return cover
+    return cover.take(parcels.index)
 
 
 def _add_forest(cover: Classes, layers: Layers) -> None:
@@ -142,7 +150,17 @@ def _add_uncultivated(cover: Classes, layers: Layers) -> None:
     cover[index > BARE_LAND_ABOVE] = Cover.BARE
 
 
-def _add_rivers(cover: Classes, layers: Layers) -> None:
+def _add_lakes(cover: Classes, shore_px: Field, layers: Layers) -> None:
+    wide = layers.frame.grown(1).fractal(LAKES)
+    level = LAKE_ABOVE + LAKE_DRYNESS * layers.dryness
+    lake = wide[1:-1, 1:-1] > level
+    if lake.any():
+        slope = np.hypot(wide[2:, 1:-1] - wide[:-2, 1:-1], wide[1:-1, 2:] - wide[1:-1, :-2]) / 2
+        depth = (wide[1:-1, 1:-1] - level) / np.maximum(slope, MIN_LAKE_SLOPE)
+        cover[lake], shore_px[lake] = Cover.LAKE, depth[lake]
+
+
+def _add_rivers(cover: Classes, shore_px: Field, layers: Layers) -> None:
     wide = layers.frame.grown(1)
     salts = (WorldSalt.RIVER_COURSE, WorldSalt.RIVER_BENDS, WorldSalt.RIVER_WINDINGS)
     main, bends, windings = (
@@ -152,8 +170,10 @@ def _add_rivers(cover: Classes, layers: Layers) -> None:
     course = main + bends + windings
     variation = layers.frame.noise(WorldSalt.RIVER_WIDTH, RIVER_VARIATION_SCALE_PX)
     width = np.clip(RIVER_PX + RIVER_VARIATION_PX * variation, RIVER_MIN_PX, RIVER_MAX_PX)
-    river = line_distance(course) < width * (layers.dryness < RIVER_DRYNESS_BELOW)
-    cover[river] = Cover.RIVER
+    inside = width * (layers.dryness < RIVER_DRYNESS_BELOW) - line_distance(course)
+    near = inside > -NEAR_RIVER_PX
+    shore_px[near] = np.maximum(shore_px, inside)[near]
+    cover[inside > 0] = Cover.RIVER
 
 
 def _add_towns(cover: Classes, layers: Layers) -> None:
@@ -178,4 +198,4 @@ def _add_roads(cover: Classes, layers: Layers) -> None:
     for road in ROADS:
         bends = road.bend_weight * wide.noise(road.bend_salt, road.bend_scale_px)
         distance = line_distance(wide.noise(road.salt, road.scale_px) + bends)
-        cover[(distance < road.half_width_px) & (layers.urban > ROAD_URBAN_ABOVE)] = Cover.HIGHWAY
+        cover[distance < road.half_width_px] = Cover.HIGHWAY

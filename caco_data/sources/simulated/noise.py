@@ -8,6 +8,7 @@ weights are integers, small enough that every sum is exact in float64.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,9 @@ _UNIT = 7.2 / (1 << (_VALUE_BITS + 2 * _WEIGHT_BITS))
 #: Salt that makes the hashes of columns differ from those of rows.
 _COLUMNS = 7
 #: Constants of splitmix64.
-_A, _B, _C = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_INT_A, _INT_B, _INT_C = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_A, _B, _C = (np.uint64(x) for x in (_INT_A, _INT_B, _INT_C))
+_MASK = (1 << 64) - 1
 
 #: Primes of xxHash32.
 _PRIME_1, _PRIME_2 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
@@ -32,14 +35,30 @@ _PRIME_1, _PRIME_2 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 
 def mix(*values: object) -> NDArray[np.uint64]:
     """Hash the integer parts of numbers, broadcast together, to 64 bits (splitmix64 finaliser)."""
-    state = np.zeros((), dtype=np.uint64)
+    scalar, rest = _mixed_scalars(values)
+    if not rest:
+        return np.asarray(np.uint64(scalar))
+    state: Any = np.uint64(scalar)
     with np.errstate(over="ignore"):
-        for value in values:
-            x = state + _bits(value) + _A
+        for value in rest:
+            x = _bits(value) + (state + _A)
             x = (x ^ (x >> np.uint64(30))) * _B
             x = (x ^ (x >> np.uint64(27))) * _C
             state = x ^ (x >> np.uint64(31))
     return np.asarray(state)
+
+
+def _mixed_scalars(values: tuple[object, ...]) -> tuple[int, tuple[object, ...]]:
+    """Hash the leading scalars with Python's integers, which is faster than with arrays of one."""
+    state = 0
+    for k, value in enumerate(values):
+        if not isinstance(value, int | float | np.integer):
+            return state, values[k:]
+        x = (int(value) + state + _INT_A) & _MASK
+        x = ((x ^ (x >> 30)) * _INT_B) & _MASK
+        x = ((x ^ (x >> 27)) * _INT_C) & _MASK
+        state = x ^ (x >> 31)
+    return state, ()
 
 
 def _bits(value: object) -> NDArray[np.uint64]:
@@ -68,8 +87,7 @@ def _weights(first: int, count: int, scale: int) -> tuple[int, NDArray[np.float6
     start = int(node[0]) - 1
     weights = np.zeros((count, int(node[-1]) - start + 3))
     rows = np.arange(count)
-    spline = ((1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3)
-    for k, weight in enumerate(spline):
+    for k, weight in enumerate(_spline(f)):
         weights[rows, node - start - 1 + k] = np.round(weight / 6 * (1 << _WEIGHT_BITS))
     weights.flags.writeable = False
     return start, weights
@@ -98,9 +116,8 @@ def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) 
     ys, wy = _weights(y0, height, scale)
     nodes_x = np.arange(xs, xs + wx.shape[1])
     nodes_y = np.arange(ys, ys + wy.shape[1])
-    return np.asarray(
-        (wy @ _lattice(seed, scale, nodes_x, nodes_y) @ wx.T) * _UNIT, dtype=np.float32
-    )
+    exact = wy @ _lattice(seed, scale, nodes_x, nodes_y) @ wx.T
+    return np.multiply(exact, _UNIT, dtype=np.float32, casting="same_kind")
 
 
 def fractal(
@@ -128,6 +145,43 @@ def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
     bits ^= bits >> np.uint32(15)
     bits *= _PRIME_2
     return (bits >> np.uint32(8)).astype(np.float32) * np.float32(2**-23) - np.float32(1)
+
+
+def normal(*values: object) -> NDArray[np.float64]:
+    """Hash numbers as `mix` does, to normally distributed values (Box and Muller, 1958)."""
+    bits = mix(*values)
+    radius = ((bits >> np.uint64(32)).astype(np.float64) + 1) / 2.0**32
+    angle = (bits & np.uint64(0xFFFFFFFF)).astype(np.float64) / 2.0**32
+    return np.asarray(np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle))
+
+
+def points(seeds: object, x: NDArray[np.floating], y: NDArray[np.floating], scale: int) -> Field:
+    """Value of fields like `smooth` at points in absolute pixels.
+
+    Parameters
+    ----------
+    seeds : int or ndarray of uint64, shape (K,)
+        Seeds of the fields.
+    x, y : ndarray, shape (N,)
+    scale : int
+
+    Returns
+    -------
+    ndarray of float32, shape (N,) or (K, N)
+    """
+    columns, rows = np.floor(x / scale).astype(np.int64), np.floor(y / scale).astype(np.int64)
+    step = np.arange(-1, 3)[:, None]
+    names = mix(seeds, scale)[..., None, None, None]
+    bits = mix(names, (rows + step)[:, None], (columns + step)[None]) >> np.uint64(64 - _VALUE_BITS)
+    value = bits.astype(np.float64) - (1 << (_VALUE_BITS - 1))
+    across, down = np.stack(_spline(x / scale - columns)), np.stack(_spline(y / scale - rows))
+    total = (value * (down[:, None] * across[None])).sum(axis=(-3, -2))
+    return np.asarray(total / 36 * (7.2 / (1 << _VALUE_BITS)), dtype=np.float32)
+
+
+def _spline(f: NDArray[np.floating]) -> tuple[NDArray[np.floating], ...]:
+    """Return six times the weights of a cubic B-spline at a fraction of the lattice spacing."""
+    return (1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3
 
 
 def at(seeds: NDArray[np.uint64], x: int, y: int, scale: int) -> Field:

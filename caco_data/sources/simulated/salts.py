@@ -17,6 +17,8 @@ class WorldSalt(IntEnum):
     FIELDS = 51
     BLOCKS = 52
     ESTATES = 53
+    STANDS = 54
+    FARMSTEADS = 55
     CHANGES = 61
     CHANGE_OUTLINE = 62
     STEEPNESS = 72
@@ -40,8 +42,28 @@ class WorldSalt(IntEnum):
     FARMING = 99
     MOTORWAY_BENDS = 101
     MAIN_ROAD_BENDS = 102
+    RAILWAYS = 103
+    RAILWAY_BENDS = 104
+    LOCAL_ROADS = 105
+    LOCAL_ROAD_BENDS = 106
+    CROWNS = 107
+    ROOF_COLOURS = 108
+    WATER_COLOUR = 111
+    WATER_TURBIDITY = 112
+    RIVER_BARS = 113
+    SPECIALISATION = 200
+    """Salt of the first crop; the next crops use the next numbers."""
+    SOILS = 300
+    """Salt of the first soil and scale; the next ones use the next numbers."""
     RIDGES = 710
     """Salt of the first scale; the next scales use the next numbers."""
+
+
+class YearSalt(IntEnum):
+    """Fields of one growing year; hashed with the world's seed and the year."""
+
+    FINE = 401
+    COARSE = 402
 
 
 class SceneSalt(IntEnum):
@@ -49,10 +71,24 @@ class SceneSalt(IntEnum):
 
     SNOW_SPELL = 5
     SOIL_MOISTURE = 6
-    TILLAGE = 8
     CLOUD_FRONT = 11
     LOCAL_CLOUD = 12
-    HAZE_LEVEL = 21
-    HAZE_DRIFT = 22
+    AIR = 21
+    AIR_DRIFT = 22
+    SUN_DRIFT = 23
     SENSOR_NOISE = 31
-    CIRRUS = 41
+    CLOUD_CLUSTERS = 42
+    CLOUD_CELLS = 43
+    CLOUD_DETAIL = 44
+    CIRRUS = 45
+    CLOUD_KIND = 46
+    SHIFT = 51
+    JITTER_EAST = 52
+    JITTER_SOUTH = 53
+    WATER = 61
+    GLINT = 62
+    FLOOD = 63
+    CLASSIFIER = 71
+    CARS = 81
+    CANOPY = 82
+    SOIL = 83

@@ -1,4 +1,4 @@
-"""State of surface and atmosphere in a scene: vegetation of the day, light, snow, clouds, haze."""
+"""State of surface and atmosphere in a scene: vegetation of the day, light, snow, clouds, air."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from caco_data.sources.simulated.air import Air, air
 from caco_data.sources.simulated.conditions import Conditions
-from caco_data.sources.simulated.ground import Ground
+from caco_data.sources.simulated.crops import CropState, crop_state
+from caco_data.sources.simulated.ground import Ground, GrowingYear
 from caco_data.sources.simulated.land_cover import Cover
-from caco_data.sources.simulated.noise import Field, derive_seed, mix, smooth, uniform
+from caco_data.sources.simulated.noise import Field, derive_seed, normal, smooth, uniform, white
+from caco_data.sources.simulated.phenology import perennial_cover
+from caco_data.sources.simulated.reflectance import Reflectance
 from caco_data.sources.simulated.salts import SceneSalt
-from caco_data.sources.simulated.spectra import DAYS, Vegetation, vegetation_cover
+from caco_data.sources.simulated.spectra import Vegetation
 from caco_data.sources.simulated.surface import Surface
-from caco_data.sources.simulated.weather import cloud_thickness, haze
+from caco_data.sources.simulated.water import Water, water_of
+from caco_data.sources.simulated.weather import (
+    Clouds,
+    cirrus,
+    cloud_thickness,
+    clouds,
+    opacity_of,
+)
 
 #: Damping of the illumination of slopes: light from the sky and from opposite slopes also reaches
 #: those that face away from the sun.
@@ -22,23 +33,23 @@ SLOPE_DAMPING = 1.25
 #: Fraction of the light that comes from the sun; the rest comes from the sky, also in shadows.
 DIRECT_LIGHT = 0.72
 
-#: Range of sowing dates between fields, its mean, and its variation by the year's weather, days.
-SOWING_RANGE_DAYS, SOWING_MEAN_DAYS, WEATHER_DAYS = 34, 17, 9
-#: Phase of the weather's variation from year to year, radians per year.
-WEATHER_RATE = 2.4
-#: Fields with a random number above this have another crop in odd years.
-ROTATION_ABOVE = 0.15
 #: Vegetation is temperate above the first latitude, and tropical below the first minus the second,
 #: degrees.
 TROPICS_LATITUDE, TROPICS_TRANSITION = 26, 14
 
+#: Unevenness of the growth: standard deviation of the cover, per unit of 4 V (1 - V) and constant.
+UNEVEN_CROP, UNEVEN_OTHER, UNEVEN_MIN = 0.17, 0.1, 0.012
+#: Effect of the growth on the vegetation's reflectance.
+TONE_GROWTH = np.float32(0.035)
+
 #: Soil: mean brightness, its amplitude over the seasons, its range between scenes.
-SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.9, 0.1, 0.1
-#: Days after which the tillage of fields changes; range of brightness between tilled fields.
-TILLAGE_DAYS, TILLAGE_CONTRAST = 75, 0.8
-#: Pseudo-random tillage: minimum factors of the two random numbers of a field, and number of values
-#: that are added to each factor, by epoch.
-_TILLAGE_PHASE, _TILLAGE_ROTATION, _TILLAGE_VALUES = 37, 53, 64
+SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.94, 0.06, 0.16
+
+#: Differences between the units, relative standard deviations: of the canopies' brightness between
+#: the edges of the swath and its middle; of canopies and soils from date to date.
+VIEW_CANOPY, DATE_CANOPY, DATE_SOIL = 0.04, 0.035, 0.07
+#: Cars: relative change of the brightness of paved ground from date to date, uniform.
+CARS = np.float32(0.15)
 
 #: Snow index: increases by one per `SNOW_RANGE` degrees above `SNOW_LATITUDE` and by `SNOW_WINTER`
 #: in winter, minus `SNOW_ABOVE`; `SNOW_SPELL` is its standard deviation between scenes.
@@ -50,12 +61,9 @@ SNOW_OBSCURED, SNOW_OPEN = 0.12, 0.8
 SNOW_FREE = (Cover.SEA, Cover.RIVER, Cover.HIGHWAY)
 SNOW_HIDDEN = (Cover.FOREST, Cover.RESIDENTIAL, Cover.INDUSTRIAL)
 
-#: Opacity of a cloud of thickness t is 1 - exp(-`EXTINCTION` t).
-EXTINCTION = 3.5
-#: Height of clouds, and maximum distance of their shadows, pixels.
-CLOUD_HEIGHT_PX, SHADOW_MAX_PX = 34, 90
-#: Distance of shadows relative to the one that follows from the height and the sun.
-SHADOW_FACTOR = 0.7
+#: Height of clouds in pixels, minimum and range between scenes, and the maximum distance of their
+#: shadows.
+CLOUD_HEIGHT_PX, CLOUD_HEIGHT_RANGE_PX, SHADOW_MAX_PX = 50, 110, 120
 
 
 @dataclass(frozen=True)
@@ -63,86 +71,121 @@ class SceneState:
     """Fields from which the bands of a scene are computed, shape (H, W)."""
 
     surface: Surface
+    reflectance: Reflectance
     vegetation: Field
     """Vegetation cover, 0..1."""
+    tone: Field
+    """Factor on the vegetation's reflectance."""
+    soil: Field
+    """Factor on the reflectance of the ground."""
     light: Field
     """Illumination relative to flat ground under a clear sky."""
     snow: Field | None
     """Snow cover, 0..1; None where there is none."""
-    cloud: Field | None
-    """Opacity of clouds, 0..1; None when there is no cloud near enough to cast a shadow."""
+    clouds: Clouds | None
+    """None when there is no cloud near enough to cast a shadow."""
+    cirrus: Field | None
+    """Opacity of a veil of cirrus, 0..1; None where there is none."""
     shadow: Field | None
-    """Fraction of the direct light that clouds block, 0..1; None if `cloud` is None."""
-    haze: Field
-    """Path radiance in red, DN."""
-    soil: Field
-    """Factor on the bare material's reflectance, by brightness, moisture and tillage."""
+    """Fraction of the direct light that clouds block, 0..1; None if `clouds` is None."""
+    water: Water | None
+    air: Air
 
 
 def scene_state(ground: Ground, conditions: Conditions) -> SceneState:
     """Compute the state of the ground and the atmosphere above it in a scene."""
     surface = ground.surface_on(conditions.day)
-    cloud, shadow = _clouds(ground, conditions)
+    above, shadow = _clouds(ground, conditions)
+    growing = ground.year(int(conditions.growing_year), conditions.warm_days, conditions.drought)
+    crops = crop_state(growing.crops, conditions.northern_day)
+    cover, uneven = _cover_by_unit(growing, conditions, crops)
+    vegetation = uneven.ravel().take(surface.vegetation_key)
+    vegetation *= growing.growth
+    vegetation += cover.ravel().take(surface.vegetation_key)
+    vegetation *= surface.density
+    np.clip(vegetation, 0, 0.99, out=vegetation)
     return SceneState(
         surface,
-        vegetation=_vegetation(ground, surface, conditions),
+        Reflectance(ground.units, crops, growing.modes, *_anisotropy(ground, conditions)),
+        vegetation=vegetation,
+        tone=surface.tone + TONE_GROWTH * growing.growth,
+        soil=_soil(ground, surface, conditions),
         light=_light(ground, conditions, shadow),
         snow=_snow(ground, surface, conditions),
-        cloud=cloud,
+        clouds=above,
+        cirrus=cirrus(conditions.key, conditions.cloud_cover, *ground.frame.box),
         shadow=shadow,
-        haze=haze(conditions.key, *ground.frame.box),
-        soil=_soil(ground, surface, conditions),
+        water=_water(ground, surface, conditions),
+        air=air(conditions.key, conditions.orbit_side, ground.frame),
     )
+
+
+def _anisotropy(ground: Ground, conditions: Conditions) -> tuple[Field, Field]:
+    """Return the factors of the units' canopies and soils on the date, (N,).
+
+    Canopies differ in how much their brightness depends on the direction of view, wind and
+    turgor; soils dry at different rates.
+    """
+    ids = ground.units.ids
+    canopy = VIEW_CANOPY * conditions.orbit_side * ground.units.stand
+    canopy = canopy + DATE_CANOPY * normal(ids, SceneSalt.CANOPY, conditions.key)
+    soil = DATE_SOIL * normal(ids, SceneSalt.SOIL, conditions.key)
+    factors = ((1 + np.clip(part, -0.3, 0.3)).astype(np.float32) for part in (canopy, soil))
+    of_canopy, of_soil = factors
+    return of_canopy, of_soil
+
+
+def _cover_by_unit(
+    growing: GrowingYear, conditions: Conditions, crops: CropState
+) -> tuple[Field, Field]:
+    """Return the vegetation cover and the size of its unevenness, (N, vegetation types)."""
+    tropics = np.clip((TROPICS_LATITUDE - abs(conditions.latitude)) / TROPICS_TRANSITION, 0, 1)
+    cover = perennial_cover(growing.perennials, conditions.northern_day, float(tropics))
+    cover[:, Vegetation.CROP] = crops.cover
+    spread = 4 * cover * (1 - cover)
+    spread *= UNEVEN_OTHER
+    spread[:, Vegetation.CROP] *= UNEVEN_CROP / UNEVEN_OTHER * growing.uneven
+    spread += UNEVEN_MIN * (cover > 0)
+    return cover, spread
 
 
 def _light(ground: Ground, conditions: Conditions, shadow: Field | None) -> Field:
     """Illumination; the contrast between slopes increases as the sun's elevation decreases."""
     elevation, azimuth = conditions.sun
-    facing = -(ground.slope_east * np.float32(math.sin(azimuth)))
-    facing += ground.slope_south * np.float32(math.cos(azimuth))
+    slope_east, slope_south = ground.slopes(conditions.day)
+    facing = slope_east * np.float32(-math.sin(azimuth))
+    facing += slope_south * np.float32(math.cos(azimuth))
     facing *= np.float32(1 / math.tan(elevation))
-    light = 1 + facing / (1 + np.float32(SLOPE_DAMPING) * np.abs(facing))
+    damping = np.abs(facing)
+    damping *= np.float32(SLOPE_DAMPING)
+    damping += 1
+    facing /= damping
+    facing += 1
     if shadow is not None:
-        light *= 1 - np.float32(DIRECT_LIGHT) * shadow
-    return np.asarray(light)
-
-
-def _vegetation(ground: Ground, surface: Surface, conditions: Conditions) -> Field:
-    """Vegetation cover on the day, 0..1."""
-    temperate, tropical = vegetation_cover()
-    year = conditions.growing_year
-    weather = WEATHER_DAYS * math.sin(WEATHER_RATE * year)
-    types = surface.vegetation
-    if int(year) % 2:
-        # Each of the three crops is replaced by the next one, and fallow by the second crop.
-        first, last = int(Vegetation.WINTER_CROP), int(Vegetation.FALLOW)
-        rotates = (ground.rotation > ROTATION_ABOVE) & (types >= first) & (types <= last)
-        types = np.where(rotates, first + (types - first + 1) % (last - first), types)
-    offset = np.float32(conditions.northern_day - SOWING_MEAN_DAYS + weather)
-    shift = ground.phase * np.float32(SOWING_RANGE_DAYS) + offset
-    index = np.clip(shift, 0, DAYS - 1).astype(np.intp) + types.astype(np.intp) * DAYS
-    seasonal = temperate.ravel().take(index)
-    latitude = ground.frame.abs_latitude
-    tropics = np.clip((TROPICS_LATITUDE - latitude) / TROPICS_TRANSITION, 0, 1)  # (H, 1)
-    if tropics.max() > 0:
-        seasonal += tropics.astype(np.float32) * (tropical.ravel().take(index) - seasonal)
-    return np.asarray(np.clip(seasonal * surface.density, 0, 1))
+        facing *= 1 - np.float32(DIRECT_LIGHT) * shadow
+    return facing
 
 
 def _soil(ground: Ground, surface: Surface, conditions: Conditions) -> Field:
-    """Factor on bare ground: darker in wet seasons; tillage makes fields differ."""
+    """Factor on the ground: darker in wet seasons and after rain; cars on paved ground."""
     moisture = float(uniform(conditions.key, SceneSalt.SOIL_MOISTURE) - 0.5)
     wet = SOIL_BRIGHTNESS + SOIL_SEASON * conditions.season + SOIL_MOISTURE * moisture
-    # One pseudo-random number per field and epoch, from the two of the field and the epoch's hash.
-    epoch = mix(SceneSalt.TILLAGE, conditions.day // TILLAGE_DAYS)
-    phase = _TILLAGE_PHASE + int(epoch % _TILLAGE_VALUES)
-    rotation = _TILLAGE_ROTATION + int((epoch >> 8) % _TILLAGE_VALUES)
-    turn = ground.phase * np.float32(phase)
-    turn += ground.rotation * np.float32(rotation)
-    tilled = np.float32(TILLAGE_CONTRAST) * (turn - np.floor(turn) - np.float32(0.5))
-    types = surface.vegetation
-    arable = (types >= Vegetation.WINTER_CROP) & (types <= Vegetation.FALLOW)
-    return np.asarray((1 + tilled * arable) * surface.brightness * np.float32(wet))
+    factor = surface.brightness * np.float32(wet)
+    paved = surface.paved_index
+    if paved.size:
+        cars = white(derive_seed(conditions.key, SceneSalt.CARS), *ground.frame.box)
+        factor.ravel()[paved] *= 1 + CARS * cars.ravel().take(paved)
+    return factor
+
+
+def _water(ground: Ground, surface: Surface, conditions: Conditions) -> Water | None:
+    index = surface.water_index
+    if not index.size:
+        return None
+    return water_of(
+        ground.frame, index, surface.cover.ravel().take(index), ground.shore_px.ravel().take(index),
+        conditions.key, conditions.day, conditions.season,
+    )  # fmt: skip
 
 
 def _snow(ground: Ground, surface: Surface, conditions: Conditions) -> Field | None:
@@ -159,19 +202,20 @@ def _snow(ground: Ground, surface: Surface, conditions: Conditions) -> Field | N
     return np.where(np.isin(surface.cover, SNOW_FREE), 0, cover).astype(np.float32)
 
 
-def _clouds(ground: Ground, conditions: Conditions) -> tuple[Field, Field] | tuple[None, None]:
-    """Opacity of clouds, and of the clouds between each pixel and the sun."""
+def _clouds(ground: Ground, conditions: Conditions) -> tuple[Clouds, Field] | tuple[None, None]:
+    """Clouds, and the opacity of the clouds between each pixel and the sun."""
     elevation, azimuth = conditions.sun
+    key = conditions.key
     x0, y0, width, height = ground.frame.box
-    reach = round(min(CLOUD_HEIGHT_PX / math.tan(elevation) * SHADOW_FACTOR, SHADOW_MAX_PX))
+    clouds_px = CLOUD_HEIGHT_PX + CLOUD_HEIGHT_RANGE_PX * float(uniform(key, SceneSalt.CLOUD_KIND))
+    reach = round(min(clouds_px / math.tan(elevation), SHADOW_MAX_PX))
     dx, dy = round(reach * math.sin(azimuth)), round(-reach * math.cos(azimuth))
-    m = max(abs(dx), abs(dy))
+    left, right, up, down = max(-dx, 0), max(dx, 0), max(-dy, 0), max(dy, 0)
     thick = cloud_thickness(
-        conditions.key, conditions.cloud_cover, x0 - m, y0 - m, width + 2 * m, height + 2 * m
+        key, conditions.cloud_cover, x0 - left, y0 - up, width + left + right, height + up + down
     )
-    if thick is None:
+    if thick is None or not thick.any():
         return None, None
-    opacity = 1 - np.exp(np.float32(-EXTINCTION) * thick)
-    above = opacity[m : m + height, m : m + width]
-    towards_sun = opacity[m + dy : m + dy + height, m + dx : m + dx + width]
-    return above, towards_sun * (1 - above)
+    above = clouds(key, thick[up : up + height, left : left + width], x0, y0)
+    sunward = thick[up + dy : up + dy + height, left + dx : left + dx + width]
+    return above, opacity_of(sunward) * (1 - above.opacity)

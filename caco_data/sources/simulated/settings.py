@@ -24,7 +24,7 @@ class SimulatedSettings:
         maximum=2**32 - 1,
     )
     name: str = "simulated"
-    collection: str = "simulated Sentinel-2 L2A (caco-data)"
+    collection: str = "simulated Sentinel-2 L2A (caco-data), version 2"
 
     @property
     def computes(self) -> bool:

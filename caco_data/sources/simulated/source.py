@@ -29,14 +29,17 @@ from caco_data.sources.simulated.catalogue import (
     scenes_over,
     touches,
 )
+from caco_data.sources.simulated.change_kinds import kinds_of_change
+from caco_data.sources.simulated.classification import cloud_score, scene_classes
 from caco_data.sources.simulated.conditions import Conditions
-from caco_data.sources.simulated.ground import MARGIN_PX, Ground, make_ground
+from caco_data.sources.simulated.ground import Ground, make_ground
 from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.noise import derive_seed
-from caco_data.sources.simulated.render import band, cloud_score, scene_classes
+from caco_data.sources.simulated.render import band
 from caco_data.sources.simulated.scene_state import SceneState, scene_state
-from caco_data.sources.simulated.swath import nodata
+from caco_data.sources.simulated.swath import nodata, swath_side
 from caco_data.sources.simulated.tiling import centre
+from caco_data.sources.simulated.view import MARGIN_PX, View, view
 from caco_data.types import Footprint, Grid, Period, Scene, Truth
 from caco_data.world.geodesy import LONGITUDE_DEGREE_M
 
@@ -89,7 +92,8 @@ class SimulatedSource:
             ground = self._ground(grid)
             conditions = self._conditions(acquisition)
             state = scene_state(ground, conditions)
-            tile = np.stack([_layer(ground, conditions, state, name) for name in bands])
+            seen = view(conditions.key, conditions.day, ground.frame.grown(-MARGIN_PX))
+            tile = np.stack([_layer(ground, conditions, state, seen, name) for name in bands])
         missing = nodata(acquisition.tile, acquisition.orbit, grid)
         if missing is not None:
             tile[:, missing] = 0
@@ -109,22 +113,45 @@ class SimulatedSource:
 
     def truth(self, grid: Grid, early: Period, late: Period) -> Truth:
         """Return the permanent change between the middles of two periods; see `TruthSource`."""
+        first, last = self._covers(grid, early, late)
+        counts = np.bincount(first.ravel(), minlength=len(Cover))
+        return Truth(float(np.mean(first != last)), Cover(int(counts.argmax())).name.lower())
+
+    def change_mask(self, grid: Grid, early: Period, late: Period) -> NDArray[np.uint8]:
+        """Return the kind of permanent change of each pixel between the middles of two periods.
+
+        Returns
+        -------
+        ndarray of uint8, shape (H, W)
+            `ChangeKind`; 0 where nothing changed.
+        """
+        return kinds_of_change(*self._covers(grid, early, late))
+
+    def _covers(
+        self, grid: Grid, early: Period, late: Period
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the land cover in the middle of both periods, (H, W) each."""
         ground = self._ground(grid)
         inner = slice(MARGIN_PX, -MARGIN_PX)
         first, last = (
             ground.surface_on(_days(period.start + (period.end - period.start) / 2)).cover
             for period in (early, late)
         )
-        first, last = first[inner, inner], last[inner, inner]
-        counts = np.bincount(first.ravel(), minlength=len(Cover))
-        return Truth(float(np.mean(first != last)), Cover(int(counts.argmax())).name.lower())
+        return first[inner, inner], last[inner, inner]
 
     def _conditions(self, acquisition: Acquisition) -> Conditions:
         scene = acquisition.scene
         day = int(_days(scene.acquired))
         # All tiles of a pass share its weather.
         key = derive_seed(self._seed, scene.epsg, day)
-        return Conditions(key, day, centre(acquisition.tile)[1], scene.cloud_pct / 100)
+        return Conditions(
+            key,
+            day,
+            latitude=centre(acquisition.tile)[1],
+            cloud_cover=scene.cloud_pct / 100,
+            orbit_side=swath_side(acquisition.tile, acquisition.orbit),
+            baseline=scene.baseline,
+        )
 
     def _ground(self, grid: Grid) -> Ground:
         with self._lock:
@@ -140,11 +167,11 @@ class SimulatedSource:
 
 
 def _layer(
-    ground: Ground, conditions: Conditions, state: SceneState, name: str
+    ground: Ground, conditions: Conditions, state: SceneState, seen: View, name: str
 ) -> NDArray[np.uint16]:
     if name == SCL_BAND:
-        return scene_classes(conditions, state)
-    return band(ground, conditions, state, name)
+        return scene_classes(ground, conditions, state)
+    return band(ground, conditions, state, seen, name)
 
 
 def _check(scene: Scene, grid: Grid) -> None:

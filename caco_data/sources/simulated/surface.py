@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
+from caco_data.sources.simulated.attributes import FieldAttribute
 from caco_data.sources.simulated.frame import Mask
+from caco_data.sources.simulated.land_cover import WATER
 from caco_data.sources.simulated.layers import Classes, Layers
 from caco_data.sources.simulated.noise import Field
-from caco_data.sources.simulated.parcels import FieldAttribute
 from caco_data.sources.simulated.spectra import Material, Vegetation
 
-#: Soil is light where the field's random number plus `SOIL_DRYNESS` times the dryness is above
-#: `LIGHT_SOIL_ABOVE`, and sand where the dryness is above `SAND_ABOVE`.
-SOIL_DRYNESS, LIGHT_SOIL_ABOVE, SAND_ABOVE = 0.8, 0.5, 0.72
+#: Materials on which cars stand.
+PAVED = (Material.ASPHALT, Material.CONCRETE)
+#: Natural ground is sand where the dryness is above this.
+SAND_ABOVE = 0.72
 #: Relative decrease of vegetation cover per unit of dryness above `THINNING_ABOVE`.
-DRY_THINNING, THINNING_ABOVE = 0.75, 0.2
+DRY_THINNING, THINNING_ABOVE = 0.75, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,9 @@ class Variation:
     """Range between fields."""
 
 
-BRIGHTNESS = Variation(coarse=0.035, fine=0.03, parcel=0.3)
-DENSITY = Variation(coarse=0.05, fine=0.02)
-TONE = Variation(coarse=0.03, fine=0.025, parcel=0.18)
+BRIGHTNESS = Variation(coarse=0.06, fine=0.04, parcel=0.2)
+TONE = Variation(coarse=0.03, fine=0.03, parcel=0.1)
+DENSITY = Variation(coarse=0.02, fine=0.015)
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,41 @@ class Surface:
     """`Material` of the ground under the vegetation."""
     vegetation: Classes
     """`Vegetation`: type, which determines the course over the year."""
+    unit: NDArray[np.intp]
+    """Number of the unit, see `units`."""
     brightness: Field
     """Factor on the material's reflectance."""
     density: Field
     """Factor on the vegetation cover."""
     tone: Field
     """Factor on the vegetation's reflectance."""
+    height: Field
+    """Height of buildings and crowns above the ground, pixels."""
 
     def replaced(self, where: Mask, other: Surface) -> Surface:
         """Return this surface with the pixels of another one in a mask."""
         names = [field.name for field in fields(self)]
         return Surface(*(np.where(where, getattr(other, n), getattr(self, n)) for n in names))
+
+    @cached_property
+    def material_key(self) -> NDArray[np.intp]:
+        """Position of each pixel's material in a table by unit and material."""
+        return self.unit * len(Material) + self.material
+
+    @cached_property
+    def vegetation_key(self) -> NDArray[np.intp]:
+        """Position of each pixel's vegetation in a table by unit and vegetation type."""
+        return self.unit * len(Vegetation) + self.vegetation
+
+    @cached_property
+    def water_index(self) -> NDArray[np.intp]:
+        """Flat positions of the pixels with water."""
+        return np.flatnonzero(np.isin(self.cover, WATER))
+
+    @cached_property
+    def paved_index(self) -> NDArray[np.intp]:
+        """Flat positions of streets and yards, on which cars stand."""
+        return np.flatnonzero(np.isin(self.material, PAVED))
 
 
 #: Sets the surface of the pixels of one land cover, in place.
@@ -65,22 +93,26 @@ SetSurface = Callable[[Surface, Mask, Layers], None]
 
 
 def bare_surface(layers: Layers, cover: Classes) -> Surface:
-    """Return bare soil for every pixel, from which each land cover is derived."""
+    """Return bare ground for every pixel, from which each land cover is derived."""
     parcels, coarse, fine = layers.fields, layers.coarse_texture, layers.fine_texture
-    dry = layers.dryness
-    light = parcels.random(FieldAttribute.SOIL) + SOIL_DRYNESS * dry > LIGHT_SOIL_ABOVE
-    soil = np.where(light, Material.LIGHT_SOIL, Material.DARK_SOIL)
 
     def factor(variation: Variation, attribute: FieldAttribute) -> Field:
-        own = variation.parcel * (parcels.random(attribute) - 0.5)
-        return np.asarray(1 + own + variation.coarse * coarse + variation.fine * fine)
+        own = 1 + variation.parcel * (parcels.number(attribute) - np.float32(0.5))
+        values = parcels.spread(own)
+        values += np.float32(variation.coarse) * coarse
+        values += np.float32(variation.fine) * fine
+        return values
 
-    thinned = 1 - DRY_THINNING * np.clip(dry - THINNING_ABOVE, 0, 1)
+    thinned = 1 - DRY_THINNING * np.clip(layers.dryness - THINNING_ABOVE, 0, 1)
+    variation = np.float32(DENSITY.coarse) * coarse + np.float32(DENSITY.fine) * fine
+    natural = np.where(layers.dryness > SAND_ABOVE, Material.SAND, Material.SOIL)
     return Surface(
         cover,
-        material=np.where(dry > SAND_ABOVE, Material.SAND, soil).astype(np.uint8),
+        material=natural.astype(np.uint8),
         vegetation=np.full(cover.shape, Vegetation.NONE, dtype=np.uint8),
+        unit=layers.unit_numbers("fields"),
         brightness=factor(BRIGHTNESS, FieldAttribute.BRIGHTNESS),
-        density=thinned * (1 + DENSITY.coarse * coarse + DENSITY.fine * fine),
+        density=(thinned * (1 + variation)).astype(np.float32),
         tone=factor(TONE, FieldAttribute.TONE),
+        height=np.zeros(cover.shape, dtype=np.float32),
     )

@@ -4,108 +4,163 @@ from __future__ import annotations
 
 import numpy as np
 
+from caco_data.sources.simulated.attributes import FieldAttribute, StandAttribute
+from caco_data.sources.simulated.farmsteads import add_farmsteads
 from caco_data.sources.simulated.frame import FractalNoise, Mask
 from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.layers import Layers
-from caco_data.sources.simulated.parcels import FieldAttribute
 from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.sources.simulated.spectra import Material, Vegetation
 from caco_data.sources.simulated.surface import SetSurface, Surface
 
-#: Brightness of water: variation by region and by coarse texture, standard deviations.
-WATER_REGION, WATER_TEXTURE = 0.1, 0.05
-
-#: Forest stands: field, and weight of the parcel's random number.
+#: Forest stands: field that mixes conifers and broadleaved trees, and weight of the stand's number.
 STANDS = FractalNoise(WorldSalt.FOREST_STANDS, (700, 160), 0.8)
-STAND_PARCEL = 0.6
+STAND_OWN = 2.4
 #: Conifers grow where the stand's value plus (latitude - `CONIFER_LATITUDE`) / `CONIFER_RANGE`, in
 #: degrees, is above `CONIFER_ABOVE`; nowhere below the latitude `CONIFER_MIN_LATITUDE`.
-CONIFER_LATITUDE, CONIFER_RANGE, CONIFER_ABOVE, CONIFER_MIN_LATITUDE = 49, 9, 0.35, 18
-#: Tone of forest: mean; weight of the stand's value and limit of that value; weights of coarse and
-#: of fine texture (the crowns).
-FOREST_TONE, FOREST_STAND, FOREST_STAND_MAX = 0.95, 0.1, 2
-FOREST_COARSE, FOREST_FINE = 0.04, 0.11
+CONIFER_LATITUDE, CONIFER_RANGE, CONIFER_ABOVE, CONIFER_MIN_LATITUDE = 49, 7, 0.5, 18
+#: Trees of the other kind within a stand: where the coarse texture is above this.
+MIXED_ABOVE = 1.5
+#: Tone of forest: mean; range between stands; weights of coarse and fine texture (the crowns).
+FOREST_TONE, FOREST_STAND, FOREST_COARSE, FOREST_FINE = 0.95, 0.08, 0.02, 0.05
+#: Height of the crowns' relief, standard deviation, pixels.
+CROWN_HEIGHT_PX = 0.03
 
-#: Crops by the field's random number: cumulative fractions of the first three; the rest is fallow.
-CROPS = (Vegetation.WINTER_CROP, Vegetation.SUMMER_CROP, Vegetation.EARLY_CROP, Vegetation.FALLOW)
-CROP_FRACTIONS = (0.42, 0.76, 0.9)
-#: Tractor tracks: amplitude of the brightness, and radians per pixel across the field.
-TRACK_CONTRAST, TRACK_FREQUENCY = 0.03, 2.1
-#: Distance from the edge of a field within which there are hedges or farm tracks, pixels; limits of
-#: the field's random number for fields with hedges and with farm tracks.
-CROP_HEDGE_PX, CROP_HEDGE_ABOVE = 0.8, 0.35
-FARM_TRACK_PX, FARM_TRACK_BELOW = 0.7, 0.14
-PASTURE_HEDGE_PX = 0.9
+#: Half width of tracks along blocks of fields, pixels, and the fraction of fields without; density
+#: of the plants on them; fraction of tracks that are grassed.
+TRACK_PX, NO_TRACK_BELOW, TRACK_DENSITY, GRASSED_BELOW = 0.5, 0.25, 0.62, 0.6
+#: Density of the plants on other tracks; brightness of the ground relative to gravel.
+OPEN_TRACK_DENSITY, TRACK_BRIGHTNESS = 0.3, 0.85
+#: Ditches along fields: in plains where the steepness is below this, for fields with a number above
+#: `DITCH_ABOVE`; half width, pixels.
+DITCH_STEEPNESS, DITCH_ABOVE, DITCH_PX = 0.45, 0.4, 0.5
+#: Rows of trees along fields: fields with a number above this; half width and height, pixels.
+TREES_ABOVE, TREES_PX, TREES_HEIGHT = 0.72, 0.9, 0.6
+#: Density that is missing on the poorest land: of grass and of crops.
+POOR_GRASS, POOR_CROP = 0.5, 0.3
+#: Grassed margins of the other fields, pixels.
+MARGIN_PX = 0.5
+#: Contrast of the rows of machines within crops, and radians per pixel across the field.
+ROW_CONTRAST, ROW_FREQUENCY = 0.02, 2.1
+#: Permanent crops: fraction of vineyards by dryness; variation of the density by pixel and coarse.
+VINE_BELOW, ORCHARD_NOISE, ORCHARD_COARSE = 0.5, 0.32, 0.15
 
-#: Orchards: spacing of the rows in pixels, variation of the density across rows and by pixel.
-ORCHARD_ROW_PX, ORCHARD_ROW, ORCHARD_NOISE = 3.3, 0.3, 0.1
-
-#: Herbaceous vegetation: variation of the density by coarse and by fine texture.
-HERBACEOUS_COARSE, HERBACEOUS_FINE = 0.22, 0.1
+#: Herbaceous vegetation: variation of the density and brightness by coarse and fine texture; bushes
+#: where the fine and coarse texture together are above `BUSH_ABOVE`.
+HERBACEOUS_COARSE, HERBACEOUS_FINE, HERBACEOUS_LIGHT, BUSH_ABOVE = 0.3, 0.2, 0.1, 1.6
+#: Tracks in forest and scrub: half width, pixels; density of the plants; fraction of the parcels
+#: without.
+WOOD_TRACK_PX, WOOD_TRACK_DENSITY, NO_WOOD_TRACK_BELOW = 0.45, 0.75, 0.7
 
 #: Bare land is sand where dryness plus `SAND_TEXTURE` times coarse texture is above `SAND_ABOVE`.
 SAND_TEXTURE, SAND_ABOVE = 0.1, 0.75
 #: Density of its sparse vegetation; variation of its brightness.
-BARE_DENSITY = 0.2
-BARE_REGION, BARE_COARSE, BARE_FINE = 0.08, 0.08, 0.04
+BARE_DENSITY = 0.25
+BARE_REGION, BARE_COARSE, BARE_FINE = 0.08, 0.12, 0.08
 
 
 def _set_water(surface: Surface, where: Mask, layers: Layers) -> None:
-    surface.material[where] = Material.DEEP_WATER
-    surface.material[where & (surface.cover == Cover.RIVER)] = Material.TURBID_WATER
-    brightness = 1 + WATER_REGION * layers.region + WATER_TEXTURE * layers.coarse_texture
-    surface.brightness[where] = brightness[where]
+    surface.material[where] = Material.DITCH
+    surface.brightness[where] = 1
     surface.density[where] = 0
 
 
 def _set_forest(surface: Surface, where: Mask, layers: Layers) -> None:
-    own = STAND_PARCEL * (layers.fields.random(FieldAttribute.STAND) - 0.5)
-    stands = layers.frame.fractal(STANDS) + own
-    northern = stands + (layers.latitude - CONIFER_LATITUDE) / CONIFER_RANGE > CONIFER_ABOVE
-    conifers = where & northern & (layers.latitude > CONIFER_MIN_LATITUDE)
+    stands = layers.stands
+    own = STAND_OWN * (stands.number(StandAttribute.CONIFER) - np.float32(0.5))
+    mixture = stands.spread(layers.at_parcels(STANDS, stands) + own)
+    mixture += (layers.latitude - CONIFER_LATITUDE) / CONIFER_RANGE
+    conifers = (mixture > CONIFER_ABOVE) ^ (layers.coarse_texture > MIXED_ABOVE)
+    conifers &= where & (layers.latitude > CONIFER_MIN_LATITUDE)
     surface.vegetation[where] = Vegetation.BROADLEAF
     surface.vegetation[conifers] = Vegetation.CONIFER
     surface.material[where] = Material.LITTER
-    tone = FOREST_TONE + FOREST_STAND * np.clip(stands, -FOREST_STAND_MAX, FOREST_STAND_MAX)
-    tone = tone + FOREST_COARSE * layers.coarse_texture + FOREST_FINE * layers.fine_texture
+    surface.unit[where] = layers.unit_numbers("stands")[where]
+    tone = stands.spread(
+        FOREST_TONE + FOREST_STAND * (stands.number(StandAttribute.TONE) - np.float32(0.5))
+    )
+    tone += np.float32(FOREST_COARSE) * layers.coarse_texture
+    tone += np.float32(FOREST_FINE) * layers.fine_texture
     surface.tone[where] = tone[where]
+    surface.height[where] = CROWN_HEIGHT_PX * layers.white[where]
+    _set_track(surface, where & (layers.fields.road_px < WOOD_TRACK_PX), layers)
+
+
+def _set_track(surface: Surface, where: Mask, layers: Layers) -> None:
+    where = where & (layers.fields.random(FieldAttribute.TRACK) > NO_WOOD_TRACK_BELOW)
+    surface.material[where] = Material.GRAVEL
+    surface.vegetation[where] = Vegetation.WEEDS
+    surface.density[where] = WOOD_TRACK_DENSITY
+    surface.brightness[where] *= TRACK_BRIGHTNESS
+
+
+def _set_edges(surface: Surface, where: Mask, layers: Layers) -> None:
+    """Draw tracks, ditches, rows of trees and margins along the edges of fields, farmsteads."""
+    parcels = layers.fields
+    own = parcels.random(FieldAttribute.EDGE)
+    margin = where & (parcels.edge_px < MARGIN_PX)
+    surface.vegetation[margin] = Vegetation.WEEDS
+    surface.material[margin] = Material.SOIL
+    flat = layers.steepness < DITCH_STEEPNESS
+    ditch = where & flat & (own > DITCH_ABOVE) & (parcels.edge_px < DITCH_PX)
+    surface.material[ditch] = Material.DITCH
+    surface.density[ditch] = 0.6
+    trees = where & (own > TREES_ABOVE) & ~ditch & (parcels.edge_px < TREES_PX)
+    surface.vegetation[trees] = Vegetation.BROADLEAF
+    surface.material[trees] = Material.LITTER
+    surface.height[trees] = TREES_HEIGHT
+    track = where & (parcels.road_px < TRACK_PX)
+    track &= parcels.random(FieldAttribute.TRACK) > NO_TRACK_BELOW
+    grassed = own < GRASSED_BELOW
+    surface.height[track] = 0
+    surface.material[track] = Material.GRAVEL
+    surface.vegetation[track] = Vegetation.WEEDS
+    surface.density[track] = np.where(grassed, TRACK_DENSITY, OPEN_TRACK_DENSITY)[track]
+    surface.brightness[track] *= TRACK_BRIGHTNESS
+    add_farmsteads(surface, where, layers)
 
 
 def _set_annual_crop(surface: Surface, where: Mask, layers: Layers) -> None:
-    crop, edge_px = layers.fields.random(FieldAttribute.CROP), layers.fields.edge_px
-    surface.vegetation[where] = np.array(CROPS)[np.digitize(crop, CROP_FRACTIONS)][where]
-    tracks = TRACK_CONTRAST * np.sin(layers.fields.across * TRACK_FREQUENCY)
-    surface.brightness[where] += tracks[where]
-    hedge = where & (edge_px < CROP_HEDGE_PX) & (crop > CROP_HEDGE_ABOVE)
-    surface.vegetation[hedge] = Vegetation.MEADOW
-    farm_track = where & (edge_px < FARM_TRACK_PX) & (crop < FARM_TRACK_BELOW)
-    surface.vegetation[farm_track] = Vegetation.FALLOW
-    surface.material[farm_track] = Material.LIGHT_SOIL
+    surface.vegetation[where] = Vegetation.CROP
+    surface.material[where] = Material.TILLED
+    rows = ROW_CONTRAST * np.sin(layers.fields.across * ROW_FREQUENCY)
+    surface.tone[where] += rows[where]
+    poor = POOR_CROP * layers.fields.number(FieldAttribute.FERTILITY) ** 3
+    surface.density[where] *= layers.fields.spread(1 - poor)[where]
+    _set_edges(surface, where, layers)
 
 
 def _set_pasture(surface: Surface, where: Mask, layers: Layers) -> None:
     surface.vegetation[where] = Vegetation.MEADOW
-    hedge = where & (layers.fields.edge_px < PASTURE_HEDGE_PX)
-    surface.vegetation[hedge] = Vegetation.BROADLEAF
+    poor = POOR_GRASS * layers.fields.number(FieldAttribute.FERTILITY) ** 3
+    surface.density[where] *= layers.fields.spread(1 - poor)[where]
+    _set_edges(surface, where, layers)
 
 
 def _set_permanent_crop(surface: Surface, where: Mask, layers: Layers) -> None:
-    surface.vegetation[where] = Vegetation.ORCHARD
-    rows = np.sin(layers.fields.along * (2 * np.pi / ORCHARD_ROW_PX))
-    density = 1 + ORCHARD_ROW * rows + ORCHARD_NOISE * layers.pixel_noise
-    surface.density[where] *= density[where]
+    vine = layers.fields.random(FieldAttribute.VINE) < VINE_BELOW + layers.dryness
+    surface.vegetation[where] = np.where(vine, Vegetation.VINE, Vegetation.ORCHARD)[where]
+    # Rows are a fraction of a pixel apart; what remains is noise and uneven growth.
+    density = 1 + ORCHARD_NOISE * layers.fine_texture + ORCHARD_COARSE * layers.coarse_texture
+    surface.density[where] *= np.maximum(density, 0.1)[where]
+    _set_edges(surface, where, layers)
 
 
 def _set_herbaceous(surface: Surface, where: Mask, layers: Layers) -> None:
+    coarse, fine = layers.coarse_texture, layers.fine_texture
     surface.vegetation[where] = Vegetation.SHRUB
-    coarse = HERBACEOUS_COARSE * layers.coarse_texture
-    surface.density[where] *= (1 + coarse + HERBACEOUS_FINE * layers.fine_texture)[where]
+    density = 1 + HERBACEOUS_COARSE * coarse + HERBACEOUS_FINE * fine
+    surface.density[where] *= np.maximum(density, 0.1)[where]
+    surface.brightness[where] += HERBACEOUS_LIGHT * fine[where]
+    bush = where & (fine + coarse > BUSH_ABOVE)
+    surface.vegetation[bush] = Vegetation.BROADLEAF
+    _set_track(surface, where & (layers.fields.road_px < WOOD_TRACK_PX), layers)
 
 
 def _set_bare(surface: Surface, where: Mask, layers: Layers) -> None:
     sandy = layers.dryness + SAND_TEXTURE * layers.coarse_texture > SAND_ABOVE
-    surface.material[where] = np.where(sandy, Material.SAND, Material.LIGHT_SOIL)[where]
-    surface.vegetation[where] = Vegetation.FALLOW
+    surface.material[where] = np.where(sandy, Material.SAND, Material.SOIL)[where]
+    surface.vegetation[where] = Vegetation.WEEDS
     surface.density[where] = BARE_DENSITY
     brightness = 1 + BARE_REGION * layers.region + BARE_COARSE * layers.coarse_texture
     surface.brightness[where] = (brightness + BARE_FINE * layers.fine_texture)[where]

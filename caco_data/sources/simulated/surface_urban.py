@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from caco_data.sources.simulated.attributes import BlockAttribute, EstateAttribute, FieldAttribute
 from caco_data.sources.simulated.frame import FractalNoise, Mask
 from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.layers import Layers
 from caco_data.sources.simulated.noise import Field, uniform
-from caco_data.sources.simulated.parcels import BlockAttribute, EstateAttribute
 from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.sources.simulated.spectra import Material, Vegetation
 from caco_data.sources.simulated.surface import SetSurface, Surface
@@ -23,9 +23,19 @@ LOT_PX, LOT_RANGE_PX = 1.7, 1.9
 BUILT_FRACTION, BUILT_CORE, BUILT_BLOCK, BUILT_MIN, BUILT_MAX = 0.3, 0.36, 0.3, 0.08, 0.8
 #: Roofs by an index: upper limits of the first three; weights of the house's random number and of
 #: the core index, which are added to the block's random number.
-HOUSE_ROOFS = (Material.RED_ROOF, Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF)
-HOUSE_ROOF_LIMITS = (0.45, 0.68, 1.42)
-HOUSE_ROOF_HOUSE, HOUSE_ROOF_CORE = 0.6, 0.3
+HOUSE_ROOFS = (
+    Material.DARK_ROOF, Material.BROWN_ROOF, Material.RED_ROOF, Material.GREY_ROOF,
+    Material.CONCRETE, Material.WHITE_ROOF,
+)  # fmt: skip
+HOUSE_ROOF_LIMITS = (-0.2, 0.25, 0.8, 1.35, 2.0)
+HOUSE_ROOF_HOUSE, HOUSE_ROOF_CORE = 0.5, 0.3
+#: Colour of a town's roofs: field of the index and its weight.
+ROOF_COLOURS = FractalNoise(WorldSalt.ROOF_COLOURS, (1500, 500), 0.6)
+ROOF_TOWN, HOUSE_ROOF_MIDDLE, HOUSE_ROOF_BLOCK = 0.8, 0.6, 0.6
+#: Houses stand at most this far from the street in suburbs, pixels; height of houses, pixels.
+HOUSE_ROW_PX, HOUSE_HEIGHT, CORE_HEIGHT = 2.6, 0.35, 0.5
+#: Trees in gardens: where the white noise is above this; height, pixels.
+GARDEN_TREES_ABOVE, GARDEN_TREE_HEIGHT = 1.15, 0.35
 #: Brightness of roofs: minimum, range between houses, noise; density of the vegetation on them.
 HOUSE_BRIGHTNESS, HOUSE_BRIGHTNESS_RANGE, HOUSE_NOISE, HOUSE_DENSITY = 0.68, 0.45, 0.06, 0.12
 #: The ground between houses is asphalt where the core index is above this, elsewhere soil.
@@ -52,8 +62,13 @@ LAWN_DENSITY, OPEN_DENSITY = 0.8, 0.12
 OPEN_BRIGHTNESS, OPEN_NOISE, OPEN_TEXTURE = 0.85, 0.1, 0.1
 #: Roofs of halls by an index: upper limits of the first two; weights of the random numbers of the
 #: hall and of the estate in the index.
-HALL_ROOFS = (Material.DARK_ROOF, Material.CONCRETE, Material.WHITE_ROOF)
-HALL_ROOF_LIMITS = (0.34, 0.68)
+HALL_ROOFS = (
+    Material.DARK_ROOF, Material.GREY_ROOF, Material.BLUE_ROOF, Material.RED_ROOF,
+    Material.CONCRETE, Material.WHITE_ROOF,
+)  # fmt: skip
+HALL_ROOF_LIMITS = (0.2, 0.34, 0.38, 0.46, 0.62)
+#: Height of halls, pixels.
+HALL_HEIGHT = 0.9
 HALL_ROOF_HALL, HALL_ROOF_ESTATE = 0.65, 0.35
 #: Brightness of roofs: minimum, range between halls, noise.
 HALL_BRIGHTNESS, HALL_BRIGHTNESS_RANGE, HALL_NOISE = 0.7, 0.6, 0.03
@@ -72,17 +87,26 @@ PANEL_DENSITY, PANEL_DENSITY_ROW, PANEL_BRIGHTNESS, PANEL_BRIGHTNESS_ROW = 0.22,
 #: Grass along the park's edges: width in pixels and density.
 PARK_EDGE_PX, PARK_EDGE_DENSITY = 1.2, 0.8
 
+#: Greenhouses: width of a house and share of the lanes between them.
+GREENHOUSE_PX, LANE_WIDTH = 4.0, 0.2
+#: Building sites: density of weeds; brightness of the ground, its variation by texture.
+SITE_DENSITY, SITE_BRIGHTNESS, SITE_COARSE, SITE_FINE = 0.12, 1.15, 0.12, 0.1
+
 
 def _set_residential(surface: Surface, where: Mask, layers: Layers) -> None:
     blocks = layers.blocks
     districts = CORE_VARIATION * layers.frame.fractal(CORES)
     core = np.clip(CORE_RATE * (layers.urban - CORE_URBAN) + districts, 0, 1)
     surface.vegetation[where] = Vegetation.GARDEN
-    paved = np.where(core > PAVED_ABOVE, Material.ASPHALT, Material.DARK_SOIL)
+    surface.unit[where] = layers.unit_numbers("blocks")[where]
+    trees = where & (layers.white > GARDEN_TREES_ABOVE) & (core < PAVED_ABOVE)
+    surface.vegetation[trees] = Vegetation.BROADLEAF
+    surface.height[trees] = GARDEN_TREE_HEIGHT
+    paved = np.where(core > PAVED_ABOVE, Material.ASPHALT, Material.SOIL)
     surface.material[where] = paved[where]
-    gardens = 1 + GARDEN_NOISE * layers.pixel_noise
+    gardens = 1 + GARDEN_NOISE * layers.white
     surface.density[where] = ((GARDEN_DENSITY - GARDEN_CORE * core) * gardens)[where]
-    surface.brightness[where] = (YARD_BRIGHTNESS + YARD_NOISE * layers.pixel_noise)[where]
+    surface.brightness[where] = (YARD_BRIGHTNESS + YARD_NOISE * layers.white)[where]
     _set_houses(surface, where, layers, core)
     street = where & (blocks.edge_px < STREET_PX)
     avenue = where & (layers.estates.edge_px < AVENUE_PX)
@@ -90,50 +114,65 @@ def _set_residential(surface: Surface, where: Mask, layers: Layers) -> None:
         surface.material[road] = Material.ASPHALT
         surface.density[road] = STREET_DENSITY
         surface.brightness[road] = brightness
+        surface.height[road] = 0
 
 
 def _set_houses(surface: Surface, where: Mask, layers: Layers, core: Field) -> None:
     blocks = layers.blocks
-    side = LOT_PX + LOT_RANGE_PX * blocks.random(BlockAttribute.LOT_SIDE)
-    lot = uniform(blocks.ids, blocks.across / side, blocks.along / side)
-    own = BUILT_BLOCK * (blocks.random(BlockAttribute.BUILT) - 0.5)
+    side = blocks.spread(LOT_PX + LOT_RANGE_PX * blocks.number(BlockAttribute.LOT_SIDE))
+    names = blocks.ids.take(blocks.index)
+    lot = uniform(names, np.floor(blocks.across / side), np.floor(blocks.along / side))
+    own = BUILT_BLOCK * (blocks.random(BlockAttribute.BUILT) - np.float32(0.5))
+    near = (blocks.edge_px < HOUSE_ROW_PX) | (core > PAVED_ABOVE)
     built = np.clip(BUILT_FRACTION + BUILT_CORE * core + own, BUILT_MIN, BUILT_MAX)
+    built = np.where(near, built, BUILT_MIN)
     roof = where & (lot < built)
     house = lot / built  # uniform in 0..1 among the lots with a house
-    index = blocks.random(BlockAttribute.ROOF) + HOUSE_ROOF_HOUSE * (house - 0.5)
+    town = HOUSE_ROOF_MIDDLE + ROOF_TOWN * layers.at_parcels(ROOF_COLOURS, blocks)
+    own_colour = HOUSE_ROOF_BLOCK * (blocks.number(BlockAttribute.ROOF) - np.float32(0.5))
+    index = blocks.spread(town + own_colour) + HOUSE_ROOF_HOUSE * (house - 0.5)
     index = index + HOUSE_ROOF_CORE * core
     surface.material[roof] = np.array(HOUSE_ROOFS)[np.digitize(index, HOUSE_ROOF_LIMITS)][roof]
     surface.density[roof] = HOUSE_DENSITY
+    surface.height[roof] = (HOUSE_HEIGHT + CORE_HEIGHT * core * house)[roof]
     brightness = HOUSE_BRIGHTNESS + HOUSE_BRIGHTNESS_RANGE * house
-    surface.brightness[roof] = (brightness + HOUSE_NOISE * layers.pixel_noise)[roof]
+    surface.brightness[roof] = (brightness + HOUSE_NOISE * layers.white)[roof]
 
 
 def _set_industrial(surface: Surface, where: Mask, layers: Layers) -> None:
     estates = layers.estates
-    width = HALL_WIDTH_PX + HALL_WIDTH_RANGE_PX * estates.random(EstateAttribute.HALL_WIDTH)
-    length = HALL_LENGTH_PX + HALL_LENGTH_RANGE_PX * estates.random(EstateAttribute.HALL_LENGTH)
+    width, length = (
+        estates.spread(low + more * estates.number(attribute))
+        for low, more, attribute in (
+            (HALL_WIDTH_PX, HALL_WIDTH_RANGE_PX, EstateAttribute.HALL_WIDTH),
+            (HALL_LENGTH_PX, HALL_LENGTH_RANGE_PX, EstateAttribute.HALL_LENGTH),
+        )
+    )
     column, row = np.floor(estates.across / width), np.floor(estates.along / length)
-    site = uniform(estates.ids, column, row)
+    site = uniform(estates.ids.take(estates.index), column, row)
     gap = np.minimum(estates.across - column * width, estates.along - row * length)
     limit = HALL_ABOVE + HALL_ABOVE_RANGE * estates.random(EstateAttribute.BUILT)
     hall = where & (site > limit) & (gap > HALL_GAP_PX) & (estates.edge_px > HALL_EDGE_PX)
+    surface.unit[where] = layers.unit_numbers("estates")[where]
     surface.vegetation[where] = Vegetation.MEADOW
     density = np.where(site < LAWN_BELOW, LAWN_DENSITY, OPEN_DENSITY)
     surface.density[where] = density[where]
     paving = np.where(site > CONCRETE_ABOVE, Material.CONCRETE, Material.ASPHALT)
     surface.material[where] = paving[where]
-    brightness = OPEN_BRIGHTNESS + OPEN_NOISE * layers.pixel_noise
+    brightness = OPEN_BRIGHTNESS + OPEN_NOISE * layers.white
     surface.brightness[where] = (brightness + OPEN_TEXTURE * layers.coarse_texture)[where]
     tint = HALL_ROOF_HALL * _fraction(site * _TINT)
     index = tint + HALL_ROOF_ESTATE * estates.random(EstateAttribute.ROOF)
     surface.material[hall] = np.array(HALL_ROOFS)[np.digitize(index, HALL_ROOF_LIMITS)][hall]
     brightness = HALL_BRIGHTNESS + HALL_BRIGHTNESS_RANGE * _fraction(site * _BRIGHTNESS)
-    surface.brightness[hall] = (brightness + HALL_NOISE * layers.pixel_noise)[hall]
+    surface.brightness[hall] = (brightness + HALL_NOISE * layers.white)[hall]
     surface.density[hall] = 0
+    surface.height[hall] = HALL_HEIGHT
     road = where & (estates.edge_px < ESTATE_ROAD_PX)
     surface.material[road] = Material.ASPHALT
     surface.brightness[road] = ESTATE_ROAD_BRIGHTNESS
     surface.density[road] = ESTATE_ROAD_DENSITY
+    surface.height[road] = 0
 
 
 def _fraction(values: Field) -> Field:
@@ -144,7 +183,7 @@ def _set_highway(surface: Surface, where: Mask, layers: Layers) -> None:
     surface.material[where] = Material.ASPHALT
     surface.vegetation[where] = Vegetation.GARDEN
     surface.density[where] = HIGHWAY_DENSITY
-    surface.brightness[where] = (HIGHWAY_BRIGHTNESS + HIGHWAY_NOISE * layers.pixel_noise)[where]
+    surface.brightness[where] = (HIGHWAY_BRIGHTNESS + HIGHWAY_NOISE * layers.white)[where]
 
 
 def _set_solar_park(surface: Surface, where: Mask, layers: Layers) -> None:
@@ -156,9 +195,28 @@ def _set_solar_park(surface: Surface, where: Mask, layers: Layers) -> None:
     surface.density[where & (layers.estates.edge_px < PARK_EDGE_PX)] = PARK_EDGE_DENSITY
 
 
+def _set_greenhouses(surface: Surface, where: Mask, layers: Layers) -> None:
+    lanes = np.abs(np.sin(layers.fields.across * (np.pi / GREENHOUSE_PX))) < LANE_WIDTH
+    surface.material[where] = Material.GREENHOUSE
+    surface.material[where & (lanes | (layers.fields.edge_px < 1))] = Material.GRAVEL
+    surface.vegetation[where] = Vegetation.WEEDS
+    surface.density[where] = 0.1
+    light = 0.75 + 0.25 * layers.fields.random(FieldAttribute.TONE)
+    surface.brightness[where] = light[where]
+
+
+def _set_construction(surface: Surface, where: Mask, layers: Layers) -> None:
+    surface.vegetation[where] = Vegetation.WEEDS
+    surface.density[where] = SITE_DENSITY
+    light = SITE_BRIGHTNESS + SITE_COARSE * layers.coarse_texture + SITE_FINE * layers.fine_texture
+    surface.brightness[where] = light[where]
+
+
 URBAN: dict[Cover, SetSurface] = {
     Cover.RESIDENTIAL: _set_residential,
     Cover.INDUSTRIAL: _set_industrial,
     Cover.HIGHWAY: _set_highway,
     Cover.SOLAR_PARK: _set_solar_park,
+    Cover.GREENHOUSE: _set_greenhouses,
+    Cover.CONSTRUCTION: _set_construction,
 }

@@ -71,6 +71,16 @@ def footprint(tile: MgrsTile, orbit: int) -> Footprint | None:
     return Footprint(tuple(p[0] for p in ring), tuple(p[1] for p in ring))
 
 
+@lru_cache(maxsize=8192)
+def swath_side(tile: MgrsTile, orbit: int) -> float:
+    """Return where a tile's centre is in a swath: -1 at its western edge, 1 at the eastern."""
+    west, east = (float(edge) for edge in _edges_near(tile, orbit))
+    longitude, latitude = (np.array([value]) for value in centre(tile))
+    near = float(outline(tile)[0].mean())
+    position = float(along_track(unwrap(longitude, near), latitude)[0])
+    return min(max((position - west) / (east - west) * 2 - 1, -1.0), 1.0)
+
+
 def _edges_near(tile: MgrsTile, orbit: int) -> NDArray[np.float64]:
     """Return the swath edges with longitudes within 180 degrees of the tile's."""
     edges = np.array(swath_edges(orbit, centre(tile)[1]))

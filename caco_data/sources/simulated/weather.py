@@ -1,7 +1,8 @@
-"""Clouds and haze of a scene."""
+"""Clouds of a scene: clusters of cells with structure, thin edges, cirrus, many small clouds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -13,30 +14,48 @@ _NORMAL = NormalDist()
 #: Minimum distance of a scene's cloud cover from 0 and 1.
 COVER_MARGIN = 1e-4
 
-#: Scales of cloud fields and of the clouds within them, pixels; gain of each sum of noises.
-FIELD_SCALES_PX, FIELD_GAIN = (1024, 320), 0.7
-CLOUD_SCALES_PX, CLOUD_GAIN = (100, 40, 16, 6), 0.62
-#: Weights of the two sums; their squares add up to 1.
-FIELD_WEIGHT, CLOUD_WEIGHT = 0.88, 0.475
+#: Scales of weather systems, pixels. They decide most of where clouds are in scenes with little
+#: cloud, and little in scenes with much: share of the variance at covers of 0 and of 0.4 and more.
+SYSTEM_SCALES_PX, SYSTEM_GAIN = (2200, 800), 0.8
+SYSTEM_SHARE, SYSTEM_SHARE_CLOUDY, CLOUDY = 0.8, 0.16, 0.35
+#: Scales of the clouds and of the cells within them, pixels; gain of their sum.
+CLOUD_SCALES_PX, CLOUD_GAIN = (240, 100, 40, 14), 0.75
+#: Scales of the structure on the clouds' tops, pixels.
+DETAIL_SCALES_PX, DETAIL_GAIN = (9, 4), 0.8
 #: Upper limit of the sum of the cloud scales, standard deviations.
-CLOUD_MAX = 2.2
+CLOUD_MAX = 2.6
+#: Opacity of a cloud of thickness t is 1 - exp(-`EXTINCTION` t).
+EXTINCTION = 2.1
+#: Veils of cirrus: fraction of the scenes; cover relative to that of all clouds; scale of systems
+#: and of their streaks, pixels; limit of the streaks, standard deviations; opacity per standard
+#: deviation above the threshold, and greatest opacity.
+CIRRUS_SCENES, CIRRUS_COVER, CIRRUS_SYSTEM_PX, CIRRUS_SCALES_PX = 0.3, 0.4, 1200, (400, 90, 30)
+CIRRUS_MAX, CIRRUS_DENSITY, CIRRUS_OPACITY = 2.0, 0.15, 0.35
+#: Brightness relative to `CLOUD`: logarithm at thickness 0, increase with the thickness, weight of
+#: the structure, maximum.
+LOG_BRIGHTNESS, BRIGHTENING, STRUCTURE, BRIGHTNESS_MAX = -0.95, 0.55, 0.3, 1.6
 
-#: Haze, DN in red: minimum, maximum above it (most scenes have little), relative standard deviation
-#: of its variation over the scene, and scale of that variation in pixels.
-HAZE_MIN_DN, HAZE_RANGE_DN, HAZE_DRIFT, HAZE_SCALE_PX = 5, 200, 0.18, 512
+
+@dataclass(frozen=True)
+class Clouds:
+    """Clouds over a rectangle; fields of shape (H, W)."""
+
+    opacity: Field
+    """0..1."""
+    brightness: Field
+    """Relative to an opaque cloud of average brightness."""
 
 
 def cloud_thickness(
-    seed: int, cover: float, x0: int, y0: int, width: int, height: int
+    key: int, cover: float, x0: int, y0: int, width: int, height: int
 ) -> Field | None:
-    """Return the optical thickness of clouds over a rectangle of absolute pixels.
+    """Return the thickness of clouds over a rectangle of absolute pixels.
 
-    The threshold makes about the fraction `cover` of a whole scene cloudy. A patch is smaller than
-    a cloud field: some patches of clear scenes are cloudy, and some of cloudy scenes are clear.
+    The threshold makes about the fraction `cover` of a whole scene cloudy.
 
     Parameters
     ----------
-    seed : int
+    key : int
         Seed of the scene.
     cover : float
         Cloud cover of the scene, 0..1.
@@ -49,23 +68,49 @@ def cloud_thickness(
         0 where the sky is clear; None when it is clear everywhere.
     """
     threshold = _NORMAL.inv_cdf(1 - min(max(cover, COVER_MARGIN), 1 - COVER_MARGIN))
-    fields = fractal(seed, x0, y0, width, height, FIELD_SCALES_PX, FIELD_GAIN)
-    if FIELD_WEIGHT * float(fields.max()) + CLOUD_WEIGHT * CLOUD_MAX < threshold:
+    share = SYSTEM_SHARE + (SYSTEM_SHARE_CLOUDY - SYSTEM_SHARE) * min(cover / CLOUDY, 1)
+    system_seed = derive_seed(key, SceneSalt.CLOUD_CLUSTERS)
+    systems = fractal(system_seed, x0, y0, width, height, SYSTEM_SCALES_PX, SYSTEM_GAIN)
+    weight, rest = share**0.5, (1 - share) ** 0.5
+    if weight * float(systems.max()) + rest * CLOUD_MAX < threshold:
         return None  # the finer scales cannot reach the threshold
-    clouds = fractal(seed + 1, x0, y0, width, height, CLOUD_SCALES_PX, CLOUD_GAIN)
-    limited = np.minimum(clouds, np.float32(CLOUD_MAX))
-    total = fields * np.float32(FIELD_WEIGHT) + limited * np.float32(CLOUD_WEIGHT)
-    return np.asarray(np.maximum(total - np.float32(threshold), 0))
+    cell_seed = derive_seed(key, SceneSalt.CLOUD_CELLS)
+    total = fractal(cell_seed, x0, y0, width, height, CLOUD_SCALES_PX, CLOUD_GAIN)
+    np.minimum(total, np.float32(CLOUD_MAX), out=total)
+    total *= np.float32(rest)
+    total += systems * np.float32(weight)
+    total -= np.float32(threshold)
+    return np.maximum(total, 0, out=total)
 
 
-def haze(seed: int, x0: int, y0: int, width: int, height: int) -> Field:
-    """Return the path radiance of a scene in red, DN, (H, W).
+def opacity_of(thickness: Field) -> Field:
+    """Return the opacity of clouds, 0..1, by their thickness."""
+    return np.asarray(1 - np.exp(np.float32(-EXTINCTION) * thickness))
 
-    It has a level per scene and varies slowly over the patch.
-    """
-    level = float(uniform(seed, SceneSalt.HAZE_LEVEL)) ** 2
-    drift_seed = derive_seed(seed, SceneSalt.HAZE_DRIFT)
-    drift = smooth(drift_seed, x0, y0, width, height, HAZE_SCALE_PX)
-    return np.asarray(
-        HAZE_MIN_DN + HAZE_RANGE_DN * level * (1 + HAZE_DRIFT * drift), dtype=np.float32
-    )
+
+def clouds(key: int, thickness: Field, x0: int, y0: int) -> Clouds:
+    """Return opacity and brightness of clouds with a thickness, (H, W)."""
+    height, width = thickness.shape
+    detail_seed = derive_seed(key, SceneSalt.CLOUD_DETAIL)
+    detail = fractal(detail_seed, x0, y0, width, height, DETAIL_SCALES_PX, DETAIL_GAIN)
+    log = np.float32(BRIGHTENING) * thickness
+    log += np.float32(STRUCTURE) * detail
+    log += np.float32(LOG_BRIGHTNESS)
+    brightness = np.minimum(np.exp(log), np.float32(BRIGHTNESS_MAX))
+    return Clouds(opacity_of(thickness), brightness)
+
+
+def cirrus(key: int, cover: float, x0: int, y0: int, width: int, height: int) -> Field | None:
+    """Return the opacity of a veil of cirrus, (H, W); None in scenes without."""
+    if float(uniform(key, SceneSalt.CIRRUS)) > CIRRUS_SCENES:
+        return None
+    threshold = _NORMAL.inv_cdf(1 - min(max(CIRRUS_COVER * cover, COVER_MARGIN), 1 - COVER_MARGIN))
+    seed = derive_seed(key, SceneSalt.CIRRUS, 1)
+    systems = smooth(seed, x0, y0, width, height, CIRRUS_SYSTEM_PX)
+    if float(systems.max()) + CIRRUS_MAX < threshold:
+        return None
+    veil = fractal(seed + 1, x0, y0, width, height, CIRRUS_SCALES_PX, 0.8)
+    np.minimum(veil, np.float32(CIRRUS_MAX), out=veil)
+    veil += systems - np.float32(threshold)
+    veil *= np.float32(CIRRUS_DENSITY)
+    return np.clip(veil, 0, np.float32(CIRRUS_OPACITY), out=veil)

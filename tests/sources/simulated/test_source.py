@@ -23,6 +23,8 @@ from caco_data.grid import grid_footprint
 from caco_data.sentinel2 import ALL_BANDS, BAND_PIXEL_M, RGB_BANDS, SCL_BAND
 from caco_data.sources.base import TruthSource
 from caco_data.sources.simulated.catalogue import find
+from caco_data.sources.simulated.change_kinds import ChangeKind, kinds_of_change
+from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Period
 from tests.support.simulated_tiles import clear_tiles, day, grid_at, scenes_of, source
@@ -239,6 +241,34 @@ def test_changes_are_permanent_and_seasons_recur() -> None:
     across = np.mean([correlation(a, b) for a in (2018, 2019) for b in (2024, 2025)])
     assert across < correlation(2018, 2019)
     assert across < correlation(2024, 2025)
+
+
+def test_change_mask_shows_what_happened_to_each_pixel() -> None:
+    grid, fraction = changed_grid()
+    mask = source().change_mask(grid, *periods())
+    assert mask.dtype == np.uint8
+    assert mask.shape == (grid.height_px, grid.width_px)
+    assert (mask > 0).mean() == pytest.approx(fraction)
+    assert set(np.unique(mask)) <= set(ChangeKind)
+    assert not source().change_mask(grid, *periods(2019, 2019)).any()
+    # The mask of a part is the part of the mask.
+    part = replace(grid, left_m=grid.left_m + 600, width_px=60)
+    np.testing.assert_array_equal(source().change_mask(part, *periods()), mask[:, 60:120])
+
+
+def test_building_sites_come_before_buildings() -> None:
+    kinds = kinds_of_change(
+        np.array([[Cover.FOREST, Cover.ANNUAL_CROP, Cover.PASTURE, Cover.LAKE]], dtype=np.uint8),
+        np.array([[Cover.BARE, Cover.CONSTRUCTION, Cover.RESIDENTIAL, Cover.LAKE]], dtype=np.uint8),
+    )
+    expected = [ChangeKind.FELLING, ChangeKind.CONSTRUCTION, ChangeKind.HOUSING, ChangeKind.NONE]
+    assert kinds.tolist() == [[int(kind) for kind in expected]]
+    grid, _ = changed_grid()
+    years = range(2016, 2029)
+    covers = [source().change_mask(grid, *periods(2016, year)) for year in years[1:]]
+    sites = sum((mask == ChangeKind.CONSTRUCTION).sum() for mask in covers)
+    assert sites > 0
+    assert not (covers[-1] == ChangeKind.NONE)[covers[3] > 0].any()  # changes are permanent
 
 
 def test_frequency_of_changes() -> None:
