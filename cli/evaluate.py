@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import is_quiet, require_extra
 from .output import echo
+from .render import text_table
 
 if TYPE_CHECKING:
-    from caco_data.evaluation.classification import Evaluation
+    from caco_data.evaluation.evaluation import Evaluation
 
 #: Seconds between two lines of progress where there is no bar.
 LINE_EVERY_S = 15.0
@@ -61,20 +63,26 @@ def command() -> None:
 
     \b
     caco-data evaluate eurosat --encoder run --data EuroSAT_RGB
+    caco-data evaluate change --encoder run --data dataset
     """
 
 
-def _classification_options(function: Any) -> Any:
-    from caco_data.evaluation.settings import ClassificationSettings
+def _options(name: str) -> Callable[[Any], Any]:
+    """Options of a settings class of `caco_data.evaluation.settings`."""
+    from caco_data.evaluation import settings
 
     from .options import options_of
 
+    return options_of(getattr(settings, name))
+
+
+def _classification_options(function: Any) -> Any:
     function = click.option(
         "--split-file", multiple=True, metavar="FILE", type=click.Path(),
         help="List of the images of a part, whose name contains train, val or test; or a CSV file "
         "with the columns filename and split. May be repeated.",
     )(function)  # fmt: skip
-    return options_of(ClassificationSettings)(function)
+    return _options("ClassificationSettings")(function)
 
 
 @command.command("eurosat")
@@ -105,21 +113,46 @@ def knn(ctx: click.Context, /, **values: Any) -> None:
     _classify(ctx, "knn", values)
 
 
+@command.command("change")
+@_options("ChangeSettings")
+@click.pass_context
+def change(ctx: click.Context, /, **values: Any) -> None:
+    """Detection of changed locations in a data set of the simulated archive.
+
+    Distances between the periods over distances within them, for the features of the encoder and
+    the floors, and for the estimate of the training run; compared with truth.parquet.
+
+    \b
+    caco-data evaluate change --encoder run --data dataset
+    """
+    require_extra()
+    from caco_data.evaluation.change import evaluate_change
+    from caco_data.evaluation.settings import ChangeSettings
+
+    _run(ctx, evaluate_change, ChangeSettings, values)
+
+
+def _run(ctx: click.Context, evaluate: Any, kind: Any, values: dict[str, Any], **more: Any) -> None:
+    """Evaluate with progress, and print the results."""
+    from .options import settings_from
+
+    settings = settings_from(kind, values, **more)
+    display = EvaluateDisplay(is_quiet(ctx))
+    try:
+        found = evaluate(settings, display)
+    finally:
+        display.close()
+    print_evaluation(found)
+
+
 def _classify(ctx: click.Context, task: Any, values: dict[str, Any]) -> None:
     require_extra()
     from caco_data.evaluation.classification import evaluate_classification
     from caco_data.evaluation.settings import ClassificationSettings
 
-    from .options import settings_from
-
-    files = values.pop("split_file")
-    settings = settings_from(ClassificationSettings, values, split_file=tuple(files))
-    display = EvaluateDisplay(is_quiet(ctx))
-    try:
-        found = evaluate_classification(task, settings, display)
-    finally:
-        display.close()
-    print_evaluation(found)
+    files = tuple(values.pop("split_file"))
+    evaluate = partial(evaluate_classification, task)
+    _run(ctx, evaluate, ClassificationSettings, values, split_file=files)
 
 
 def print_evaluation(found: Evaluation) -> None:
@@ -137,10 +170,3 @@ def print_evaluation(found: Evaluation) -> None:
         echo(f"note: {note}", err=True)
     for file in found.files:
         echo(file)
-
-
-def text_table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows of texts as aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(text.ljust(n) for text, n in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

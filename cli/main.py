@@ -114,6 +114,7 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
 def _add_commands() -> None:
     """Add the commands; heavy packages are imported inside the body of each command."""
     from . import (
+        compare,
         doctor,
         download,
         evaluate,
@@ -125,7 +126,18 @@ def _add_commands() -> None:
         verify,
     )
 
-    for module in (sample, download, train, evaluate, export_encoder, verify, info, report, doctor):
+    for module in (
+        sample,
+        download,
+        train,
+        evaluate,
+        compare,
+        export_encoder,
+        verify,
+        info,
+        report,
+        doctor,
+    ):
         main.add_command(module.command)
 
 

@@ -35,12 +35,13 @@ from caco_data.evaluation.contenders import (
     open_device,
     trained,
 )
+from caco_data.evaluation.evaluation import Evaluation, encoder_name
 from caco_data.evaluation.finetune import BATCH as FINETUNE_BATCH
 from caco_data.evaluation.finetune import FinetuneJob, finetune
 from caco_data.evaluation.image_features import ImageFiles, Progress, band_statistics
 from caco_data.evaluation.images import LabelledImages, find_images
 from caco_data.evaluation.pictures import plot_confusion, plot_mistakes
-from caco_data.evaluation.references import Reference, references
+from caco_data.evaluation.references import references
 from caco_data.evaluation.results import Measured, accuracy, file_stem, measure, write_results
 from caco_data.evaluation.settings import ClassificationSettings
 from caco_data.storage import LocalStorage
@@ -50,26 +51,6 @@ Task = Literal["eurosat", "knn"]
 Method = Literal["knn5", "linear", "finetune"]
 #: Images per batch while batch normalisation is adapted: the statistics depend on it.
 _ADAPT_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Result of an evaluation."""
-
-    measured: tuple[Measured, ...]
-    references: tuple[Reference, ...]
-    notes: tuple[str, ...]
-    """What a reader of the figures must know."""
-    files: tuple[str, ...]
-    """Files written, with the folder."""
-
-
-def encoder_name(settings: ClassificationSettings) -> str:
-    """Name of the encoder in tables: `--name`, or that of its file or folder."""
-    path = Path(settings.encoder)
-    if path.name == "encoder.safetensors" and path.parent.name:
-        path = path.parent
-    return settings.name or path.name.removesuffix(path.suffix if path.is_file() else "") or "run"
 
 
 def evaluate_classification(

@@ -76,3 +76,16 @@ class ClassificationSettings(EvaluationSettings):
         False, "Also train the whole encoder; minutes on a GPU, up to hours on a CPU."
     )
     finetune_epochs: int = setting(10, "Epochs of --finetune.", count=True)
+
+
+@dataclass(frozen=True)
+class ChangeSettings(EvaluationSettings):
+    """Settings of the task `change`."""
+
+    estimate: str | None = setting(
+        None,
+        "Change estimate of a training run.",
+        metavar="FILE",
+        shown_default="change.parquet in the folder --encoder",
+    )
+    top: int = setting(50, "k of the precision among the k highest scores.", count=True)
