@@ -89,7 +89,8 @@ def evaluate(run: Path, dataset_root: Path) -> dict[str, float]:
 
 def probe(dataset: Dataset, features: NDArray[np.float32]) -> float:
     """Land cover accuracy on features of early tiles, (L, T, F), without rare classes."""
-    cover = np.array(read_table(dataset.storage, TRUTH, TRUTH_SCHEMA)["land_cover"].to_pylist())
+    truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, dataset.meta["counts"]["complete"])
+    cover = np.array(truth["land_cover"].to_pylist())
     names, counts = np.unique(cover, return_counts=True)
     known = np.isin(cover, names[counts >= MIN_CLASS_LOCATIONS])
     tiles = features.shape[1]

@@ -8,16 +8,21 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from caco_data.dataset.layout import LOCATIONS, TRUTH, TRUTH_SCHEMA, bands_by_pixel
+from caco_data.dataset.parquet_limits import stream_table
 from caco_data.dataset.reader import Dataset
-from caco_data.dataset.tables import read_parquet, read_table
+from caco_data.dataset.tables import read_table
 from caco_data.dataset.true_colour import true_colour
 from caco_data.errors import InputError
 from caco_data.printable import printable
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import PERIODS, TILES
+
+#: Maximum length of the name of a place, characters.
+_TITLE = 100
 
 
 def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -> None:
@@ -74,23 +79,37 @@ def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
 def _choose(dataset: Dataset, rows: int) -> list[tuple[int, str]]:
     """Choose the locations to plot, each with its title."""
     ids = np.unique(dataset.index["location_id"].to_numpy())
-    table = read_parquet(dataset.storage, LOCATIONS)
-    places = {row["location_id"]: row for row in table.to_pylist()}
     changed: dict[int, float] = {}
     if dataset.storage.exists(TRUTH):
-        truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA).to_pylist()
-        changed = {row["location_id"]: row["changed_fraction"] for row in truth}
-        most = sorted(ids.tolist(), key=lambda i: -changed[i])[: -(-rows // 2)]
+        complete = dataset.meta["counts"]["complete"]
+        truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, complete).to_pylist()
+        changed = {row["location_id"]: row["changed_fraction"] or 0.0 for row in truth}
+        most = sorted(ids.tolist(), key=lambda i: -changed.get(i, 0.0))[: -(-rows // 2)]
         rest = [i for i in ids.tolist() if i not in most]
         rest = rest[:: max(1, len(rest) // max(1, rows // 2))][: rows // 2]
         ids = np.array(sorted(most + rest))
+    chosen = ids[:rows].tolist()
+    places = _places(dataset, chosen)
     titles = []
-    for location_id in ids[:rows].tolist():
-        place = places[location_id]
-        title = f"{location_id}"
-        if place.get("city"):
-            title += f"  {place['city']}, {place.get('country') or ''}"
+    for location_id in chosen:
+        title = f"{location_id}{places.get(location_id, '')}"
         if location_id in changed:
             title += f"  ({changed[location_id]:.0%} of the pixels permanently changed)"
         titles.append((location_id, title))
     return titles
+
+
+def _places(dataset: Dataset, location_ids: list[int]) -> dict[int, str]:
+    """City and country of locations, `  Paris, FR`, where the locations table has them."""
+    found: dict[int, str] = {}
+    wanted = pa.array(location_ids, pa.int64())
+    columns = ["location_id", "city", "country"]
+    for batch in stream_table(dataset.storage, LOCATIONS, columns=columns):
+        types = dict(zip(batch.schema.names, batch.schema.types, strict=True))
+        if types.get("location_id") != pa.int64() or types.get("city") != pa.string():
+            break
+        for row in batch.filter(pc.is_in(batch["location_id"], wanted)).to_pylist():
+            if row["city"]:
+                place = f"  {row['city']}, {row.get('country') or ''}"
+                found[row["location_id"]] = place[:_TITLE]
+    return found

@@ -109,6 +109,9 @@ class Dataset:
                 f"Use bands of {', '.join(self.bands)}",
             )
         first = self.index.filter(pc.equal(self.index["t"], 0))  # early, late of each location
+        if first.num_rows * TILES != self.index.num_rows or first["shard"].null_count:
+            where = f"{self.root}/{INDEX}"
+            raise DatasetError("Not ten rows per location", where, "Run 'caco-data verify'")
         names = sorted(set(first["shard"].to_pylist()))
         number = {name: i for i, name in enumerate(names)}
         shard = np.array([number[name] for name in first["shard"].to_pylist()], dtype=np.int32)
@@ -178,7 +181,7 @@ class Dataset:
         )
         rows = self.index.filter(here).slice(0, 1).to_pylist()
         prefix = COLUMN_PREFIX[member]
-        if not rows or rows[0][prefix + "offset"] is None:
+        if not rows or rows[0][prefix + "offset"] is None or rows[0][prefix + "nbytes"] is None:
             what = f"No member '{period}{member}' of location {location_id}"
             raise InputError(what, self.root, "Choose a location and a member of index.parquet")
         name = shard_file(rows[0]["shard"])
@@ -217,8 +220,8 @@ def open_dataset(root: str | os.PathLike[str]) -> Dataset:
     meta = read_description(storage)
     if not meta.get("complete"):
         raise InputError("Unfinished data set", str(root), FINISH_REMEDY)
-    index = read_table(storage, INDEX, INDEX_SCHEMA)
     complete = int(meta["counts"]["complete"])
+    index = read_table(storage, INDEX, INDEX_SCHEMA, complete * len(PERIODS) * TILES)
     if index.num_rows != complete * len(PERIODS) * TILES:
         raise DatasetError(
             f"{index.num_rows} index rows for {complete} locations",

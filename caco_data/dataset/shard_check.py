@@ -50,8 +50,8 @@ class ShardRows:
     def __init__(self, table: pa.Table) -> None:
         self._table = table
         ids = pc.fill_null(table["location_id"], -1).to_numpy()
-        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if ids.size else ids
-        ends = np.r_[starts[1:], ids.size]
+        starts = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))
+        ends = np.append(starts, ids.size)[1:]
         self._span = dict(
             zip(ids[starts].tolist(), zip(starts.tolist(), ends.tolist(), strict=True), strict=True)
         )

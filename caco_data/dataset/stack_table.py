@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caco_data.dataset.arrays import ArrayFormat
 from caco_data.dataset.layout import SUFFIX_BY_PIXEL_M
-from caco_data.types import PATCH_M
+from caco_data.errors import DatasetError
+from caco_data.types import PATCH_M, PERIODS
+
+#: Maximum position in a shard, bytes.
+MAX_OFFSET = 1 << 45
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,27 @@ class StackTable:
     """uint16 (DN) or uint8 (DN / 10000 * 255)."""
     compressed: bool
     """Whether the members are `.npy.zst` rather than `.npy`."""
+
+    def __post_init__(self) -> None:
+        """Check the positions, which come from a file; DatasetError if they are impossible."""
+        ids, arrays = self.location_ids, [a for m in self.members for a in (m.offset, m.nbytes)]
+        whole = all(a.dtype.kind == "i" and a.shape == (len(ids), len(PERIODS)) for a in arrays)
+        if (
+            not whole
+            or ids.dtype.kind != "i"
+            or not (np.diff(ids) > 0).all()
+            or not all(((a >= 0) & (a <= MAX_OFFSET)).all() for a in arrays)
+            or not all((m.nbytes <= self.format(m).max_nbytes).all() for m in self.members)
+        ):
+            raise DatasetError(
+                "The positions of the arrays are not those of the format",
+                os.path.dirname(os.path.dirname(self.paths[0])) if self.paths else "",
+                "Run 'caco-data verify'",
+            )
+
+    def format(self, member: Members) -> ArrayFormat:
+        """Form of a member."""
+        return ArrayFormat(member.shape, self.dtype, self.compressed)
 
     @property
     def bands(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caco_data.dataset.parquet_limits import check_footer, stream_table
 from caco_data.errors import DatasetError
 from caco_data.storage import Storage
 
@@ -16,21 +17,42 @@ def read_parquet(storage: Storage, name: str, columns: list[str] | None = None) 
     with SIGABRT ("terminate called without an active exception").
     """
     with storage.open(name) as file:
-        return pq.ParquetFile(file).read(columns, use_threads=False)
+        parquet = pq.ParquetFile(file)
+        check_footer(parquet.metadata, columns)
+        return parquet.read(columns, use_threads=False)
 
 
-def read_table(storage: Storage, name: str, schema: pa.Schema) -> pa.Table:
-    """Read a table; DatasetError if it is missing, unreadable or not of the schema."""
-    where = f"{storage.root}/{name}"
-    try:
-        table = read_parquet(storage, name)
-    except FileNotFoundError as error:
-        raise DatasetError("Missing table", where) from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"Unreadable table: {error}", where) from error
-    if not table.schema.remove_metadata().equals(schema):
-        raise DatasetError("The table's columns are not those of the format", where)
-    return table
+def read_table(
+    storage: Storage, name: str, schema: pa.Schema, max_rows: int | None = None
+) -> pa.Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    storage : Storage
+        The data set.
+    name : str
+        The table.
+    schema : pyarrow.Schema
+        Its columns.
+    max_rows : int, optional
+        Maximum number of rows, from the counts in dataset.json.
+
+    Raises
+    ------
+    DatasetError
+        When it is missing, unreadable, not of the schema, or has more rows or larger values than
+        permitted.
+    """
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in stream_table(storage, name, schema):
+        batches.append(batch)
+        rows += batch.num_rows
+        if max_rows is not None and rows > max_rows:
+            what = f"More than {max_rows} rows (dataset.json)"
+            raise DatasetError(what, f"{storage.root}/{name}", "Run 'caco-data verify'")
+    return pa.Table.from_batches(batches, schema)
 
 
 def write_table(storage: Storage, name: str, table: pa.Table) -> None:

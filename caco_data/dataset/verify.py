@@ -137,12 +137,11 @@ def _check_files(
     storage: Storage, meta: dict[str, Any], irregular: dict[str, str]
 ) -> Iterator[Damage]:
     """Yield the files that do not belong to the data set, and links and special files."""
-    known = {DESCRIPTION, EVENTS, *meta["tables"]}
-    known |= {shard_file(shard["name"]) for shard in meta["shards"]}
+    parts = {*meta["tables"], *(shard_file(shard["name"]) for shard in meta["shards"])}
     for name, kind in irregular.items():
-        yield Damage(name, f"{kind}, not a regular file" if name in known else FOREIGN)
+        yield Damage(name, f"{kind}, not a regular file" if name in parts else FOREIGN)
     for name in [*storage.names(), *storage.names(SHARDS)]:
-        if name not in known:
+        if name not in parts | {DESCRIPTION, EVENTS}:
             yield Damage(name, FOREIGN)
 
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caco_data.dataset.arrays import NPY_HEADER_BYTES, ArrayFormat
+from caco_data.dataset.arrays import NPY_HEADER_BYTES
 from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.safe_paths import open_regular
@@ -261,10 +261,7 @@ class _Readers:
         """Read the tiles `chosen` of a member into `out` (T, C, H, W)."""
         channels = list(member.channels)
         if self._stacks.compressed:
-            form = ArrayFormat(member.shape, self._stacks.dtype, compressed=True)
-            if nbytes > form.max_nbytes:
-                raise ValueError(f"a member of {nbytes} bytes is not a {form}")
-            stack = form.decode(os.pread(file, nbytes, offset))
+            stack = self._stacks.format(member).decode(os.pread(file, nbytes, offset))
             np.copyto(out, stack[chosen][:, channels])
             return
         dtype, shape = self._stacks.dtype, member.shape[1:]

@@ -25,7 +25,7 @@ def read_truth(dataset: Dataset, location_ids: NDArray[np.int64]) -> NDArray[np.
     """
     if not dataset.storage.exists(TRUTH):
         return None
-    truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA)
+    truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, dataset.meta["counts"]["complete"])
     fraction: Mapping[int, float] = dict(
         zip(truth["location_id"].to_pylist(), truth["changed_fraction"].to_pylist(), strict=True)
     )
