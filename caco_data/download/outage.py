@@ -56,7 +56,7 @@ class OutageWatch:
         seconds = now_s - self._since
         if seconds > self._max_outage_s:
             raise RefusedError(
-                f"The service has not answered for {_minutes(seconds)}: {last_failure}",
+                f"The service has not answered for {duration(seconds)}: {last_failure}",
                 "",
                 "Run the same command again later, or with a longer --max-outage; finished "
                 "locations are kept",
@@ -65,7 +65,7 @@ class OutageWatch:
             self._messages += 1
             _log.warning(
                 "no answer from the service for %s (%s); retrying for up to %s",
-                *(_minutes(seconds), last_failure.rstrip("."), _minutes(self._max_outage_s)),
+                *(duration(seconds), last_failure.rstrip("."), duration(self._max_outage_s)),
             )
 
     def seconds(self, now_s: float) -> float:
@@ -74,11 +74,11 @@ class OutageWatch:
 
     def _end(self, now_s: float) -> None:
         if self._since is not None and self._messages:
-            _log.warning("the service answers again after %s", _minutes(now_s - self._since))
+            _log.warning("the service answers again after %s", duration(now_s - self._since))
         self._since, self._messages = None, 0
 
 
-def _minutes(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Duration in words, such as `40 s`, `12 min` or `3.5 h`."""
     if seconds < 60:
         return f"{seconds:.0f} s"

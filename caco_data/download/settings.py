@@ -97,7 +97,8 @@ class ClusterSettings:
     )
     scheduler: str | None = setting(
         None,
-        "Address of an existing Dask scheduler (tcp://host:8786), instead of a local cluster.",
+        "Existing Dask scheduler instead of a local cluster: its address (tcp://host:8786 or "
+        "tls://host:8786) or its scheduler file.",
         metavar="ADDRESS",
     )
     retry: RetryPolicy = field(default_factory=RetryPolicy)

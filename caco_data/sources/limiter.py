@@ -57,7 +57,7 @@ class Limiter:
     Parameters
     ----------
     share : RateShare, optional
-        May be replaced at any time.
+        Share of this process in the caps.
     on_status : callable, optional
         Called with the status at the end of a request, at most once per `STATUS_INTERVAL_S`.
     """
@@ -67,9 +67,12 @@ class Limiter:
         share: RateShare | None = None,
         on_status: Callable[[WorkerStatus], None] | None = None,
     ) -> None:
-        self.share = share or RateShare()
+        self._share = share or RateShare()
         self._on_status = on_status
-        self._free = threading.Condition()
+        lock = threading.RLock()
+        self._free = threading.Condition(lock)
+        self._shared = threading.Condition(lock)  # notified when the share changes
+        self._turn = threading.Lock()  # held by the thread that waits for the next time slot
         self._busy = 0  # requests that have a place in the window; some still wait for their slot
         self._in_flight = 0
         self._window = math.inf  # limited by `share.in_flight`
@@ -85,6 +88,18 @@ class Limiter:
         """Set when the run ends: calls that wait for a retry fail."""
 
     @property
+    def share(self) -> RateShare:
+        """Share of this process in the caps; may be replaced at any time."""
+        return self._share
+
+    @share.setter
+    def share(self, share: RateShare) -> None:
+        with self._shared:
+            self._share = share
+            self._shared.notify_all()
+            self._free.notify_all()
+
+    @property
     def window(self) -> int:
         """Current maximum of requests in flight."""
         in_flight = self.share.in_flight * (_RESTRICTED if self._restricted else 1)
@@ -96,11 +111,8 @@ class Limiter:
         with self._free:
             self._free.wait_for(lambda: self._busy < self.window)
             self._busy += 1
-            self._start = self.share.next_start(max(_now(), self._start))
-            start = self._start
         try:
-            if (wait := start - _now()) > 0:
-                time.sleep(wait)
+            self._wait_for_slot()
             with self._free:
                 self._in_flight += 1
                 self._counts.requests += 1
@@ -114,6 +126,19 @@ class Limiter:
                 self._busy -= 1
                 self._free.notify()
             self._report()
+
+    def _wait_for_slot(self) -> None:
+        """Wait for the next time slot, which moves when the share changes.
+
+        One thread at a time: slots that are assigned in advance would not follow a change.
+        """
+        with self._turn, self._shared:
+            share = None
+            while share is not self._share:
+                share = self._share
+                start = share.next_start(max(_now(), self._start))
+                self._shared.wait(start - _now())
+            self._start = start
 
     def answered(self) -> None:
         """Record that a call succeeded: the window grows."""

@@ -353,8 +353,8 @@ def test_nothing_is_written_when_the_service_cannot_be_opened(
 
 
 def test_download_on_an_existing_scheduler(run: Run, table: Path, tmp_path: Path) -> None:
-    with external_cluster(tmp_path, 4) as scheduler, server_process(*FLAT) as url:
-        limits = ("--scheduler", scheduler, "--concurrency", 6)
+    with external_cluster(tmp_path, (4, 4)) as existing, server_process(*FLAT) as url:
+        limits = ("--scheduler", existing.address, "--concurrency", 6)
         result = download(run, url, table, tmp_path / "there", *limits)
         assert result.exit_code == 0, result.stderr
         seen = counters(url)

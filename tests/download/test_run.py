@@ -263,8 +263,8 @@ def test_a_location_on_which_workers_crash_stays_pending_and_the_others_are_fetc
 def test_download_on_an_existing_scheduler(
     table: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with external_cluster(tmp_path, 2) as address:
-        cluster = ClusterSettings(concurrency=5, scheduler=address)
+    with external_cluster(tmp_path, (2, 2)) as existing:
+        cluster = ClusterSettings(concurrency=5, scheduler=existing.address)
         result, _ = plain(table, tmp_path / "there", PlainSettings(), cluster)
     assert result.done == N
     assert "of 5 requests in flight" in caplog.text

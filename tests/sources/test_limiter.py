@@ -59,21 +59,43 @@ def test_requests_in_flight_are_capped() -> None:
     assert limiter.status() == WorkerStatus(Counts(requests=30), 0, 3)
 
 
+class Clock:
+    """A clock that advances only while the limiter waits for a slot."""
+
+    def __init__(self, limiter: Limiter, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.on_wait: Callable[[], object] = lambda: None
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr("caco_data.sources.limiter.time", clock)
+        monkeypatch.setattr(limiter._shared, "wait", self._wait)
+
+    def _wait(self, seconds: float) -> None:
+        self.now += max(0.0, seconds)
+        self.on_wait()
+
+
 def test_the_rate_of_requests_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: now)
-    monkeypatch.setattr("caco_data.sources.limiter.time", clock)
     limiter = Limiter(RateShare(per_second=100))
+    clock = Clock(limiter, monkeypatch)
     starts = []
     for _ in range(30):
         with limiter.request():
-            starts.append(now)
+            starts.append(clock.now)
     assert min(b - a for a, b in pairwise(starts)) >= 1 / 100
+
+
+def test_a_request_that_waits_for_its_slot_follows_a_change_of_the_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limiter = Limiter(RateShare(per_second=1, place=0, of=1))
+    clock = Clock(limiter, monkeypatch)
+    with limiter.request():
+        pass
+    second = RateShare(per_second=1, place=1, of=4)
+    clock.on_wait = lambda: setattr(limiter, "share", second) if limiter.share != second else None
+    with limiter.request():
+        at = limiter._start
+    assert round(at * 0.97) % 4 == second.place
 
 
 def test_the_window_halves_once_per_window_of_requests_and_recovers() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,29 @@ class CrashingSettings(PlainSettings):
     def open(self, limiter: Limiter | None = None) -> PlainSource:
         """Open the source."""
         return CrashingSource(self, limiter or Limiter())
+
+
+class GatedSource(PlainSource):
+    """A source that waits with its answers while a file does not exist."""
+
+    def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
+        """Wait, then read a tile."""
+        assert isinstance(self.settings, GatedSettings)
+        while not Path(self.settings.gate).exists():
+            time.sleep(0.05)
+        return super().read_tile(scene, grid, bands)
+
+
+@dataclass(frozen=True)
+class GatedSettings(PlainSettings):
+    """Settings of `GatedSource`."""
+
+    gate: str = ""
+    """Path of the file."""
+
+    def open(self, limiter: Limiter | None = None) -> PlainSource:
+        """Open the source."""
+        return GatedSource(self, limiter or Limiter())
 
 
 class FailingSource(PlainSource):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -48,6 +49,11 @@ class EarthEngineSettings:
     )
     name: str = "earthengine"
     collection: str = COLLECTION
+
+    def __post_init__(self) -> None:
+        """Make the path of the key absolute: workers have other working directories."""
+        if self.key_file is not None:
+            object.__setattr__(self, "key_file", os.path.abspath(self.key_file))
 
     @property
     def computes(self) -> bool:
