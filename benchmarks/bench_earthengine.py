@@ -10,12 +10,15 @@ per location, compared with SeCo's download script.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +26,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import ee
+import psutil
 from google.auth.credentials import AnonymousCredentials
 
 from caco_data.download.progress import DownloadProgress
@@ -88,33 +92,61 @@ def pixel_requests(url: str, client: bool, threads: int) -> tuple[float, float]:
         return n / (time.perf_counter() - began), (time.process_time() - cpu) / n
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a download has used up to a moment."""
+
+    requests: int
+    tiles: int
+    elapsed_s: float
+    client_s: float
+    """CPU time of this process, seconds."""
+    workers_s: float
+    """CPU time of the workers, seconds."""
+    workers_mib: float
+    """Largest peak memory of a worker, MiB."""
+
+    @classmethod
+    def of(cls, now: DownloadProgress, others: set[int]) -> Usage:
+        """Measure; `others` are the process ids of children that are not workers."""
+        cpu, peaks = 0.0, [0.0]
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, OSError):
+                if child.pid not in others:
+                    cpu += sum(child.cpu_times()[:2])
+                    peak = re.search(
+                        r"VmHWM:\s+(\d+)", Path(f"/proc/{child.pid}/status").read_text()
+                    )
+                    peaks.append(int(peak[1]) / 1024 if peak else 0.0)
+        return cls(now.requests, now.tiles, now.elapsed_s, time.process_time(), cpu, max(peaks))
+
+
 def whole(url: str, workers: int, n: int) -> None:
-    """Run a download; its rate is measured between 10 % and 90 % of the locations."""
+    """Run a download; its rate and CPU time are measured from 10 % to 90 % of the locations."""
     table = sample_locations(SampleSettings(), n)
     fetch = FetchSettings(SceneSettings(), RGB_BANDS)
     settings = DownloadSettings(EarthEngineSettings(url=url), fetch)
     counters(url, "DELETE")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own = time.process_time()
-    seen_at: list[tuple[int, int, float]] = []
+    others = {child.pid for child in psutil.Process().children(recursive=True)}
+    usages: list[Usage] = []
 
     def see(now: DownloadProgress) -> None:
-        seen_at.append((now.settled, now.requests, now.elapsed_s))
+        if len(usages) < 2 and now.settled >= (0.1, 0.9)[len(usages)] * n:
+            usages.append(Usage.of(now, others))
 
     with tempfile.TemporaryDirectory() as folder:
         cluster = ClusterSettings(IN_FLIGHT, 10 * MAX_PER_S, workers)
-        done = download(settings, table, str(Path(folder) / "set"), cluster, see)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        download(settings, table, str(Path(folder) / "set"), cluster, see)
     seen = counters(url)
-    first, last = (next(at for at in seen_at if at[0] >= n * part) for part in (0.1, 0.9))
-    rate = (last[1] - first[1]) / (last[2] - first[2])
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    first, last = usages
+    rate = (last.requests - first.requests) / (last.elapsed_s - first.elapsed_s)
+    tiles = (last.tiles - first.tiles) / 1000
     print(
         f"  {workers} workers: {rate:4.0f} requests/s = {rate / MAX_PER_S:.0%} of the maximum, "
         f"at most {seen['most_in_flight']} in flight; "
-        f"CPU per tile {cpu / done.tiles * 1000:.1f} ms in the workers, "
-        f"{(time.process_time() - own) / done.tiles * 1000:.1f} ms in the client; "
-        f"peak memory {after.ru_maxrss / 1024:.0f} MiB per worker, "
+        f"CPU per tile {(last.workers_s - first.workers_s) / tiles:.1f} ms in the workers, "
+        f"{(last.client_s - first.client_s) / tiles:.1f} ms in the client; "
+        f"peak memory {last.workers_mib:.0f} MiB per worker, "
         f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB in the client"
     )
 

@@ -174,12 +174,24 @@ class LocalStorage:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        # The rename is durable only once the folder itself is synced.
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
+
+    def stage(self, name: str, data: bytes) -> str:
+        """Write a file under a temporary name, which is returned; see `adopt`."""
+        temporary = _temporary_name(name)
+        path = self._path_in_folder(temporary)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return temporary
+
+    def adopt(self, temporary: str, name: str) -> None:
+        """Give its name to a file that any process has staged."""
+        path = self._path_in_folder(name)
+        self._path_in_folder(temporary).replace(path)
+        _sync_folder(path.parent)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
@@ -267,6 +279,15 @@ class RemoteStorage:
         """Remove a folder with its content, if it exists."""
         with suppress(FileNotFoundError):
             self._fs.rm(self._full(folder), recursive=True)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the renaming of a file in a folder durable."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _joined(folder: str, names: Iterable[str]) -> list[str]:

@@ -228,8 +228,9 @@ class Outcome:
     """
 
     location_id: int
-    part: bytes | None = None
-    """Its stacks as a shard of one location."""
+    part: bytes | str | None = None
+    """Its stacks as a shard of one location, or the name of the file with it: a worker has written
+    it under a temporary name into the folder of the data set."""
     rejection: Rejection | None = None
     truth: Truth | None = None
     """Ground truth of a complete location; None unless the source is simulated."""

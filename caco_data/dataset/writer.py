@@ -45,7 +45,7 @@ from caco_data.dataset.work_folder import (
 )
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.storage import Storage, read_json, write_bytes, write_json
+from caco_data.storage import LocalStorage, Storage, read_json, write_bytes, write_json
 from caco_data.types import PATCH_PX, Outcome
 
 
@@ -73,6 +73,7 @@ class DatasetWriter:
         settings = ledger.description["settings"]
         self._per_shard = int(settings["locations_per_shard"])
         self._formats = member_formats(settings)
+        self._stored: set[int] = set()  # locations whose part this process has stored
 
     def add(self, outcome: Outcome) -> None:
         """Store an outcome durably; write its shard once all locations of the shard are settled."""
@@ -81,7 +82,7 @@ class DatasetWriter:
         if outcome.part is not None:
             if outcome.truth is not None:
                 write_json(self._storage, truth_file(i), asdict(outcome.truth))
-            write_bytes(self._storage, part_file(i), outcome.part)
+            self._store(i, outcome.part)
         elif outcome.rejection is not None:
             write_json(self._storage, rejection_file(i), asdict(outcome.rejection))
         self._ledger.settle(outcome)
@@ -90,6 +91,15 @@ class DatasetWriter:
         # `finish` writes a shard with fewer locations: --fill may add to it before.
         if len(ids) == self._per_shard and all(map(self._ledger.is_settled, ids)):
             self._write_shard(shard)
+
+    def _store(self, location_id: int, part: bytes | str) -> None:
+        if isinstance(part, bytes):
+            write_bytes(self._storage, part_file(location_id), part)
+        elif isinstance(self._storage, LocalStorage):
+            self._storage.adopt(part, part_file(location_id))
+        else:
+            raise TypeError("only files of a local folder can be staged")
+        self._stored.add(location_id)
 
     def _locations(self, shard: int) -> list[int]:
         return self._ledger.location_ids[shard * self._per_shard : (shard + 1) * self._per_shard]
@@ -114,6 +124,7 @@ class DatasetWriter:
         for i in ids:
             for name in (part_file(i), truth_file(i), rejection_file(i)):
                 self._storage.remove(name)
+        self._stored.difference_update(ids)
 
     def _write_tar(
         self, name: str, location_ids: list[int]
@@ -129,7 +140,10 @@ class DatasetWriter:
             name = part_file(location_id)
             try:
                 with self._storage.open(name) as file:
-                    yield from read_shard(file, f"{self._storage.root}/{name}", self._formats)
+                    where = f"{self._storage.root}/{name}"
+                    # Parts of earlier runs may have been damaged on the disk.
+                    check = location_id not in self._stored
+                    yield from read_shard(file, where, self._formats, check)
             except DatasetError as error:
                 self._storage.remove(name)
                 raise DatasetError(

@@ -19,6 +19,7 @@ from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import RefusedError
 from caco_data.folder_lock import FolderLock
 from caco_data.sources.limiter import Limiter, RateShare
+from caco_data.storage import Storage
 from caco_data.types import Location, Outcome, Rejection
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def start_workers(
     cluster: ClusterSettings,
     pending: list[Location],
     complete: list[Location],
+    storage: Storage,
 ) -> tuple[Workers, KnownTile | None]:
     """Read one tile as a trial, and start the workers or connect to them.
 
@@ -42,6 +44,8 @@ def start_workers(
         Settings of the run.
     pending, complete : list of Location
         Locations for the trial.
+    storage : Storage
+        Folder of the data set.
 
     Returns
     -------
@@ -60,11 +64,11 @@ def start_workers(
     # A complete location is tried if the first pending ones cannot be read.
     trial = [*pending[:2], *complete[:1], *pending[2:MAX_LISTED]]
     if cluster.scheduler:  # the workers have the credentials, this machine may have none
-        workers = stack.enter_context(connect(cluster, source, fetch))
+        workers = stack.enter_context(connect(cluster, source, fetch, storage))
         return workers, workers.probe(trial)
     limiter = Limiter(RateShare(1, cluster.requests_per_second))
     known_tile = try_source(source, fetch, cluster.retry, limiter, trial)
-    return stack.enter_context(connect(cluster, source, fetch)), known_tile
+    return stack.enter_context(connect(cluster, source, fetch, storage)), known_tile
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ def start_fetcher(
     on_progress : callable
         Called with the progress.
     """
-    workers, known_tile = start_workers(stack, settings, cluster, *trial)
+    workers, known_tile = start_workers(stack, settings, cluster, *trial, lock.storage)
     writer = DatasetWriter(lock.storage, ledger, lock.check)
     recorder = stack.enter_context(Recorder(lock.storage, cluster.concurrency, progress))
     reporter = Reporter(progress, recorder, on_progress, cluster.retry.max_outage_s)

@@ -36,7 +36,7 @@ def read(data: bytes, fetch: FetchSettings = FETCH) -> list[Record]:
 def shard_bytes(n: int, fetch: FetchSettings = FETCH) -> bytes:
     records = []
     for outcome in outcomes(n, fetch=fetch):
-        assert outcome.part is not None
+        assert isinstance(outcome.part, bytes)
         records += read(outcome.part, fetch)
     buffer = io.BytesIO()
     write_shard(buffer, "000000.tar", records)

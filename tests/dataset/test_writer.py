@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from caco_data.dataset.layout import EVENTS, INDEX_SCHEMA
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.reader import open_dataset
-from caco_data.dataset.work_folder import WORK
+from caco_data.dataset.work_folder import WORK, part_file
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.errors import DatasetError, InputError
 from caco_data.folder_lock import folder_lock
@@ -140,6 +141,25 @@ def test_a_writer_killed_at_any_change_of_the_disk_resumes_to_the_same_bytes(
     assert changes > 30
 
 
+def test_a_part_that_a_worker_has_written_gets_its_name(
+    results: list[Outcome], tmp_path: Path
+) -> None:
+    whole, staged = LocalStorage(tmp_path / "whole"), LocalStorage(tmp_path / "staged")
+    for storage in (whole, staged):
+        writer = DatasetWriter(storage, Ledger(storage, description(), list(range(N))))
+        for outcome in results:
+            if storage is staged and isinstance(outcome.part, bytes):
+                temporary = storage.stage(part_file(outcome.location_id), outcome.part)
+                assert temporary in storage.temporaries(WORK)
+                outcome = replace(outcome, part=temporary)
+            writer.add(outcome)
+        assert not storage.temporaries(WORK)
+        writer.finish(locations_table(N))
+    assert contents(tmp_path / "staged") == contents(tmp_path / "whole")
+    with pytest.raises(DatasetError, match=r"\.\."):
+        staged.adopt("../victim", part_file(0))
+
+
 def test_a_part_damaged_on_the_disk_is_dropped_and_named(
     results: list[Outcome], tmp_path: Path
 ) -> None:
@@ -150,8 +170,9 @@ def test_a_part_damaged_on_the_disk_is_dropped_and_named(
     damaged = bytearray(part.read_bytes())
     damaged[5000] ^= 1
     part.write_bytes(damaged)
+    resumed = DatasetWriter(storage, Ledger(storage, description(), list(range(N))))
     with pytest.raises(DatasetError, match=r"000000000\.tar"):
-        writer.add(results[1])
+        resumed.add(results[1])
     assert Ledger(storage, description(), list(range(N))).pending[0] == 0
 
 

@@ -33,7 +33,7 @@ from tests.support.plain_source import (
 def test_a_location_becomes_a_part_with_its_truth() -> None:
     limiter = Limiter()
     (outcome,) = outcomes(1, limiter=limiter)
-    assert outcome.part is not None
+    assert isinstance(outcome.part, bytes)
     assert outcome.rejection is None
     assert outcome.truth is not None
     (record,) = read_shard(io.BytesIO(outcome.part), "part", FORMATS)
@@ -129,7 +129,7 @@ def test_a_refusal_is_raised() -> None:
 
 def test_scl_is_stored_at_20_m() -> None:
     (outcome,) = outcomes(1)
-    assert outcome.part is not None
+    assert isinstance(outcome.part, bytes)
     (record,) = read_shard(io.BytesIO(outcome.part), "part", FORMATS)
     scl = FORMATS["early_scl.npy"].decode(record.arrays["early_scl.npy"])
     assert scl.dtype == np.uint8
@@ -145,7 +145,7 @@ def cs(**settings: Any) -> tuple[Outcome, Counts]:
 
 
 def masks(outcome: Outcome) -> set[str]:
-    assert outcome.part is not None
+    assert isinstance(outcome.part, bytes)
     (record,) = read_shard(io.BytesIO(outcome.part), "part", FORMATS)
     return {row["cloud_mask"] for row in record.rows}
 

@@ -55,6 +55,11 @@ def local_cluster(settings: ClusterSettings, computes: bool) -> Iterator[Client]
             "distributed.worker.memory.spill": False,
             "distributed.scheduler.work-stealing": False,
             "distributed.comm.compression": None,
+            # Measurements for Dask's dashboard, which is not started; the profiler looks at the
+            # stack of every thread 100 times per second.
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.system-monitor.interval": "10s",
+            "distributed.admin.tick.interval": "1s",
             "distributed.nanny.pre-spawn-environ": _MALLOC,
         }
     ):

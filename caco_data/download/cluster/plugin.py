@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from distributed import Worker, WorkerPlugin, get_worker
 
+from caco_data.dataset.work_folder import part_file
 from caco_data.download.cluster.shares import rate_share
 from caco_data.download.fetch import Requests, fetch_location
 from caco_data.download.probe import KnownTile, try_source
@@ -17,6 +18,7 @@ from caco_data.sources.base import SourceSettings
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import call_with_retries
 from caco_data.sources.tally import WorkerStatus
+from caco_data.storage import LocalStorage
 from caco_data.types import Location, Outcome
 
 
@@ -29,15 +31,19 @@ class RunPlugin(WorkerPlugin):
         Name of the run, of the plugin, and of the topic to which the worker reports its status.
     source, fetch, cluster
         Settings of the run.
+    staging : LocalStorage, optional
+        Folder of the data set, if the worker can write to it.
     """
 
     def __init__(
-        self, run: str, source: SourceSettings, fetch: FetchSettings, cluster: ClusterSettings
-    ) -> None:
+        self, run: str, source: SourceSettings, fetch: FetchSettings, cluster: ClusterSettings,
+        staging: LocalStorage | None = None,
+    ) -> None:  # fmt: skip
         self.name = run
         self._source = source
         self._fetch = fetch
         self._cluster = cluster
+        self._staging = staging
 
     def setup(self, worker: Worker) -> None:
         """Create the limiter; the first task opens the source, which would block the event loop."""
@@ -78,7 +84,17 @@ class RunPlugin(WorkerPlugin):
             raise
         except Exception as error:
             outcome = Outcome(location.location_id, failure=f"{type(error).__name__}: {error}")
-        return outcome, self._address, self._limiter.status()
+        return self._staged(outcome), self._address, self._limiter.status()
+
+    def _staged(self, outcome: Outcome) -> Outcome:
+        """Write the part of an outcome to the disk, which is cheaper than to send it."""
+        if self._staging is None or not isinstance(outcome.part, bytes):
+            return outcome
+        try:
+            staged = self._staging.stage(part_file(outcome.location_id), outcome.part)
+        except OSError:  # a full disk: the client, which writes it again, reports the error
+            return outcome
+        return replace(outcome, part=staged)
 
     def _open(self, known_tile: KnownTile | None) -> Requests:
         """Open the source if this is the first task."""

@@ -29,6 +29,7 @@ from caco_data.download.settings import ClusterSettings, FetchSettings
 from caco_data.errors import RefusedError
 from caco_data.sources.base import SourceSettings
 from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
+from caco_data.storage import LocalStorage, Storage
 from caco_data.types import Location, Outcome
 
 Waiting = deque[tuple[Location, int]]
@@ -218,9 +219,20 @@ class Workers:
 
 @contextmanager
 def connect(
-    cluster: ClusterSettings, source: SourceSettings, fetch: FetchSettings
+    cluster: ClusterSettings,
+    source: SourceSettings,
+    fetch: FetchSettings,
+    storage: Storage | None = None,
 ) -> Iterator[Workers]:
     """Prepare the workers of an existing scheduler, or of a new local cluster, for a run.
+
+    Parameters
+    ----------
+    cluster, source, fetch
+        Settings of the run.
+    storage : Storage, optional
+        Folder of the data set. If it is a local one, the workers of a local cluster write their
+        parts into it, under temporary names.
 
     Raises
     ------
@@ -233,7 +245,8 @@ def connect(
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(SILENT)
-    plugin = RunPlugin(f"caco-data-{uuid4().hex}", source, fetch, cluster)
+    staging = storage if isinstance(storage, LocalStorage) and not cluster.scheduler else None
+    plugin = RunPlugin(f"caco-data-{uuid4().hex}", source, fetch, cluster, staging)
     local = local_cluster(cluster, source.computes)
     with existing_cluster(cluster) if cluster.scheduler else local as client:
         try:

@@ -35,6 +35,22 @@ CLOUD_SCORE_COLLECTION = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 CLOUD_SCORE_BAND = "cs_cdf"
 
 
+def _keep_resources() -> None:
+    """Let the client use the same objects for its REST resources in all calls.
+
+    By default it builds a Python function from each method of a resource on every call.
+    """
+    get_state = getattr(ee.data, "_get_state", None)
+    if get_state is None:  # an older client, which is only slower
+        return
+    state = get_state()
+    for api in (state.cloud_api_resource, state.cloud_api_resource_raw):
+        projects = api.projects()
+        assets = projects.assets()
+        projects.assets = lambda assets=assets: assets
+        api.projects = lambda projects=projects: projects
+
+
 class EarthEngineSource:
     """The initialised client; its methods may be called from several threads."""
 
@@ -73,6 +89,7 @@ class EarthEngineSource:
             except PermanentError as error:
                 where = ", ".join(filter(None, (host_of(url), error.where)))
                 raise InputError(error.what, where, "Check --ee-url") from error
+            _keep_resources()
             EarthEngineSource._initialised_with = self._settings
 
     def _request(self, call: Callable[[], T]) -> T:

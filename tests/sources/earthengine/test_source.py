@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import googleapiclient.discovery
 import numpy as np
 import pytest
 
@@ -55,6 +56,26 @@ def server(archive: SimulatedSource) -> Iterator[EarthEngineServer]:
 
 def opened(server: EarthEngineServer, **settings: Any) -> Any:
     return EarthEngineSettings(url=server.url, **settings).open()
+
+
+def test_the_client_builds_its_methods_once(
+    server: EarthEngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+    create = googleapiclient.discovery.createMethod
+
+    def count(name: str, *rest: Any, **more: Any) -> Any:
+        built.append(name)
+        return create(name, *rest, **more)
+
+    monkeypatch.setattr(googleapiclient.discovery, "createMethod", count)
+    source = opened(server)
+    before = len(built)
+    assert before
+    grid = grid_at(*PLACES[0])
+    scene = scenes_at(source, grid)[0]
+    source.read_tile(scene, grid, ["B2"])
+    assert len(built) == before
 
 
 def scenes_at(source: ImageSource, grid: Grid) -> list[Scene]:
