@@ -6,6 +6,7 @@ Independent of Dask: a function of a location, settings and an opened source.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -45,6 +46,9 @@ from caco_data.types import (
 )
 
 T = TypeVar("T")
+
+#: Encoding needs the processor and several copies of a location: two threads at a time suffice.
+_ENCODING = threading.BoundedSemaphore(2)
 
 
 def _cloud_score_source(source: ImageSource, settings: FetchSettings) -> CloudScoreSource | None:
@@ -219,7 +223,8 @@ def fetch_location(location: Location, requests: Requests) -> Outcome:
     requests.limiter.count(Counts(tiles=len(stacks.early.tiles) + len(stacks.late.tiles)))
     settings, source = requests.settings, requests.source
     buffer = io.BytesIO()
-    write_shard(buffer, "", [encode(stacks, settings.dtype, settings.compress)])
+    with _ENCODING:
+        write_shard(buffer, "", [encode(stacks, settings.dtype, settings.compress)])
     truth = None
     if isinstance(source, TruthSource) and isinstance(plan, Plan):
         truth = source.truth(plan.grid, plan.early.period, plan.late.period)

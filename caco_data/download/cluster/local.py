@@ -28,6 +28,8 @@ SILENT = logging.CRITICAL + 1
 _MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": 1 << 28,
     "MALLOC_MMAP_THRESHOLD_": 1 << 25,
+    # One arena per thread would keep the freed memory of every thread separately.
+    "MALLOC_ARENA_MAX": 2,
     "OMP_NUM_THREADS": 1,
     "MKL_NUM_THREADS": 1,
     "OPENBLAS_NUM_THREADS": 1,
