@@ -31,7 +31,7 @@ $(VENV)/installed: setup.cfg setup.py pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) '.[train,dev]'
+	$(INSTALL) '.[train,exchange,dev]'
 	@touch $@
 
 # --- demo -----------------------------------------------------------------------------------------

@@ -9,7 +9,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 #: Functions of this package that are imported when they are first used, and their modules.
-_LAZY = {"load_encoder": "caco_data.training.models.weights"}
+_LAZY = {
+    "load_encoder": "caco_data.training.models.weights",
+    "open_dataset": "caco_data.exchange.readers",
+}
 
 
 def __getattr__(name: str) -> Any:

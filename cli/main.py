@@ -118,7 +118,9 @@ def _add_commands() -> None:
         doctor,
         download,
         evaluate,
+        export,
         export_encoder,
+        import_,
         info,
         report,
         sample,
@@ -126,18 +128,11 @@ def _add_commands() -> None:
         verify,
     )
 
-    for module in (
-        sample,
-        download,
-        train,
-        evaluate,
-        compare,
-        export_encoder,
-        verify,
-        info,
-        report,
-        doctor,
-    ):
+    modules = (
+        sample, download, train, evaluate, compare, export_encoder, verify, info, report, export,
+        import_, doctor,
+    )  # fmt: skip
+    for module in modules:
         main.add_command(module.command)
 
 

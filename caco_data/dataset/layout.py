@@ -22,6 +22,8 @@ DESCRIPTION = "dataset.json"
 INDEX = "index.parquet"
 LOCATIONS = "locations.parquet"
 REJECTED = "rejected.parquet"
+#: Data card; users may change it, so that it is in no digest.
+CARD = "README.md"
 #: Ground truth, with the simulated source only.
 TRUTH = "truth.parquet"
 #: Log of the downloads; in no digest.
@@ -34,6 +36,9 @@ SHARDS = "shards"
 _SHARD = re.compile(r"[0-9]{6}\.tar")
 #: Name of a member of a shard: the location's id with at least nine digits, and the member.
 _MEMBER = re.compile(r"([0-9]{9}|[1-9][0-9]{9,17})\.([a-z0-9_.]{1,20})")
+
+#: Value of the column `cloud_mask` for imported tiles, which have no mask.
+NO_MASK = "none"
 
 #: Suffix of the names of a period's members in a shard: 10 m bands, 20 m bands, 60 m bands, scene
 #: classes.

@@ -54,6 +54,12 @@ class Dataset:
         return tuple(self.meta["settings"]["bands"])
 
     @property
+    def member_bands(self) -> dict[MemberSuffix, tuple[str, ...]]:
+        """Bands of each member, in stored order: `{"": ("B4", ...), "20": ("B5", ...)}`."""
+        groups = bands_by_pixel(self.bands)
+        return {SUFFIX_BY_PIXEL_M[pixel_m]: bands for pixel_m, bands in groups.items()}
+
+    @property
     def compressed(self) -> bool:
         """Whether array members are compressed with zstd."""
         return bool(self.meta["settings"]["compress"] != "none")

@@ -14,7 +14,11 @@ import pyarrow.compute as pc
 
 from caco_data.dataset.arrays import ArrayFormat
 from caco_data.dataset.hashing import HashingReader
-from caco_data.dataset.layout import COLUMN_PREFIX, shard_file
+from caco_data.dataset.layout import (
+    COLUMN_PREFIX,
+    NO_MASK,
+    shard_file,
+)
 from caco_data.dataset.scan import Entry, scan_shard
 from caco_data.dataset.shards import Row, check_digests, record_json, rows_table, table_rows
 from caco_data.grid import SNAP_M, false_northing_m
@@ -207,6 +211,8 @@ def _check_row(row: Row, entry: Entry) -> None:
         expected = members.get(f"{row['period']}{suffix}", (None, None))
         if (row[prefix + "offset"], row[prefix + "nbytes"]) != expected:
             raise ValueError("an offset or a size in index.parquet does not match the member")
+    if row["cloud_mask"] == NO_MASK:  # an imported tile keeps the grid of its file
+        return
     code = (row["crs"] or "").removeprefix("EPSG:")
     if not (code.isdecimal() and int(code) // 100 in (326, 327) and 1 <= int(code) % 100 <= 60):
         raise ValueError(f"{row['crs']} is not a UTM zone")

@@ -11,16 +11,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from caco_data.dataset.layout import SUFFIX_BY_PIXEL_M, MemberSuffix, bands_by_pixel
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import InputError
 from caco_data.types import PATCH_M, PeriodName
-
-
-def member_bands(dataset: Dataset) -> dict[MemberSuffix, tuple[str, ...]]:
-    """Bands of each member, in stored order: `{"": ("B4", ...), "20": ("B5", ...)}`."""
-    groups = bands_by_pixel(dataset.bands)
-    return {SUFFIX_BY_PIXEL_M[pixel_m]: bands for pixel_m, bands in groups.items()}
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,7 @@ def read_tiles(
             f"Use bands of {', '.join(dataset.bands)}",
         )  # fmt: skip
     stored = {
-        suffix: names for suffix, names in member_bands(dataset).items() if set(names) & set(wanted)
+        suffix: names for suffix, names in dataset.member_bands.items() if set(names) & set(wanted)
     }
     layers: dict[str, NDArray[Any]] = {}
     side = 0

@@ -19,6 +19,7 @@ from caco_data.dataset.description import read_description
 from caco_data.dataset.description_check import max_shard_nbytes
 from caco_data.dataset.hashing import file_fault
 from caco_data.dataset.layout import (
+    CARD,
     DESCRIPTION,
     EVENTS,
     INDEX,
@@ -141,7 +142,7 @@ def _check_files(
     for name, kind in irregular.items():
         yield Damage(name, f"{kind}, not a regular file" if name in parts else FOREIGN)
     for name in [*storage.names(), *storage.names(SHARDS)]:
-        if name not in parts | {DESCRIPTION, EVENTS}:
+        if name not in parts | {DESCRIPTION, CARD, EVENTS}:
             yield Damage(name, FOREIGN)
 
 

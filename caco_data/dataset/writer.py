@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from caco_data.dataset.arrays import member_formats
+from caco_data.dataset.data_card import data_card
 from caco_data.dataset.description import description_digest
 from caco_data.dataset.hashing import HashingWriter, file_sha256
 from caco_data.dataset.layout import (
+    CARD,
     DESCRIPTION,
     INDEX,
     INDEX_SCHEMA,
@@ -27,8 +29,10 @@ from caco_data.dataset.layout import (
     REJECTED,
     REJECTED_SCHEMA,
     SHARDS,
+    SUFFIX_BY_PIXEL_M,
     TRUTH,
     TRUTH_SCHEMA,
+    bands_by_pixel,
     shard_name,
 )
 from caco_data.dataset.ledger import Ledger
@@ -46,7 +50,7 @@ from caco_data.dataset.work_folder import (
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import LocalStorage, Storage, read_json, write_bytes, write_json
-from caco_data.types import PATCH_PX, Outcome
+from caco_data.types import PATCH_PX, PERIODS, Outcome
 
 
 class DatasetWriter:
@@ -215,6 +219,7 @@ class DatasetWriter:
                 "patch_px": PATCH_PX,
                 "pixel_m": PIXEL_M,
                 "crs": "UTM zone of each location",
+                "members": _members(ledger.description["settings"]["bands"]),
             },
             "complete": True,
             "counts": {
@@ -227,4 +232,14 @@ class DatasetWriter:
             "shards": shards,
         }
         description["sha256"] = description_digest(description)
+        write_bytes(self._storage, CARD, data_card(description).encode())
         write_json(self._storage, DESCRIPTION, description)
+
+
+def _members(bands: list[str]) -> dict[str, list[str]]:
+    """Bands of each array member, in stored order, by member name without ending."""
+    return {
+        f"{period}{SUFFIX_BY_PIXEL_M[pixel_m]}": list(stored)
+        for period in PERIODS
+        for pixel_m, stored in bands_by_pixel(bands).items()
+    }

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.dataset.reader import Dataset
-from caco_data.dataset.tiles import member_bands
 from caco_data.dataset.true_colour import true_colour
 from caco_data.types import PERIODS
 
@@ -65,7 +64,7 @@ def plot_ranked_pairs(
 
 
 def _show_pair(axes: Any, dataset: Dataset, location_id: int) -> None:
-    stored = member_bands(dataset)
+    stored = dataset.member_bands
     suffix = next(iter(stored))  # the finest bands
     for axis, period in zip(axes, PERIODS, strict=True):
         tile = true_colour(dataset.read_member(location_id, period, suffix)[:1], stored[suffix])[0]

@@ -59,7 +59,8 @@ def test_a_finished_data_set_has_the_files_of_the_format(
 ) -> None:
     make_dataset(str(tmp_path), results)
     assert set(contents(tmp_path)) == {
-        "dataset.json", "index.parquet", "locations.parquet", "rejected.parquet", "truth.parquet",
+        "dataset.json", "README.md", "index.parquet", "locations.parquet", "rejected.parquet",
+        "truth.parquet",
         "shards/000000.tar", "shards/000001.tar", "shards/000002.tar",
     }  # fmt: skip
     dataset = open_dataset(tmp_path)

@@ -1,0 +1,1 @@
+"""Exchange with other software: other layouts, and readers for its libraries."""
