@@ -132,6 +132,69 @@ def change(ctx: click.Context, /, **values: Any) -> None:
     _run(ctx, evaluate_change, ChangeSettings, values)
 
 
+@command.command("bigearthnet")
+@_options("EvaluationSettings")
+@click.pass_context
+def bigearthnet(ctx: click.Context, /, **values: Any) -> None:
+    """Land cover of BigEarthNet-S2: 19 classes, from 10 % and 100 % of the training part.
+
+    --data is the folder of version 2 with metadata.parquet, or of version 1 with train.csv, val.csv
+    and test.csv.
+    """
+    require_extra()
+    from caco_data.evaluation.bigearthnet import evaluate_bigearthnet
+    from caco_data.evaluation.settings import EvaluationSettings
+
+    _run(ctx, evaluate_bigearthnet, EvaluationSettings, values)
+
+
+@command.command("oscd")
+@_options("OscdSettings")
+@click.pass_context
+def oscd(ctx: click.Context, /, **values: Any) -> None:
+    """Change detection on OSCD (Onera): a U-Net on differences of the frozen encoder's maps.
+
+    --data is a folder with the unpacked archives of images, train labels and test labels.
+    """
+    require_extra()
+    from caco_data.evaluation.oscd import evaluate_oscd
+    from caco_data.evaluation.settings import OscdSettings
+
+    _run(ctx, evaluate_oscd, OscdSettings, values)
+
+
+@command.command("segmentation")
+@_options("SegmentationSettings")
+@click.pass_context
+def segmentation(ctx: click.Context, /, **values: Any) -> None:
+    """Segmentation with a linear and a U-Net decoder on the frozen encoder's maps.
+
+    --data has the folders images and masks, or train, val and test with these; masks have class
+    numbers from 0, and 255 where there is no class.
+    """
+    require_extra()
+    from caco_data.evaluation.segmentation import evaluate_segmentation
+    from caco_data.evaluation.settings import SegmentationSettings
+
+    _run(ctx, evaluate_segmentation, SegmentationSettings, values)
+
+
+@command.command("events")
+@_options("EventsSettings")
+@click.pass_context
+def events(ctx: click.Context, /, **values: Any) -> None:
+    """Change events in monthly series: ranking of all dates by the change of the features.
+
+    --data has one folder per series with images named 2021-03.tif, and events.csv with the columns
+    series and date.
+    """
+    require_extra()
+    from caco_data.evaluation.events import evaluate_events
+    from caco_data.evaluation.settings import EventsSettings
+
+    _run(ctx, evaluate_events, EventsSettings, values)
+
+
 def _run(ctx: click.Context, evaluate: Any, kind: Any, values: dict[str, Any], **more: Any) -> None:
     """Evaluate with progress, and print the results."""
     from .options import settings_from

@@ -41,7 +41,15 @@ _OSCD = {
     "resnet18": _paper("unet", "F1", "OSCD (ResNet-18)", SeCo=46.84, CACo=50.29),
     "resnet50": _paper("unet", "F1", "OSCD (ResNet-50)", CACo=52.11),
 }  # fmt: skip
-_BY_TASK = {"eurosat": _EUROSAT, "bigearthnet": _BIGEARTHNET, "oscd": _OSCD}
+_EVENTS: dict[str, tuple[Reference, ...]] = {
+    "resnet18": (
+        Reference("CACo, CaiRoad", "distance", "AP@50", 0.4438, f"{_PAPER}, CaiRoad"),
+        Reference("CACo, CalFire", "distance", "AP@10", 0.6571, f"{_PAPER}, CalFire"),
+    )
+}
+_BY_TASK: dict[str, dict[str, tuple[Reference, ...]]] = {
+    "eurosat": _EUROSAT, "bigearthnet": _BIGEARTHNET, "oscd": _OSCD, "events": _EVENTS,
+}  # fmt: skip
 
 
 def references(task: str, architecture: str) -> tuple[Reference, ...]:

@@ -89,3 +89,38 @@ class ChangeSettings(EvaluationSettings):
         shown_default="change.parquet in the folder --encoder",
     )
     top: int = setting(50, "k of the precision among the k highest scores.", count=True)
+
+
+@dataclass(frozen=True)
+class PixelSettings(EvaluationSettings):
+    """Settings of tasks that read image files."""
+
+    unit: PixelUnit = setting(
+        "auto",
+        "Unit of the pixels; auto: display for JPEG and PNG, DN / 10000 * 255 for other 8-bit "
+        "images, DN for other types.",
+    )
+    bands: tuple[str, ...] | None = setting(
+        None, "Bands of the images, in order.", shown_default="from the files"
+    )
+
+
+@dataclass(frozen=True)
+class SegmentationSettings(PixelSettings):
+    """Settings of the task `segmentation`."""
+
+    epochs: int = setting(50, "Epochs of the decoders.", count=True)
+
+
+@dataclass(frozen=True)
+class OscdSettings(EvaluationSettings):
+    """Settings of the task `oscd`."""
+
+    epochs: int = setting(50, "Epochs of the decoder.", count=True)
+
+
+@dataclass(frozen=True)
+class EventsSettings(PixelSettings):
+    """Settings of the task `events`."""
+
+    top: int = setting(50, "k of AP@k, the mean precision among the k highest scores.", count=True)
