@@ -13,11 +13,13 @@ from .output import echo
 from .render import duration, retries
 
 if TYPE_CHECKING:
-    from caco_data.download.progress import DownloadProgress
+    from caco_data.download.progress import DownloadProgress, Stage
     from caco_data.training.metrics import TrainProgress
 
 #: Seconds between two lines where there is no bar.
 LINE_EVERY_S = 60.0
+#: The same while files are read or joined, and the interval of the bar.
+STAGE_EVERY_S, BAR_EVERY_S = 10.0, 0.1
 
 
 class DownloadDisplay:
@@ -31,20 +33,39 @@ class DownloadDisplay:
             from tqdm import tqdm
 
             self._bar = tqdm(unit="location", dynamic_ncols=True)
-        self._last = time.monotonic()
+        self._last = self._stage_at = time.monotonic()
 
     def __call__(self, now: DownloadProgress) -> None:
         """Update the bar, or print a line if the last one is `LINE_EVERY_S` old."""
+        if now.stage is not None:
+            self._show_stage(now.stage)
+            return
         settled = now.done + now.rejected.total()
         if self._bar is not None:
             if self._bar.total is None:
                 self._bar.initial = settled  # those of earlier runs do not count for the rate
             self._bar.total = settled + now.pending
             self._bar.n = settled
+            self._bar.set_description_str("", refresh=False)
             self._bar.set_postfix_str(printable(self._rates(now)))
         elif not self._quiet and time.monotonic() - self._last >= LINE_EVERY_S:
             self._last = time.monotonic()
             self._line(now)
+
+    def _show_stage(self, stage: Stage) -> None:
+        """Show the start of a stage, then its progress once per interval."""
+        interval = BAR_EVERY_S if self._bar is not None else STAGE_EVERY_S
+        if stage.done and time.monotonic() - self._stage_at < interval:
+            return
+        self._stage_at = time.monotonic()
+        what = {"resuming": "files read", "finishing": "shards joined"}[stage.name]
+        text = f"{stage.name}: {stage.done:,} of {stage.count:,} {what}"
+        if self._bar is not None:
+            self._bar.set_description_str(text)
+        elif self._json:
+            echo(json.dumps({"stage": stage.name, "done": stage.done, "of": stage.count}), err=True)
+        elif not self._quiet:
+            echo(text, err=True)
 
     def _rates(self, now: DownloadProgress) -> str:
         seconds = max(now.elapsed_s, 1e-9)

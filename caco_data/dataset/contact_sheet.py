@@ -62,8 +62,8 @@ def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
         panel.text(
             0.005, 0.99, printable(title), fontsize=9, weight="bold", va="top", parse_math=False
         )
-        here = dataset.index.filter(pc.equal(dataset.index["location_id"], location_id))
-        days = [f"{acquired:%Y-%m-%d}" for acquired in here["acquired"].to_pylist()]
+        acquired = dataset.index.of([location_id], ["acquired"])["acquired"]
+        days = [f"{day:%Y-%m-%d}" for day in acquired.to_pylist()]
         tiles = np.concatenate(
             [true_colour(dataset.read_member(location_id, period), bands) for period in PERIODS]
         )
@@ -78,16 +78,18 @@ def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
 
 def _choose(dataset: Dataset, rows: int) -> list[tuple[int, str]]:
     """Choose the locations to plot, each with its title."""
-    ids = np.unique(dataset.index["location_id"].to_numpy())
+    ids = dataset.index.location_ids()
     changed: dict[int, float] = {}
     if dataset.storage.exists(TRUTH):
         complete = dataset.meta["counts"]["complete"]
-        truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, complete).to_pylist()
-        changed = {row["location_id"]: row["changed_fraction"] or 0.0 for row in truth}
-        most = sorted(ids.tolist(), key=lambda i: -changed.get(i, 0.0))[: -(-rows // 2)]
-        rest = [i for i in ids.tolist() if i not in most]
+        truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, complete).to_pydict()
+        fractions = (fraction or 0.0 for fraction in truth["changed_fraction"])
+        changed = dict(zip(truth["location_id"], fractions, strict=True))
+        by_change = np.argsort([-changed.get(i, 0.0) for i in ids.tolist()], kind="stable")
+        most = ids[by_change[: -(-rows // 2)]]
+        rest = np.setdiff1d(ids, most)
         rest = rest[:: max(1, len(rest) // max(1, rows // 2))][: rows // 2]
-        ids = np.array(sorted(most + rest))
+        ids = np.union1d(most, rest)
     chosen = ids[:rows].tolist()
     places = _places(dataset, chosen)
     titles = []

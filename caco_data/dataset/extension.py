@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from caco_data.dataset.arrays import member_formats
+from caco_data.dataset.index import open_index
 from caco_data.dataset.layout import (
     DESCRIPTION,
     INDEX,
@@ -29,6 +30,7 @@ from caco_data.dataset.layout import (
     shard_name,
 )
 from caco_data.dataset.parts import unpack
+from caco_data.dataset.recovery import Recovered
 from caco_data.dataset.tables import read_parquet, read_table
 from caco_data.dataset.work_folder import (
     WORK,
@@ -110,14 +112,13 @@ class Extension:
         """Rows of the locations table per shard."""
         return int(self.found["settings"]["locations_per_shard"])
 
-    def settled(self) -> tuple[set[int], set[int], dict[int, str]]:
-        """Full shards, complete locations and reasons of rejection of a finished data set."""
-        index = read_parquet(self.storage, INDEX, ["location_id"])
+    def settled(self) -> Recovered:
+        """Full shards, complete and rejected locations of a finished data set."""
         rejected = read_table(self.storage, REJECTED, REJECTED_SCHEMA).to_pylist()
-        return (
-            set(range(self.found["counts"]["locations"] // self.per_shard)),
-            set(index["location_id"].unique().to_pylist()),
+        return Recovered(
+            open_index(self.storage).location_ids(),
             {row["location_id"]: row["reason"] for row in rejected},
+            set(range(self.found["counts"]["locations"] // self.per_shard)),
         )
 
     def is_full(self, content: ShardIndex) -> bool:

@@ -57,6 +57,15 @@ class HashingWriter(_Hashing):
         """Bytes written so far."""
         return self.nbytes
 
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed; pyarrow asks for it."""
+        return self._file.closed
+
+    def flush(self) -> None:
+        """Pass the bytes on to the operating system."""
+        self._file.flush()
+
 
 def file_sha256(storage: Storage, name: str) -> str:
     """Hexadecimal SHA-256 of a file."""

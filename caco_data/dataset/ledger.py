@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from caco_data import __version__
 from caco_data.dataset.description import read_description
 from caco_data.dataset.extension import Extension
 from caco_data.dataset.layout import DESCRIPTION, EVENTS, FORMAT, SHARDS
 from caco_data.dataset.leftovers import remove_leftovers
-from caco_data.dataset.work_folder import (
-    list_work,
-    part_file,
-    read_shard_index,
-    rejection_file,
-    shard_index_file,
-)
+from caco_data.dataset.recovery import Recovered, recover
 from caco_data.errors import InputError
 from caco_data.settings_diff import difference
-from caco_data.storage import Storage, read_json, write_json
+from caco_data.storage import Storage, write_json
 from caco_data.types import Outcome
 
-#: Reasons of rejection in data sets of earlier versions that are failures of the service or of
-#: the machine, not properties of the location: it is fetched again.
-_FAILURES = {"permanent error", "retries used up", "crash"}
+#: States of a location; `_REJECTED` + i: rejected for the i-th reason.
+_PENDING, _COMPLETE, _REJECTED = 0, 1, 2
 
 
 class Ledger:
@@ -39,11 +36,13 @@ class Ledger:
         Folder of the data set.
     description : dict
         Constant part of dataset.json: source and settings.
-    location_ids : list of int
+    location_ids : array_like of int, shape (N,)
         Locations of the data set, ascending.
     shorter : callable, optional
         Describes a data set of the first n locations. If the folder contains such a data set, it is
         extended.
+    on_read : callable, optional
+        Called with the number of files of earlier runs that are read, and the number to read.
 
     Raises
     ------
@@ -52,9 +51,13 @@ class Ledger:
     """
 
     def __init__(
-        self, storage: Storage, description: dict[str, Any], location_ids: list[int],
+        self,
+        storage: Storage,
+        description: dict[str, Any],
+        location_ids: ArrayLike,
         shorter: Callable[[int], dict[str, Any]] | None = None,
-    ) -> None:  # fmt: skip
+        on_read: Callable[[int, int], None] = lambda done, count: None,
+    ) -> None:
         self._storage = storage
         self.description = {
             "format": FORMAT,
@@ -62,31 +65,21 @@ class Ledger:
             **_json(description),
         }
         """Constant part of dataset.json."""
-        self.location_ids: list[int] = []
-        """All locations, in the order of the locations table."""
-        self.rows: dict[int, int] = {}
-        """Row in the locations table by location."""
-        self.complete: set[int] = set()
-        """Complete locations."""
-        self.rejected: dict[int, str] = {}
-        """Reason of rejection by location."""
-        self.finished_shards: set[int] = set()
-        """Numbers of the shards that are written, each with its index."""
-        self._earlier_complete: set[int] = set()
-        self._earlier_rejected: dict[int, str] = {}
-        self._obsolete: list[str] = []
-        """Files in the folder `.work` that `reserve` removes."""
-        self._partial: int | None = None
-        """The last finished shard, if it is extended."""
+        self.location_ids: NDArray[np.int64] = np.empty(0, np.int64)
+        """(N,), all locations, in the order of the locations table."""
+        self._states: NDArray[np.uint16] = np.empty(0, np.uint16)
+        self._reasons: list[str] = []
         finished, self._extension = self._check(shorter)
         self.finished = finished and self._extension is None
         """Whether an earlier run finished the data set."""
+        self._earlier = Recovered()
         if not finished:
-            self._recover()
+            is_full = None if self._extension is None else self._extension.is_full
+            self._earlier = recover(storage, on_read, is_full)
         elif self._extension is not None:
-            self.finished_shards, self._earlier_complete, self._earlier_rejected = (
-                self._extension.settled()
-            )
+            self._earlier = self._extension.settled()
+        self.finished_shards = self._earlier.finished_shards
+        """Numbers of the shards that are written, each with its index."""
         self.extend(location_ids)
 
     def _check(
@@ -119,51 +112,21 @@ class Ledger:
             )
         return False, None
 
-    def _recover(self) -> None:
-        """Read which locations and shards an earlier run settled."""
-        shards, files = list_work(self._storage)
-        for number in shards:
-            index = read_shard_index(self._storage, number, ["location_id"])
-            reasons = {row["location_id"]: row["reason"] for row in index.rejected}
-            if index.shard is None and not _FAILURES.isdisjoint(reasons.values()):
-                self._obsolete.append(shard_index_file(number))  # no shard has been written
-                continue
-            if self._extension is None or self._extension.is_full(index):
-                self.finished_shards.add(number)
-            else:
-                self._partial = number
-            self._earlier_complete.update(index.rows["location_id"].unique().to_pylist())
-            self._earlier_rejected |= reasons
-        in_shards = self._earlier_complete | self._earlier_rejected.keys()
-        for name, location_id in files.items():
-            if location_id in in_shards:
-                # The run ended after the shard was written, before its parts were removed.
-                self._obsolete.append(name)
-            elif name == part_file(location_id):
-                self._earlier_complete.add(location_id)
-            elif name == rejection_file(location_id):
-                reason = read_json(self._storage, name)["reason"]
-                if reason in _FAILURES:
-                    self._obsolete.append(name)
-                else:
-                    self._earlier_rejected[location_id] = reason
-
     def reserve(self) -> None:
         """Write an unfinished dataset.json into an empty folder; remove what killed runs left.
 
         Only the holder of the folder's lock may call this. It does nothing the second time.
         """
         remove_leftovers(self._storage, self.finished)
-        for name in self._obsolete:
-            self._storage.remove(name)
-        self._obsolete = []
+        while self._earlier.obsolete:
+            self._storage.remove(self._earlier.obsolete.pop())
         if self._extension is not None:
-            self._extension.apply(self.description, self._partial)
+            self._extension.apply(self.description, self._earlier.partial)
             self._extension = None
         if not self._storage.exists(DESCRIPTION):
             write_json(self._storage, DESCRIPTION, {**self.description, "complete": False})
 
-    def extend(self, location_ids: list[int]) -> None:
+    def extend(self, location_ids: ArrayLike) -> None:
         """Add the locations after those already in the ledger.
 
         A location that an earlier run settled is recorded only when it is added here, so that a
@@ -171,33 +134,72 @@ class Ledger:
 
         Parameters
         ----------
-        location_ids : list of int
-            All locations; begins with those already in the ledger.
+        location_ids : array_like of int, shape (N,)
+            All locations, ascending; begins with those already in the ledger.
+
+        Raises
+        ------
+        ValueError
+            When they are not ascending.
         """
-        for location_id in location_ids[len(self.location_ids) :]:
-            self.rows[location_id] = len(self.location_ids)
-            self.location_ids.append(location_id)
-            reason = self._earlier_rejected.get(location_id)
-            if reason is not None:
-                self.rejected[location_id] = reason
-            elif location_id in self._earlier_complete:
-                self.complete.add(location_id)
+        ids = np.array(location_ids, np.int64)
+        if (np.diff(ids) <= 0).any():
+            raise ValueError("the locations are not in ascending order")
+        new = ids[self.location_ids.size :]
+        states = np.isin(new, self._earlier.complete).astype(np.uint16)
+        rejected = self._earlier.rejected
+        known = np.isin(new, np.fromiter(rejected, np.int64, len(rejected)))
+        states[known] = [self._code(rejected[i]) for i in new[known].tolist()]
+        self.location_ids = ids
+        self._states = np.concatenate([self._states, states])
+
+    def _code(self, reason: str) -> int:
+        """State of a location that is rejected for a reason."""
+        if reason not in self._reasons:
+            self._reasons.append(reason)
+        return _REJECTED + self._reasons.index(reason)
+
+    def row(self, location_id: int) -> int:
+        """Row of a location in the locations table."""
+        return int(np.searchsorted(self.location_ids, location_id))
 
     def settle(self, outcome: Outcome) -> None:
         """Record an outcome that is durably stored."""
         if outcome.part is not None:
-            self.complete.add(outcome.location_id)
+            self._states[self.row(outcome.location_id)] = _COMPLETE
         elif outcome.rejection is not None:
-            self.rejected[outcome.location_id] = outcome.rejection.reason
+            code = self._code(outcome.rejection.reason)
+            self._states[self.row(outcome.location_id)] = code
 
-    def is_settled(self, location_id: int) -> bool:
-        """Whether a location is complete or rejected."""
-        return location_id in self.complete or location_id in self.rejected
+    def is_settled(self, rows: slice) -> bool:
+        """Whether all locations of some rows are complete or rejected."""
+        return bool(self._states[rows].all())
+
+    def settled(self, rows: slice) -> tuple[list[int], list[int]]:
+        """Complete and rejected locations of some rows, in order."""
+        ids, states = self.location_ids[rows], self._states[rows]
+        return ids[states == _COMPLETE].tolist(), ids[states >= _REJECTED].tolist()
 
     @property
-    def pending(self) -> list[int]:
-        """Locations that are not settled, in order."""
-        return [i for i in self.location_ids if not self.is_settled(i)]
+    def complete(self) -> NDArray[np.int64]:
+        """Complete locations, ascending; a new array."""
+        return self._in_state(_COMPLETE)
+
+    @property
+    def pending(self) -> NDArray[np.int64]:
+        """Locations that are not settled, ascending; a new array."""
+        return self._in_state(_PENDING)
+
+    def _in_state(self, state: int) -> NDArray[np.int64]:
+        ids: NDArray[np.int64] = self.location_ids[self._states == state]
+        return ids
+
+    @property
+    def rejections(self) -> Counter[str]:
+        """Number of rejected locations by reason."""
+        counts = np.bincount(self._states, minlength=_REJECTED + len(self._reasons))
+        found = zip(self._reasons, counts[_REJECTED:].tolist(), strict=True)
+        return Counter({reason: count for reason, count in found if count})
 
 
 def _json(description: dict[str, Any]) -> dict[str, Any]:

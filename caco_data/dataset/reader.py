@@ -11,29 +11,25 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import member_formats
 from caco_data.dataset.description import read_description
 from caco_data.dataset.hashing import file_fault
+from caco_data.dataset.index import Index, open_index
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
     INDEX,
-    INDEX_SCHEMA,
     SHARDS,
     SUFFIX_BY_PIXEL_M,
     MemberSuffix,
     bands_by_pixel,
     shard_file,
 )
-from caco_data.dataset.stack_table import Members, StackTable
-from caco_data.dataset.tables import read_table
+from caco_data.dataset.stack_table import StackTable, read_stacks
 from caco_data.errors import FINISH_REMEDY, REPAIR_REMEDY, DatasetError, InputError
 from caco_data.storage import LocalStorage, Storage, open_storage
-from caco_data.types import PATCH_M, PERIODS, TILES, PeriodName
+from caco_data.types import PERIODS, TILES, PeriodName
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ class Dataset:
     storage: Storage
     meta: dict[str, Any]
     """Content of dataset.json."""
-    index: pa.Table
-    """One row per tile, ordered by location, period (early, late) and t."""
+    index: Index
+    """One row per tile, read on demand."""
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -114,47 +110,21 @@ class Dataset:
                 self.root,
                 f"Use bands of {', '.join(self.bands)}",
             )
-        first = self.index.filter(pc.equal(self.index["t"], 0))  # early, late of each location
-        if first.num_rows * TILES != self.index.num_rows or first["shard"].null_count:
-            where = f"{self.root}/{INDEX}"
-            raise DatasetError("Not ten rows per location", where, "Run 'caco-data verify'")
-        names = sorted(set(first["shard"].to_pylist()))
-        number = {name: i for i, name in enumerate(names)}
-        shard = np.array([number[name] for name in first["shard"].to_pylist()], dtype=np.int32)
-        return StackTable(
-            location_ids=first["location_id"].to_numpy()[::2],
-            paths=tuple(self._path(shard_file(name)) for name in names),
-            shard=shard[::2],
-            members=tuple(self._members(first, bands)),
-            dtype=np.dtype(self.meta["settings"]["dtype"]),
+        return read_stacks(
+            self.index,
+            self._path,
+            stored=self.bands,
+            wanted=self.bands if bands is None else bands,
+            dtype=self.meta["settings"]["dtype"],
             compressed=self.compressed,
         )
 
-    def _path(self, name: str) -> str:
-        """Path or URL of a file; DatasetError if it is a link."""
+    def _path(self, shard: str) -> str:
+        """Path or URL of a shard; DatasetError if it is a link."""
+        name = shard_file(shard)
         if isinstance(self.storage, LocalStorage):
             return str(self.storage.path(name))
         return f"{self.root}/{name}"
-
-    def _members(self, first: pa.Table, bands: Collection[str] | None) -> list[Members]:
-        """Positions of the members with any of the bands, by pixel size."""
-        members = []
-        for pixel_m, stored in bands_by_pixel(self.bands).items():
-            wanted = tuple(band for band in stored if bands is None or band in bands)
-            if not wanted:
-                continue
-            prefix = COLUMN_PREFIX[SUFFIX_BY_PIXEL_M[pixel_m]]
-            side = PATCH_M // pixel_m
-            members.append(
-                Members(
-                    bands=wanted,
-                    channels=tuple(stored.index(band) for band in wanted),
-                    shape=(TILES, len(stored), side, side),
-                    offset=first[f"{prefix}offset"].to_numpy().reshape(-1, 2),
-                    nbytes=first[f"{prefix}nbytes"].to_numpy().reshape(-1, 2),
-                )
-            )
-        return members
 
     def read_member(
         self, location_id: int, period: PeriodName, member: MemberSuffix = ""
@@ -182,11 +152,10 @@ class Dataset:
         DatasetError
             When the bytes do not match the digest in the index.
         """
-        here = pc.and_(
-            pc.equal(self.index["location_id"], location_id), pc.equal(self.index["period"], period)
-        )
-        rows = self.index.filter(here).slice(0, 1).to_pylist()
         prefix = COLUMN_PREFIX[member]
+        columns = ["period", "shard", *(prefix + name for name in ("offset", "nbytes", "sha256"))]
+        found = self.index.of([location_id], columns).to_pylist()
+        rows = [row for row in found if row["period"] == period]
         if not rows or rows[0][prefix + "offset"] is None or rows[0][prefix + "nbytes"] is None:
             what = f"No member '{period}{member}' of location {location_id}"
             raise InputError(what, self.root, "Choose a location and a member of index.parquet")
@@ -227,7 +196,7 @@ def open_dataset(root: str | os.PathLike[str]) -> Dataset:
     if not meta.get("complete"):
         raise InputError("Unfinished data set", str(root), FINISH_REMEDY)
     complete = int(meta["counts"]["complete"])
-    index = read_table(storage, INDEX, INDEX_SCHEMA, complete * len(PERIODS) * TILES)
+    index = open_index(storage)
     if index.num_rows != complete * len(PERIODS) * TILES:
         raise DatasetError(
             f"{index.num_rows} index rows for {complete} locations",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import ArrayFormat
-from caco_data.dataset.layout import SUFFIX_BY_PIXEL_M
+from caco_data.dataset.index import Index
+from caco_data.dataset.layout import COLUMN_PREFIX, INDEX, SUFFIX_BY_PIXEL_M, bands_by_pixel
 from caco_data.errors import DatasetError
-from caco_data.types import PATCH_M, PERIODS
+from caco_data.types import PATCH_M, PERIODS, TILES
 
 #: Maximum position in a shard, bytes.
 MAX_OFFSET = 1 << 45
@@ -81,3 +84,75 @@ class StackTable:
     def bands(self) -> tuple[str, ...]:
         """Names of all bands, those with the finest pixels first."""
         return tuple(band for member in self.members for band in member.bands)
+
+
+def read_stacks(
+    index: Index,
+    path_of: Callable[[str], str],
+    stored: tuple[str, ...],
+    wanted: Collection[str],
+    dtype: str,
+    compressed: bool,
+) -> StackTable:
+    """Read the positions of all stacks from the index of a data set.
+
+    Parameters
+    ----------
+    index : Index
+        Not empty.
+    path_of : callable
+        Path or URL of a shard by its file name.
+    stored : tuple of str
+        All bands of the data set.
+    wanted : collection of str
+        The bands to read.
+    dtype : str
+        `uint16` or `uint8`.
+    compressed : bool
+        Whether the members are compressed with zstd.
+    """
+    groups = {
+        pixel_m: bands
+        for pixel_m, bands in bands_by_pixel(stored).items()
+        if not set(wanted).isdisjoint(bands)
+    }
+    prefixes = [COLUMN_PREFIX[SUFFIX_BY_PIXEL_M[pixel_m]] for pixel_m in groups]
+    names = [prefix + name for prefix in prefixes for name in ("offset", "nbytes")]
+    found: dict[str, list[NDArray[np.int64]]] = {name: [] for name in ["location_id", *names]}
+    shards: list[NDArray[np.int32]] = []
+    number_of: dict[str, int] = {}
+    for part in index.parts(["t", "shard", *found]):
+        first = part.filter(pc.equal(part["t"], 0))  # early, late of each location
+        for name, values in found.items():
+            values.append(first[name].to_numpy())
+        if first["shard"].null_count:
+            where = f"{index.storage.root}/{INDEX}"
+            raise DatasetError("A row without a shard", where, "Run 'caco-data verify'")
+        shard = first["shard"].combine_chunks().dictionary_encode()
+        numbers = [number_of.setdefault(x, len(number_of)) for x in shard.dictionary.to_pylist()]
+        shards.append(np.array(numbers, np.int32)[shard.indices.to_numpy()])
+    columns = {name: np.concatenate(values) for name, values in found.items()}
+    if columns["location_id"].size * TILES != index.num_rows:
+        where = f"{index.storage.root}/{INDEX}"
+        raise DatasetError("Not ten rows per location", where, "Run 'caco-data verify'")
+    members = []
+    for prefix, (pixel_m, bands) in zip(prefixes, groups.items(), strict=True):
+        here = tuple(band for band in bands if band in wanted)
+        side = PATCH_M // pixel_m
+        members.append(
+            Members(
+                bands=here,
+                channels=tuple(bands.index(band) for band in here),
+                shape=(TILES, len(bands), side, side),
+                offset=columns[f"{prefix}offset"].reshape(-1, len(PERIODS)),
+                nbytes=columns[f"{prefix}nbytes"].reshape(-1, len(PERIODS)),
+            )
+        )
+    return StackTable(
+        location_ids=columns["location_id"][:: len(PERIODS)],
+        paths=tuple(map(path_of, number_of)),
+        shard=np.concatenate(shards)[:: len(PERIODS)],
+        members=tuple(members),
+        dtype=np.dtype(dtype),
+        compressed=compressed,
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from caco_data.dataset.events import summarise_events
+from caco_data.dataset.index import Index
 from caco_data.dataset.leftovers import leftovers
 from caco_data.dataset.reader import Dataset
 from caco_data.types import PERIODS
@@ -22,18 +23,8 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         files, events. Fractions are 0..1; `first` and `last` are ISO 8601 UTC, None without tiles.
         `events` is None without `events.jsonl`.
     """
-    meta, index = dataset.meta, dataset.index
-    periods: dict[str, Any] = {}
-    for period in PERIODS:
-        rows = index.filter(pc.equal(index["period"], period))
-        span = pc.min_max(rows["acquired"]).as_py()
-        periods[period] = {
-            "tiles": rows.num_rows,
-            "first": span["min"] and span["min"].isoformat(),
-            "last": span["max"] and span["max"].isoformat(),
-            "mean_clear_fraction": pc.mean(rows["clear_fraction"]).as_py(),
-            "mean_cloud_pct": pc.mean(rows["cloud_pct"]).as_py(),
-        }
+    meta = dataset.meta
+    periods, zones = statistics(dataset.index)
     settings = meta["settings"]
     return {
         "dataset": dataset.root,
@@ -45,10 +36,52 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "dtype": settings["dtype"],
         "compress": settings["compress"],
         "counts": meta["counts"],
-        "utm_zones": len(pc.unique(index["crs"])),
+        "utm_zones": zones,
         "shards": len(meta["shards"]),
         "periods": periods,
         "events": summarise_events(dataset.storage),
         "digest": dataset.digest,
         "leftovers": list(leftovers(dataset.storage)),
     }
+
+
+#: Aggregates of a period's rows.
+_AGGREGATES = (
+    ("period", "count"),
+    ("acquired", "min"),
+    ("acquired", "max"),
+    ("clear_fraction", "sum"),
+    ("cloud_pct", "sum"),
+)
+
+
+def statistics(index: Index) -> tuple[dict[str, Any], int]:
+    """Statistics of each period, and number of UTM zones.
+
+    Reads five columns in one pass, in constant memory.
+    """
+    parts = []
+    zones: set[str] = set()
+    for part in index.parts(["period", "acquired", "clear_fraction", "cloud_pct", "crs"]):
+        parts.append(part.group_by("period", use_threads=False).aggregate(_AGGREGATES))
+        zones.update(part["crs"].unique().to_pylist())
+    found: dict[str, list[dict[str, Any]]] = {period: [] for period in PERIODS}
+    for row in pa.concat_tables(parts).to_pylist() if parts else ():
+        found[row["period"]].append(row)
+    return {period: _joined(rows) for period, rows in found.items()}, len(zones)
+
+
+def _joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Statistics of one period from the aggregates of parts of its rows."""
+    tiles = sum(row["period_count"] for row in rows)
+    return {
+        "tiles": tiles,
+        "first": min(row["acquired_min"] for row in rows).isoformat() if rows else None,
+        "last": max(row["acquired_max"] for row in rows).isoformat() if rows else None,
+        "mean_clear_fraction": _mean(rows, "clear_fraction_sum", tiles),
+        "mean_cloud_pct": _mean(rows, "cloud_pct_sum", tiles),
+    }
+
+
+def _mean(rows: list[dict[str, Any]], name: str, count: int) -> float | None:
+    return sum(row[name] for row in rows) / count if count else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caco_data.dataset.hashing import HashingWriter
 from caco_data.dataset.parquet_limits import check_footer, stream_table
 from caco_data.errors import DatasetError
 from caco_data.storage import Storage
@@ -55,7 +56,15 @@ def read_table(
     return pa.Table.from_batches(batches, schema)
 
 
-def write_table(storage: Storage, name: str, table: pa.Table) -> None:
-    """Write a table, compressed with zstd."""
+def unreadable(error: Exception, where: str) -> DatasetError:
+    """Error of a table that pyarrow cannot read, with its message in one line."""
+    what = " ".join(str(error).split()).rstrip(".")
+    return DatasetError(f"Unreadable table: {what}", where, "Run 'caco-data verify'")
+
+
+def write_table(storage: Storage, name: str, table: pa.Table) -> str:
+    """Write a table, compressed with zstd; return the hexadecimal SHA-256 of the file."""
     with storage.writing(name) as file:
-        pq.write_table(table, file, compression="zstd")
+        writer = HashingWriter(file)
+        pq.write_table(table, writer, compression="zstd")
+    return writer.sha256

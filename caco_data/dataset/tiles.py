@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from caco_data.dataset.reader import Dataset
@@ -41,7 +40,7 @@ def tile_rows(dataset: Dataset, location_id: int) -> list[TileRow]:
     InputError
         When the data set has no such location.
     """
-    here = dataset.index.filter(pc.equal(dataset.index["location_id"], location_id)).to_pylist()
+    here = dataset.index.of([location_id]).to_pylist()
     if not here:
         raise InputError(
             f"No location {location_id}", dataset.root, "Choose a location of index.parquet"
@@ -111,5 +110,4 @@ def pixel_size_m(tiles: NDArray[Any]) -> int:
 
 def location_ids(dataset: Dataset) -> NDArray[np.int64]:
     """Ids of all locations, ascending, (L,)."""
-    ids: NDArray[np.int64] = np.unique(dataset.index["location_id"].to_numpy())
-    return ids
+    return dataset.index.location_ids()

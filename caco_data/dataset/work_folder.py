@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from caco_data.dataset.tables import read_parquet
 from caco_data.storage import Storage
 
 WORK = ".work"
 _METADATA = b"caco_data"
+#: Endings of the files of a location.
+_KINDS = ("tar", "truth.json", "rejected.json")
 
 
 def part_file(location_id: int) -> str:
@@ -46,17 +51,31 @@ def shard_index_file(shard: int) -> str:
     return f"{WORK}/{shard:06d}.parquet"
 
 
-def list_work(storage: Storage) -> tuple[list[int], dict[str, int]]:
-    """List the folder: numbers of the finished shards, and location by file of a location."""
+@dataclass(frozen=True)
+class WorkFiles:
+    """Files in the folder."""
+
+    shards: list[int]
+    """Numbers of the finished shards, ascending."""
+    parts: NDArray[np.int64]
+    """Locations with a part, ascending."""
+    truths: NDArray[np.int64]
+    """Locations with a ground truth, ascending."""
+    rejections: NDArray[np.int64]
+    """Locations with a rejection, ascending."""
+
+
+def list_work(storage: Storage) -> WorkFiles:
+    """List the folder; other files are ignored."""
     shards: list[int] = []
-    files: dict[str, int] = {}
+    found: dict[str, array[int]] = {kind: array("q") for kind in _KINDS}
     for name in storage.names(WORK):
         stem = name.removeprefix(f"{WORK}/")
         if re.fullmatch(r"\d{6}\.parquet", stem):
             shards.append(int(stem[:6]))
-        elif re.fullmatch(r"\d{9}\.(tar|truth\.json|rejected\.json)", stem):
-            files[name] = int(stem[:9])
-    return shards, files
+        elif re.fullmatch(r"\d{9}\.\w+(\.json)?", stem) and stem[10:] in found:
+            found[stem[10:]].append(int(stem[:9]))
+    return WorkFiles(shards, *(np.sort(np.array(found[kind], np.int64)) for kind in _KINDS))
 
 
 @dataclass(frozen=True)

@@ -8,41 +8,33 @@ depend on the order of arrival.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from caco_data.dataset.arrays import member_formats
 from caco_data.dataset.data_card import data_card
 from caco_data.dataset.description import description_digest
-from caco_data.dataset.hashing import HashingWriter, file_sha256
+from caco_data.dataset.hashing import HashingWriter
 from caco_data.dataset.layout import (
     CARD,
     DESCRIPTION,
-    INDEX,
-    INDEX_SCHEMA,
     LOCATIONS,
-    REJECTED,
-    REJECTED_SCHEMA,
     SHARDS,
     SUFFIX_BY_PIXEL_M,
-    TRUTH,
-    TRUTH_SCHEMA,
     bands_by_pixel,
     shard_name,
 )
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.shards import Record, read_shard, rows_table, write_shard
+from caco_data.dataset.table_writer import write_tables
 from caco_data.dataset.tables import write_table
 from caco_data.dataset.work_folder import (
     WORK,
     ShardIndex,
     part_file,
-    read_shard_index,
     rejection_file,
     truth_file,
     write_shard_index,
@@ -90,10 +82,10 @@ class DatasetWriter:
         elif outcome.rejection is not None:
             write_json(self._storage, rejection_file(i), asdict(outcome.rejection))
         self._ledger.settle(outcome)
-        shard = self._ledger.rows[i] // self._per_shard
-        ids = self._locations(shard)
+        shard = self._ledger.row(i) // self._per_shard
+        rows = self._rows(shard)
         # `finish` writes a shard with fewer locations: --fill may add to it before.
-        if len(ids) == self._per_shard and all(map(self._ledger.is_settled, ids)):
+        if rows.stop <= self._ledger.location_ids.size and self._ledger.is_settled(rows):
             self._write_shard(shard)
 
     def _store(self, location_id: int, part: bytes | str) -> None:
@@ -105,18 +97,16 @@ class DatasetWriter:
             raise TypeError("only files of a local folder can be staged")
         self._stored.add(location_id)
 
-    def _locations(self, shard: int) -> list[int]:
-        return self._ledger.location_ids[shard * self._per_shard : (shard + 1) * self._per_shard]
+    def _rows(self, shard: int) -> slice:
+        """Rows of the locations table in a shard."""
+        return slice(shard * self._per_shard, (shard + 1) * self._per_shard)
 
     def _write_shard(self, number: int) -> None:
         """Write a shard from its parts, then its index, then remove the parts."""
         self._check()
-        ids = self._locations(number)
-        complete = [i for i in ids if i in self._ledger.complete]
+        complete, excluded = self._ledger.settled(self._rows(number))
         rows, shard = self._write_tar(shard_name(number), complete) if complete else ([], None)
-        rejected = [
-            read_json(self._storage, rejection_file(i)) for i in ids if i in self._ledger.rejected
-        ]
+        rejected = [read_json(self._storage, rejection_file(i)) for i in excluded]
         truth = [
             {"location_id": i, **read_json(self._storage, truth_file(i))}
             for i in complete
@@ -125,10 +115,10 @@ class DatasetWriter:
         index = ShardIndex(rows_table(rows), rejected, truth, shard)
         write_shard_index(self._storage, number, index)
         self._ledger.finished_shards.add(number)
-        for i in ids:
+        for i in complete + excluded:
             for name in (part_file(i), truth_file(i), rejection_file(i)):
                 self._storage.remove(name)
-        self._stored.difference_update(ids)
+        self._stored.difference_update(complete)
 
     def _write_tar(
         self, name: str, location_ids: list[int]
@@ -156,61 +146,40 @@ class DatasetWriter:
                     "Run the same command again to download it again",
                 ) from error
 
-    def finish(self, locations: pa.Table) -> None:
+    def finish(
+        self, locations: pa.Table, on_shard: Callable[[int, int], None] = lambda done, count: None
+    ) -> None:
         """Write the remaining shards, the tables and dataset.json; remove the folder `.work`.
 
         Parameters
         ----------
         locations : pyarrow.Table
             The locations table, as sampled.
+        on_shard : callable, optional
+            Called with the number of shards that are in the tables and the number of all shards.
 
         Raises
         ------
         ValueError
             When locations are pending, or none is complete.
         """
-        if self._ledger.pending or not self._ledger.complete:
+        pending, complete = self._ledger.pending.size, self._ledger.complete.size
+        if pending or not complete:
             raise ValueError(
-                f"cannot finish a data set with {len(self._ledger.pending)} pending and "
-                f"{len(self._ledger.complete)} complete locations"
+                f"cannot finish a data set with {pending} pending and {complete} complete locations"
             )
-        numbers = range(-(-len(self._ledger.location_ids) // self._per_shard))
+        numbers = range(-(-self._ledger.location_ids.size // self._per_shard))
         for number in numbers:
             if number not in self._ledger.finished_shards:
                 self._write_shard(number)
         self._check()
-        shards, tables = self._write_index(numbers)
-        tables[LOCATIONS] = locations
-        for name, table in tables.items():
-            write_table(self._storage, name, table)
+        shards, digests = write_tables(self._storage, numbers, self._per_shard, on_shard)
+        digests[LOCATIONS] = write_table(self._storage, LOCATIONS, locations)
         self._check()
-        self._write_description(shards, [INDEX, *tables])
+        self._write_description(shards, digests)
         self._storage.remove_folder(WORK)
 
-    def _write_index(
-        self, numbers: Iterable[int]
-    ) -> tuple[list[dict[str, Any]], dict[str, pa.Table]]:
-        """Join the indexes of the shards; return the shards' entries and the other tables."""
-        shards: list[dict[str, Any]] = []
-        rejected: list[dict[str, Any]] = []
-        truth: list[dict[str, Any]] = []
-        with (
-            self._storage.writing(INDEX) as file,
-            pq.ParquetWriter(file, INDEX_SCHEMA, compression="zstd") as writer,
-        ):
-            for number in numbers:
-                index = read_shard_index(self._storage, number)
-                if index.shard:
-                    writer.write_table(index.rows)
-                    shards.append(index.shard)
-                rejected += index.rejected
-                truth += index.truth
-        tables = {REJECTED: pa.Table.from_pylist(rejected, schema=REJECTED_SCHEMA)}
-        if truth:
-            tables[TRUTH] = pa.Table.from_pylist(truth, schema=TRUTH_SCHEMA)
-        return shards, tables
-
-    def _write_description(self, shards: list[dict[str, Any]], tables: list[str]) -> None:
+    def _write_description(self, shards: list[dict[str, Any]], digests: dict[str, str]) -> None:
         """Write the final dataset.json, with the digests of all files."""
         ledger = self._ledger
         description = {
@@ -223,12 +192,12 @@ class DatasetWriter:
             },
             "complete": True,
             "counts": {
-                "locations": len(ledger.location_ids),
-                "complete": len(ledger.complete),
-                "rejected": dict(sorted(Counter(ledger.rejected.values()).items())),
+                "locations": ledger.location_ids.size,
+                "complete": ledger.complete.size,
+                "rejected": dict(sorted(ledger.rejections.items())),
                 "nbytes": sum(shard["nbytes"] for shard in shards),
             },
-            "tables": {name: file_sha256(self._storage, name) for name in sorted(tables)},
+            "tables": dict(sorted(digests.items())),
             "shards": shards,
         }
         description["sha256"] = description_digest(description)

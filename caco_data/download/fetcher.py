@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,7 +82,7 @@ class Fetcher:
     concurrency: int
     """Maximum number of requests in flight."""
 
-    def fetch(self, locations: list[Location]) -> bool:
+    def fetch(self, locations: Iterable[Location]) -> bool:
         """Fetch and store locations; return whether any was completed or rejected."""
         progress = self.reporter.progress
         before = progress.settled

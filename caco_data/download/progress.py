@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Literal
 
 from caco_data.sources.tally import Counts, WorkerStatus
 from caco_data.types import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a download without requests: resuming reads files, finishing joins shards."""
+
+    name: Literal["resuming", "finishing"]
+    done: int
+    """Files or shards done."""
+    count: int
+    """All files or shards."""
 
 
 @dataclass(slots=True)
@@ -26,6 +38,8 @@ class DownloadProgress:
     """Locations still to fetch."""
     failed: dict[int, str] = field(default_factory=dict)
     """Message by pending location whose requests failed although others succeeded."""
+    stage: Stage | None = None
+    """The present part without requests; None while locations are fetched."""
     finished: bool = False
     """Whether the data set is finished."""
     tiles: int = 0

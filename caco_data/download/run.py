@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from caco_data.dataset.description import read_description
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.download.fetcher import Fetcher, start_fetcher
-from caco_data.download.progress import DownloadProgress
+from caco_data.download.probe import MAX_LISTED
+from caco_data.download.progress import DownloadProgress, Stage
+from caco_data.download.replacements import Replacements
 from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError
 from caco_data.folder_lock import folder_lock
 from caco_data.sampling.location_files import geoparquet_table
-from caco_data.sampling.locations import LocationTable, extend, is_sampled
+from caco_data.sampling.locations import LocationTable, is_sampled
 from caco_data.storage import open_storage
-from caco_data.types import Location
-
-_log = logging.getLogger(__name__)
-#: Maximum number of sampled locations per requested one; with --fill, fewer are complete if the
-#: settings reject more.
-MAX_DRAWS = 20
 
 
-def _describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
+def describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
     """Constant part of dataset.json: all settings that affect the bytes of the data set."""
     points = hashlib.sha256()
     for array in (locations.location_id, locations.longitude, locations.latitude):
@@ -103,72 +99,57 @@ def download(
         )
     storage = open_storage(out)
     wanted, table = len(locations), locations
+    replacements = Replacements(locations)
     with folder_lock(storage, "caco-data download") as lock, ExitStack() as stack:
+        progress = DownloadProgress(wanted, 0, Counter())
+
+        def stage(name: Literal["resuming", "finishing"], done: int, count: int) -> None:
+            progress.stage = Stage(name, done, count)
+            on_progress(progress)
+
+        described = describe(settings, locations)
         ledger = Ledger(
-            storage, _describe(settings, locations), locations.location_id.tolist(),
-            lambda n: _describe(settings, table.head(n)),
-        )  # fmt: skip
+            storage,
+            described,
+            locations.location_id,
+            shorter=lambda n: describe(settings, table.head(n)),
+            on_read=partial(stage, "resuming"),
+        )
         if ledger.finished:
             ledger.reserve()
             counts = read_description(storage)["counts"]
             rejected = Counter(counts["rejected"])
             return DownloadProgress(wanted, counts["complete"], rejected, finished=True)
-        progress = DownloadProgress(wanted, len(ledger.complete), Counter(ledger.rejected.values()))
         fetcher: Fetcher | None = None
         while True:
-            pending = _locations(locations, ledger.pending)
-            progress.pending = len(pending)
+            pending = ledger.pending
+            progress.done, progress.rejected = ledger.complete.size, ledger.rejections
+            progress.pending, progress.stage = pending.size, None
             on_progress(progress)
-            if pending:
+            if pending.size:
                 if fetcher is None:
-                    trial = pending, _locations(locations, ledger.complete)
+                    first, complete = pending[:MAX_LISTED], ledger.complete[:1]
+                    trial = list(locations.rows(first)), list(locations.rows(complete))
                     fetcher = start_fetcher(
                         stack, settings, cluster, ledger, lock, trial, progress, on_progress
                     )
-                settled = fetcher.fetch(pending)
+                settled = fetcher.fetch(locations.rows(pending))
                 if progress.failed and settled:
                     continue
                 if progress.failed and not reject_failing:
                     return progress
                 fetcher.reject_failed()
-            missing = wanted - len(ledger.complete)
-            if not settings.fill or missing <= 0 or not ledger.complete:
+            complete_count = ledger.complete.size
+            missing = wanted - complete_count
+            if not settings.fill or missing <= 0 or not complete_count:
                 break
-            more = _extended(locations, wanted, missing)
+            more = replacements.extended(len(locations) + missing)
             if more is None:
                 break
             locations = more
-            ledger.extend(locations.location_id.tolist())
-        if ledger.complete:
-            DatasetWriter(storage, ledger, lock.check).finish(geoparquet_table(locations))
-            progress.finished = True
+            ledger.extend(locations.location_id)
+        if complete_count:
+            writer = DatasetWriter(storage, ledger, lock.check)
+            writer.finish(geoparquet_table(locations), partial(stage, "finishing"))
+            progress.stage, progress.finished = None, True
         return progress
-
-
-def _extended(locations: LocationTable, wanted: int, missing: int) -> LocationTable | None:
-    """Table with as many more rows as are missing; None when it would become too long."""
-    n = len(locations) + missing
-    if n > MAX_DRAWS * wanted:
-        _log.warning(
-            "%d locations have been tried for %d complete ones: no more are sampled",
-            *(len(locations), wanted),
-        )
-        return None
-    try:
-        return extend(locations.metadata, n)
-    except InputError as error:
-        _log.warning("rejected locations are not replaced: %s", error)
-        return None
-
-
-def _locations(table: LocationTable, location_ids: Collection[int]) -> list[Location]:
-    """Rows of a table with the given ids, in the table's order."""
-    chosen = set(location_ids)
-    rows = zip(
-        table.location_id.tolist(),
-        table.longitude.tolist(),
-        table.latitude.tolist(),
-        table.utm_epsg.tolist(),
-        strict=True,
-    )
-    return [Location(*row) for row in rows if row[0] in chosen]

@@ -101,20 +101,23 @@ def import_folder(
         ledger = Ledger(storage, _description(settings, dtype, len(folders)), ids)
         if not ledger.finished:
             writer = DatasetWriter(storage, ledger, lock.check)
-            pending = ledger.pending
+            pending = ledger.pending.tolist()
+            complete, rejected = ledger.complete.size, ledger.rejections.total()
             read = partial(_import_location, settings=settings, dtype=dtype)
             jobs = ((i, folders[i]) for i in pending)
             with ThreadPoolExecutor(settings.workers) as pool:
                 for outcome in _in_order(pool, read, jobs, 2 * settings.workers):
                     writer.add(outcome)
-                    progress(len(ledger.complete), len(ledger.rejected), len(ids))
-            if not ledger.complete:
+                    complete += outcome.part is not None
+                    rejected += outcome.part is None
+                    progress(complete, rejected, len(ids))
+            if not complete:
                 raise InputError(
                     f"None of the {len(ids)} locations can be imported: {_first_reason(storage)}",
                     root, f"Check the files, or --format and --bands; delete {out}",
                 )  # fmt: skip
             writer.finish(_locations(folders))
-        return len(ledger.complete), len(ledger.rejected)
+        return ledger.complete.size, ledger.rejections.total()
 
 
 def _first_reason(storage: Any) -> str:

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import pyarrow.compute as pc
-
 from caco_data.dataset.arrays import NPY_HEADER_BYTES
 from caco_data.dataset.layout import COLUMN_PREFIX, SHARDS
 from caco_data.dataset.reader import Dataset
@@ -37,8 +35,7 @@ def export_vrt(dataset: Dataset, out: Path, location_id: int) -> None:
     with new_folder(out / folder_name(location_id)) as folder:
         if folder is None:
             return
-        here = dataset.index.filter(pc.equal(dataset.index["location_id"], location_id))
-        positions = here.to_pylist()
+        positions = dataset.index.of([location_id]).to_pylist()
         for row, position in zip(tile_rows(dataset, location_id), positions, strict=True):
             shard = Path(dataset.root) / SHARDS / position["shard"]
             for suffix, names in dataset.member_bands.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from caco_data.grid import utm_epsg
 from caco_data.sampling.candidates import World
 from caco_data.sampling.sampler import REACH_SIGMA, sample_points
 from caco_data.sampling.settings import SampleSettings
+from caco_data.types import Location
 from caco_data.world import cities, land
 from caco_data.world.cities import Cities, load_cities
 from caco_data.world.geoparquet import array_of, encode_points, strings_of
@@ -59,6 +61,16 @@ class LocationTable:
 
     def __len__(self) -> int:
         return self.location_id.size
+
+    def rows(self, location_ids: NDArray[np.int64]) -> Iterator[Location]:
+        """Yield the rows of locations in the table, one at a time."""
+        for row in np.searchsorted(self.location_id, location_ids).tolist():
+            yield Location(
+                int(self.location_id[row]),
+                float(self.longitude[row]),
+                float(self.latitude[row]),
+                int(self.utm_epsg[row]),
+            )
 
     def head(self, n: int) -> LocationTable:
         """First n rows; of a table as the sampler made it, the table that it makes for n."""

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from caco_data.download.progress import DownloadProgress
+from caco_data.download.progress import DownloadProgress, Stage
 from caco_data.training.metrics import TrainProgress
 from cli import progress
 from cli.progress import DownloadDisplay, TrainDisplay
@@ -54,6 +54,35 @@ def test_download_bar_counts_the_locations_of_all_runs(monkeypatch: pytest.Monke
     assert "10/10" in last
     assert "60 tiles, 1 rejected, 2.0 MB/s, 6.0 requests/s, 5 of 40 in flight" in last
     assert "2 retries (503 x2)" in last
+
+
+def stage_at(done: int) -> DownloadProgress:
+    """Progress of a download that resumes."""
+    return DownloadProgress(10, 0, Counter(), stage=Stage("resuming", done, 3000))
+
+
+def test_stages_without_requests_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "STAGE_EVERY_S", 0.0)
+    display = DownloadDisplay(json_log=False, quiet=False)
+    display(stage_at(0))
+    display(stage_at(1500))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "resuming: 0 of 3,000 files read"
+    assert second == "resuming: 1,500 of 3,000 files read"
+    monkeypatch.setattr(progress, "STAGE_EVERY_S", 1e9)
+    display(stage_at(2000))
+    assert not capsys.readouterr().err
+    DownloadDisplay(json_log=True, quiet=True)(stage_at(0))
+    assert json.loads(capsys.readouterr().err) == {"stage": "resuming", "done": 0, "of": 3000}
+    terminal = fake_terminal(monkeypatch)
+    display = DownloadDisplay(json_log=False, quiet=False)
+    display(stage_at(0))
+    display(download_at(0))
+    display.close(None)
+    assert "resuming: 0 of 3,000 files read" in terminal.getvalue()
+    assert "resuming" not in terminal.getvalue().rpartition("\r")[2]
 
 
 def test_download_lines_are_printed_once_per_interval(

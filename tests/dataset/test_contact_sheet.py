@@ -10,9 +10,13 @@ import pytest
 from matplotlib.image import imread
 
 from caco_data.dataset.contact_sheet import _choose, plot_stacks
+from caco_data.dataset.index import open_index
+from caco_data.dataset.layout import INDEX, INDEX_SCHEMA
 from caco_data.dataset.reader import open_dataset
+from caco_data.dataset.tables import write_table
 from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import InputError
+from caco_data.storage import LocalStorage
 from tests.support.plain_source import make_dataset, outcomes
 
 N = 4
@@ -72,7 +76,8 @@ def test_data_sets_without_10_m_bands_or_locations_are_refused(tmp_path: Path) -
     coarse = open_dataset(tmp_path / "coarse")
     make_dataset(str(tmp_path / "fine"), outcomes(1))
     fine = open_dataset(tmp_path / "fine")
-    empty = dataclasses.replace(fine, index=fine.index.slice(0, 0))  # by earlier versions
+    write_table(LocalStorage(tmp_path), INDEX, INDEX_SCHEMA.empty_table())  # by earlier versions
+    empty = dataclasses.replace(fine, index=open_index(LocalStorage(tmp_path)))
     for dataset, words in ((coarse, "without 10 m bands"), (empty, "without locations")):
         with pytest.raises(InputError, match=words) as caught:
             plot_stacks(dataset, tmp_path / "stacks.png")

@@ -101,7 +101,7 @@ def test_a_linked_shard_is_a_problem_and_repair_removes_the_link_only(root: Path
     assert run("verify", "--repair", root).exit_code == 0
     assert tree(outside(root)) == before
     assert not os.path.lexists(root / SHARD)
-    assert Ledger(LocalStorage(root), _own(root), [0, 1, 2]).rejected == {}
+    assert Ledger(LocalStorage(root), _own(root), [0, 1, 2]).rejections == {}
 
 
 def _own(root: Path) -> dict[str, Any]:

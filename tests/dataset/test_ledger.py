@@ -31,13 +31,14 @@ def test_earlier_outcomes_are_recovered_when_their_location_is_added(tmp_path: P
     write_bytes(storage, f"{WORK}/notes.txt", b"ignored")
     ledger = Ledger(storage, description(), [0, 1])
     assert ledger.finished_shards == {0}
-    assert (ledger.complete, ledger.rejected) == ({0}, {1: "too few scenes"})
+    assert ledger.settled(slice(0, 2)) == ([0], [1])
+    assert ledger.rejections == {"too few scenes": 1}
     assert storage.exists(part_file(0))
     ledger.reserve()
     assert not storage.exists(part_file(0))
     ledger.extend(list(range(N)))
-    assert ledger.complete == {0, N - 1}
-    assert ledger.pending == [2, 3]
+    assert ledger.complete.tolist() == [0, N - 1]
+    assert ledger.pending.tolist() == [2, 3]
 
 
 def test_other_settings_and_foreign_folders_are_refused(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_other_settings_and_foreign_folders_are_refused(tmp_path: Path) -> None:
 def test_a_ledger_only_reads_until_it_reserves_the_folder(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path / "a")
     ledger = Ledger(storage, description(), list(range(N)))
-    assert ledger.pending == list(range(N))
+    assert ledger.pending.tolist() == list(range(N))
     assert not (tmp_path / "a").exists()
     # A killed reservation and a log do not make the folder foreign.
     (tmp_path / "a").mkdir()
@@ -107,10 +108,11 @@ def test_rejections_by_failures_of_the_service_are_fetched_again(
     before = contents(tmp_path)
     ledger = Ledger(storage, description(), ids)
     assert contents(tmp_path) == before
-    assert ledger.rejected == {0: reason, 4: "too cloudy", 5: "nodata", 8: "too cloudy"}
-    assert ledger.pending == [2, 3, 6, 7, 9]
+    assert ledger.settled(slice(None)) == ([1], [0, 4, 5, 8])
+    assert ledger.rejections == {reason: 1, "too cloudy": 2, "nodata": 1}
+    assert ledger.pending.tolist() == [2, 3, 6, 7, 9]
     ledger.reserve()
     left = contents(tmp_path).keys() - {"dataset.json", "shards/000000.tar"}
     assert left == {shard_index_file(0), shard_index_file(2), rejection_file(8)}
     again = Ledger(storage, description(), ids)
-    assert again.pending == ledger.pending
+    assert again.pending.tolist() == ledger.pending.tolist()

@@ -241,7 +241,7 @@ def test_a_repaired_data_set_is_finished_to_the_same_bytes(
     ledger = Ledger(storage, description(), list(range(N)))
     writer = DatasetWriter(storage, ledger)
     assert len(ledger.pending) == dropped
-    for i in ledger.pending:
+    for i in ledger.pending.tolist():
         writer.add(results[i])
     writer.finish(locations_table(N))
     assert contents(root) == contents(whole)
@@ -264,7 +264,7 @@ def test_a_repair_killed_at_any_change_of_the_disk_can_be_repeated(
                 repair(storage, verify(storage))
         ledger = Ledger(storage, description(), list(range(N)))
         writer = DatasetWriter(storage, ledger)
-        for i in ledger.pending:
+        for i in ledger.pending.tolist():
             writer.add(results[i])
         writer.finish(locations_table(N))
         assert contents(copy) == contents(whole)

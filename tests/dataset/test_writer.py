@@ -118,7 +118,7 @@ def _finish(storage: LocalStorage, results: list[Outcome]) -> int:
     if ledger.finished:
         return 0
     writer = DatasetWriter(storage, ledger)
-    pending = ledger.pending
+    pending = ledger.pending.tolist()
     for i in pending:
         writer.add(results[i])
     writer.finish(locations_table(N))

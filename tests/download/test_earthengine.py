@@ -89,7 +89,7 @@ def test_tiles_are_georeferenced_to_the_pixel(run: Run, table: Path, tmp_path: P
     dataset = open_dataset(tmp_path / "d")
     archive = SimulatedSettings().open()
     rng = np.random.default_rng(0)
-    rows = dataset.index.to_pylist()
+    rows = dataset.index.read().to_pylist()
     for row in rows[:: len(rows) // 4]:
         tile = dataset.read_member(row["location_id"], row["period"])[row["t"]]
         with MemoryFile() as file:

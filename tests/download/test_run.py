@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dask
+import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.download.progress import DownloadProgress
-from caco_data.download.run import _locations, download
+from caco_data.download.run import download
 from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import InputError, RefusedError
 from caco_data.grid import grid_footprint, patch_grid
@@ -334,7 +335,7 @@ def test_a_failing_location_stays_pending_until_it_succeeds_or_is_given_up(
     table: Path, tmp_path: Path, scheduler: str
 ) -> None:
     rows = read_locations(table)
-    bad = grid_footprint(patch_grid(next(iter(_locations(rows, [4])))))
+    bad = grid_footprint(patch_grid(next(rows.rows(np.array([4])))))
     failing = FailingSettings(failing_longitudes=(round(bad.longitudes[0], 6),))
     cluster = ClusterSettings(concurrency=2, scheduler=scheduler)
     for _ in range(2):

@@ -42,7 +42,12 @@ def test_geotiff_files_have_position_bands_dates_and_classes(
     assert result.exit_code == 0, result.stderr
     files = sorted((tmp_path / "out" / "000000001").iterdir())
     assert len(files) == 10
-    row = data.index.to_pandas().query("location_id == 1 and period == 'early' and t == 0").iloc[0]
+    row = (
+        data.index.read()
+        .to_pandas()
+        .query("location_id == 1 and period == 'early' and t == 0")
+        .iloc[0]
+    )
     with rasterio.open(files[0]) as file:
         assert file.name.endswith(f"early_0_{row['acquired']:%Y%m%d}.tif")
         assert file.descriptions == (*BANDS, "SCL")

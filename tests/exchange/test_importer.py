@@ -115,7 +115,7 @@ def test_real_files(run: Run, tmp_path: Path) -> None:
                  "--bands", "B4,B3,B2,B8,B11,B1")  # fmt: skip
     assert result.exit_code == 0, result.stderr
     data = caco_data.open_dataset(tmp_path / "set")
-    row = data.index.to_pylist()[0]
+    row = data.index.read().to_pylist()[0]
     assert row["crs"] == "EPSG:4326"
     assert row["transform"][2] == pytest.approx(-39.723, abs=1e-3)
     assert 0 <= row["cloud_pct"] <= 100

@@ -55,7 +55,12 @@ def test_xarray_has_coordinates_and_crs(data: ReadableDataset) -> None:
     found = data.xarray(1)
     assert found["reflectance"].dims == ("period", "time", "band", "y", "x")
     assert found["band"].values.tolist() == list(BANDS)
-    row = data.index.to_pandas().query("location_id == 1 and period == 'late' and t == 2").iloc[0]
+    row = (
+        data.index.read()
+        .to_pandas()
+        .query("location_id == 1 and period == 'late' and t == 2")
+        .iloc[0]
+    )
     here = found.sel(period="late", time=2)
     assert here["acquired"].values == np.datetime64(row["acquired"].tz_localize(None))
     assert str(here["image_id"].values) == row["image_id"]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -24,6 +23,7 @@ from caco_data.download.cluster.local import SILENT, local_cluster
 from caco_data.download.cluster.membership import Membership
 from caco_data.download.cluster.plugin import RunPlugin, call, uninstall
 from caco_data.download.cluster.shares import tasks_ahead
+from caco_data.download.cluster.waiting import Waiting
 from caco_data.download.probe import KnownTile
 from caco_data.download.settings import ClusterSettings, FetchSettings
 from caco_data.errors import RefusedError
@@ -32,8 +32,6 @@ from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 from caco_data.storage import LocalStorage, Storage
 from caco_data.types import Location, Outcome
 
-Waiting = deque[tuple[Location, int]]
-"""Locations to submit, and how often each has lost all workers to which it was given."""
 #: Number of times that a location loses all workers to which it may be given; then it fails.
 _MAX_LOST = 3
 
@@ -89,13 +87,13 @@ class Workers:
         return known_tile
 
     def outcomes(
-        self, locations: list[Location], known_tile: KnownTile | None
+        self, locations: Iterable[Location], known_tile: KnownTile | None
     ) -> Iterator[Outcome | None]:
         """Fetch locations; yield outcomes in order of completion, and None after each idle second.
 
         Parameters
         ----------
-        locations : list of Location
+        locations : iterable of Location
             Locations to fetch.
         known_tile : tuple of Scene and Grid, or None
             A tile that can be read; see `Breaker`.
@@ -106,7 +104,7 @@ class Workers:
             As raised in a worker, by opening the source or by a request; and when the scheduler
             does not answer any more, or there are no workers for too long.
         """
-        waiting = deque((location, 0) for location in locations)
+        waiting = Waiting(locations)
         tasks: dict[Any, Task] = {}
         self._updated_at = time.monotonic()
         while waiting or tasks:

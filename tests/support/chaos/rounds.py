@@ -73,9 +73,9 @@ def stored(root: Path) -> set[int]:
     if read_json(storage, DESCRIPTION)["complete"]:
         tables = (pq.read_table(root / name) for name in (INDEX, REJECTED))
         return {i for table in tables for i in table["location_id"].to_pylist()}
-    shards, files = list_work(storage)
-    found = {i for name, i in files.items() if not name.endswith(".truth.json")}
-    for number in shards:
+    work = list_work(storage)
+    found = {*work.parts.tolist(), *work.rejections.tolist()}
+    for number in work.shards:
         index = read_shard_index(storage, number)
         found |= set(index.rows["location_id"].to_pylist())
         found |= {row["location_id"] for row in index.rejected}
