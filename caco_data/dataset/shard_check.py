@@ -21,6 +21,7 @@ from caco_data.dataset.layout import (
 )
 from caco_data.dataset.scan import Entry, scan_shard
 from caco_data.dataset.shards import Row, check_digests, record_json, rows_table, table_rows
+from caco_data.errors import DatasetError
 from caco_data.grid import SNAP_M, false_northing_m
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage
@@ -76,9 +77,13 @@ class ShardRows:
 class ShardVerdict:
     """Result of the check of one shard."""
 
+    name: str
+    """File name of the shard."""
     damages: tuple[Damage, ...]
     good: frozenset[int]
     """Locations without any damage."""
+    checked: int
+    """Number of its locations in the index, or without an index in the shard."""
 
 
 def check_shard(
@@ -105,7 +110,8 @@ def check_shard(
     """
     name = shard_file(shard["name"])
     if fault := _fault_of_file(storage, name, max_nbytes):
-        return ShardVerdict((Damage(name, fault),), frozenset())
+        checked = len(rows.location_ids) if rows else 0
+        return ShardVerdict(shard["name"], (Damage(name, fault),), frozenset(), checked)
     damages: list[Damage] = []
     seen: set[int] = set()
     good: set[int] = set()
@@ -128,13 +134,17 @@ def check_shard(
     damages += [Damage(f"{name}, location {i}", "missing from the shard") for i in missing]
     if reader.sha256 != shard["sha256"] and not damages:
         damages.append(Damage(name, "bytes between its members have changed (SHA-256)"))
-    return ShardVerdict(tuple(damages), frozenset(good))
+    checked = len(rows.location_ids if rows else good)
+    return ShardVerdict(shard["name"], tuple(damages), frozenset(good), checked)
 
 
 def _fault_of_file(storage: Storage, name: str, max_nbytes: int) -> str | None:
     """Fault of a shard that is not read."""
-    if not storage.exists(name):
-        return "missing shard"
+    try:
+        if not storage.exists(name):
+            return "missing shard"
+    except DatasetError as error:  # a link
+        return error.what
     if (nbytes := storage.size(name)) > max_nbytes:
         return f"too long: {nbytes} bytes, the settings permit {max_nbytes}"
     return None
@@ -149,7 +159,7 @@ def _fault_of_entry(
         if not here:
             return "not in index.parquet"
         check_entry(entry, shard, here, formats)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         return str(error) or type(error).__name__
     return None
 
@@ -179,7 +189,8 @@ def check_entry(
     entry: Entry, shard: str, rows: list[Row], formats: Mapping[str, ArrayFormat]
 ) -> None:
     """Compare a location's members with its index rows; ValueError states the difference."""
-    if record_json(rows) != entry.json:
+    # Parsing is faster than encoding; NaN differs from itself.
+    if json.loads(entry.json) != rows and record_json(rows) != entry.json:
         raise ValueError("the json member and index.parquet differ")
     if [(row["period"], row["t"]) for row in rows] != _ORDER:
         raise ValueError("the index rows are not those of five early and five late tiles")

@@ -1,12 +1,15 @@
 """Verification of a data set: digests, shapes, positions and counts.
 
 The shards and the index are read once, in step with each other: the time is linear in the size of
-the data set, and the memory does not depend on it.
+the data set, and the memory does not depend on it. Threads check several shards at a time.
 """
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +34,7 @@ from caco_data.dataset.layout import (
     shard_file,
 )
 from caco_data.dataset.parquet_limits import stream_table
-from caco_data.dataset.shard_check import Damage, ShardRows, check_shard
+from caco_data.dataset.shard_check import Damage, ShardRows, ShardVerdict, check_shard
 from caco_data.errors import FINISH_REMEDY, DatasetError
 from caco_data.storage import Storage
 from caco_data.types import PERIODS, TILES
@@ -40,6 +43,8 @@ from caco_data.types import PERIODS, TILES
 FOREIGN = "not part of the data set"
 #: Index rows of a location.
 ROWS = len(PERIODS) * TILES
+#: Shards that are checked at the same time.
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +90,15 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
     # Without a readable index the arrays are compared with the json members.
     usable = INDEX in meta["tables"] and not any(damage.where == INDEX for damage in damages)
     index = _Index(storage, meta) if usable else None
-    formats = member_formats(meta["settings"])
-    max_nbytes = max_shard_nbytes(meta["settings"])
     broken: dict[str, frozenset[int]] = {}
     good = checked = 0
-    for number, shard in enumerate(meta["shards"], 1):
-        name = shard["name"]
-        rows = index.rows(name) if index else None
-        if shard_file(name) in irregular:  # already among the damages
-            broken[name] = frozenset()
-        else:
-            found = check_shard(storage, shard, rows, formats, max_nbytes)
-            damages += found.damages
-            good += len(found.good)
-            checked += len(rows.location_ids if rows else found.good)
-            if found.damages:
-                broken[name] = found.good
+    for number, found in enumerate(_check_shards(storage, meta, index), 1):
+        # A link or a special file is already among the damages.
+        damages += [damage for damage in found.damages if damage.where not in irregular]
+        good += len(found.good)
+        checked += found.checked
+        if found.damages:
+            broken[found.name] = found.good
         on_shard(number, len(meta["shards"]))
     if index and (fault := index.fault()):
         damages.append(Damage(INDEX, fault))
@@ -132,6 +130,23 @@ class _Index:
         except DatasetError as error:
             self._fault = error.what
         return self._fault
+
+
+def _check_shards(
+    storage: Storage, meta: dict[str, Any], index: _Index | None
+) -> Iterator[ShardVerdict]:
+    """Check the shards in order, a few at a time in threads: SHA-256 is computed in parallel."""
+    formats = member_formats(meta["settings"])
+    max_nbytes = max_shard_nbytes(meta["settings"])
+    ahead: deque[Future[ShardVerdict]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for shard in meta["shards"]:
+            rows = index.rows(shard["name"]) if index else None
+            ahead.append(pool.submit(check_shard, storage, shard, rows, formats, max_nbytes))
+            if len(ahead) > _THREADS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _check_files(
