@@ -15,11 +15,12 @@ from .types import COUNT
 @click.argument("dataset", metavar="DATASET")
 @click.argument("out", metavar="OUT")
 @click.option(
-    "--format", "kind", type=click.Choice(["geotiff", "vrt", "zarr", "stac", "caco"]),
+    "--format", "kind", type=click.Choice(["geotiff", "vrt", "zarr", "stac", "caco", "croissant"]),
     default="geotiff", show_default=True,
     help="geotiff: one file with all bands per tile. vrt: files for GDAL that point into the "
     "shards. zarr: one group per location, for xarray. stac: GeoTIFF files with a STAC catalogue. "
-    "caco: the layout of the paper's authors, LOCATION/SCENE/B4.tif.",
+    "caco: the layout of the paper's authors, LOCATION/SCENE/B4.tif. croissant: metadata only, of "
+    "the whole data set.",
 )  # fmt: skip
 @click.option(
     "--locations", metavar="IDS_OR_FILE",

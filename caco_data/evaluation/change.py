@@ -229,11 +229,11 @@ def change_metrics(
     changed : ndarray of bool, shape (L,)
         The truth.
     top : int
-        k of the precision among the k highest scores; at most L.
+        k of the precision among the k highest scores; at most the number of changed locations.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    k = min(top, len(score))
+    k = max(1, min(top, int(changed.sum())))
 
     def two_classes(positions: NDArray[np.int64]) -> bool:
         found = changed[positions]

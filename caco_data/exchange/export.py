@@ -13,6 +13,7 @@ from typing import Any, Literal
 from caco_data import __version__
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import InputError
+from caco_data.exchange.croissant import croissant_metadata
 from caco_data.exchange.geotiff import export_caco, export_geotiff
 from caco_data.exchange.selection import Selection, select
 from caco_data.exchange.vrt import check_vrt, export_vrt
@@ -20,9 +21,10 @@ from caco_data.exchange.zarr_store import export_zarr, open_group
 from caco_data.settings_diff import difference
 from caco_data.storage import LocalStorage, read_json, write_json
 
-Format = Literal["geotiff", "vrt", "zarr", "stac", "caco"]
+Format = Literal["geotiff", "vrt", "zarr", "stac", "caco", "croissant"]
 #: Description of an export.
 EXPORT = "export.json"
+CROISSANT = "croissant.json"
 #: Called with the locations done and their number.
 Progress = Callable[[int, int], None]
 
@@ -72,6 +74,9 @@ def export_dataset(
     if settings.format == "vrt":
         check_vrt(dataset)
     _reserve(dataset, out, settings)
+    if settings.format == "croissant":
+        write_json(LocalStorage(out), CROISSANT, croissant_metadata(dataset))
+        return len(ids)
     if settings.format == "zarr":
         open_group(out)
     write = {

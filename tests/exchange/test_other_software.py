@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Run
 from tests.support.plain_source import make_dataset, outcomes
 
 HUGGING_FACE = """
@@ -43,6 +45,20 @@ def test_webdataset_reads_the_shards(tmp_path: Path) -> None:
     assert [row["__key__"] for row in rows] == ["000000000", "000000001"]
     assert rows[1]["late.npy"].shape == (5, 3, 264, 264)
     assert rows[0]["json"][9]["period"] == "late"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_croissant_metadata_is_valid(run: Run, tmp_path: Path) -> None:
+    croissant = pytest.importorskip("mlcroissant")
+    make_dataset(str(tmp_path / "set"), outcomes(1))
+    result = run("export", tmp_path / "set", tmp_path / "out", "--format", "croissant")
+    assert result.exit_code == 0, result.stderr
+    shutil.copy(tmp_path / "out" / "croissant.json", tmp_path / "set")
+    found = croissant.Dataset(jsonld=str(tmp_path / "set" / "croissant.json"))
+    assert not found.metadata.issues.errors
+    rows = list(found.records("tiles"))
+    assert len(rows) == 10
+    assert rows[7]["tiles/period"] == b"late"
 
 
 def test_the_data_card_is_part_of_the_data_set(tmp_path: Path) -> None:
