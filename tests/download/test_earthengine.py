@@ -359,7 +359,8 @@ def test_download_on_an_existing_scheduler(run: Run, table: Path, tmp_path: Path
         assert result.exit_code == 0, result.stderr
         seen = counters(url)
         assert seen["most_in_flight"] <= 6
-        assert seen["requests"]["algorithms"] == 3  # once as a trial, and once in each worker
+        # Once as a trial, and once in each worker; the second one may connect too late.
+        assert seen["requests"]["algorithms"] in (2, 3)
         assert download(run, url, table, tmp_path / "here").exit_code == 0
     assert shards(tmp_path / "there") == shards(tmp_path / "here")
 

@@ -46,12 +46,6 @@ def existing_cluster(settings: ClusterSettings) -> Iterator[Client]:
                 "code as the owner of the workers (docs/clusters.md)",
                 address,
             )
-        threads = sum(client.nthreads().values())
-        if 0 < threads < settings.concurrency:
-            _log.warning(
-                "%s: %d worker threads now, so at most %d of %d requests in flight",
-                *(address, threads, threads, settings.concurrency),
-            )
         yield client
 
 

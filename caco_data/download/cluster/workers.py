@@ -32,6 +32,7 @@ from caco_data.sources.tally import STATUS_INTERVAL_S, Counts, WorkerStatus
 from caco_data.storage import LocalStorage, Storage
 from caco_data.types import Location, Outcome
 
+_log = logging.getLogger(__name__)
 #: Number of times that a location loses all workers to which it may be given; then it fails.
 _MAX_LOST = 3
 
@@ -74,6 +75,12 @@ class Workers:
         self._membership = Membership(client, plugin, where, cluster.retry.max_outage_s)
         with self._connection():
             self._membership.wait()
+            threads = sum(client.nthreads(list(self.addresses)).values())
+        if threads < cluster.concurrency and cluster.scheduler:
+            _log.warning(
+                "%d worker threads now, so at most %d of %d requests in flight",
+                *(threads, threads, cluster.concurrency),
+            )
 
     @property
     def addresses(self) -> tuple[str, ...]:
