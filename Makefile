@@ -62,7 +62,7 @@ N ?= 10k
 SEED ?= 0
 ## Output folder of the pipeline
 OUT ?= work
-## Image source: simulated or earthengine
+## Image source: simulated, earthengine or stac
 SOURCE ?= simulated
 ## Training device
 DEVICE ?= cuda

@@ -122,6 +122,10 @@ class PermanentError(SourceError):
     """A failure that is not retried for this request: image gone, unknown band."""
 
 
+class InconsistentError(PermanentError):
+    """An image whose pixels contradict its metadata."""
+
+
 class RefusedError(SourceError):
     """The service refuses the user or the project; the run stops and keeps finished locations."""
 

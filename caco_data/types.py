@@ -19,8 +19,11 @@ PeriodName = Literal["early", "late"]
 PERIODS: tuple[PeriodName, PeriodName] = ("early", "late")
 
 #: Reason of a rejection: the tiles are cloudy; too few scenes cover the patch; tiles have pixels
-#: without data; scenes cannot be read although the service reads others.
-RejectionReason = Literal["too cloudy", "too few scenes", "nodata", "unreadable scenes"]
+#: without data; scenes cannot be read although the service reads others; the pixels of scenes
+#: contradict their metadata.
+RejectionReason = Literal[
+    "too cloudy", "too few scenes", "nodata", "unreadable scenes", "inconsistent scenes"
+]
 
 #: Data type of the stored tiles: uint16 DN (reflectance x 10,000) or uint8 DN / 10000 * 255.
 Dtype = Literal["uint16", "uint8"]
@@ -126,6 +129,13 @@ class Scene:
     """Outline of the area with data."""
     baseline: str
     """PROCESSING_BASELINE, `05.09`."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Band and address of each file of the scene, for sources that read files."""
+    offset_dn: int | None = None
+    """DN to subtract from the values in the files; None when unknown, and for sources whose values
+    are harmonised."""
+    offset_evidence: str = ""
+    """What decided on `offset_dn`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from caco_data.sources.base import SourceSettings
 from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.retry import RetryPolicy
 from caco_data.sources.simulated.settings import SimulatedSettings
+from caco_data.sources.stac.settings import StacSettings
 
 from .options import GroupedCommand, is_default, is_quiet, options_of, settings_from
 from .output import echo
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 #: Settings of each archive, by the value of `--source`.
 SOURCES: dict[str, type[SourceSettings]] = {
     "earthengine": EarthEngineSettings,
+    "stac": StacSettings,
     "simulated": SimulatedSettings,
 }
 #: Requests above which the estimate is printed before the download.
@@ -45,6 +47,7 @@ MANY_REQUESTS = 10_000
     cls=GroupedCommand,
     headings={
         "project": "Earth Engine",
+        "stac_url": "STAC API",
         "archive_seed": "Simulated archive",
         "start": "Scene selection",
         "bands": "Content of the data set",
@@ -77,9 +80,9 @@ MANY_REQUESTS = 10_000
     type=click.Choice(list(SOURCES)),
     default="earthengine",
     show_default=True,
-    help="Image archive; 'simulated' requires no account and no network.",
+    help="Image archive; 'stac' requires no account, 'simulated' neither account nor network.",
 )
-@options_of(EarthEngineSettings, SimulatedSettings)
+@options_of(EarthEngineSettings, StacSettings, SimulatedSettings)
 @click.option(
     "--start",
     type=DateRange(),

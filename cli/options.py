@@ -30,9 +30,11 @@ dataset_argument = click.argument("dataset", default="dataset", metavar="[DATASE
 
 def options_of(*settings: type) -> Callable[[Command], Command]:
     """Add one option for each field that was made by `setting`, in the order of the fields."""
+    # Sources may share an option, such as the timeout.
+    by_option = {field.option: field for kind in settings for field in setting_fields(kind)}
 
     def decorate(command: Command) -> Command:
-        for one in reversed([field for kind in settings for field in setting_fields(kind)]):
+        for one in reversed(by_option.values()):
             command = _option(one)(command)
         return command
 

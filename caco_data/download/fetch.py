@@ -25,10 +25,15 @@ from caco_data.download.stacks import (
     clear_fraction_by_score,
     fill_stack,
 )
-from caco_data.errors import InputError, PermanentError, TransientError
+from caco_data.errors import InconsistentError, InputError, PermanentError, TransientError
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sentinel2 import PIXEL_M, SCL_BAND, SCL_PIXEL_M
-from caco_data.sources.base import CloudScoreSource, ImageSource, TruthSource
+from caco_data.sources.base import (
+    CloudScoreSource,
+    ImageSource,
+    SceneClassSource,
+    TruthSource,
+)
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.retry import RetryPolicy, call_with_retries
 from caco_data.sources.tally import Counts
@@ -127,16 +132,20 @@ class Requests:
         return pixels
 
     def tile(self, scene: Scene, grid: Grid) -> Tile | Cloudy | Unreadable:
-        """Read bands and SCL of a scene in one request.
+        """Read bands and SCL of a scene.
 
         If the settings use Cloud Score+, it is read first: it is small, and the bands of a cloudy
-        scene need not be read.
+        scene need not be read. Likewise the scene classes, if the source reads them alone.
         """
         clear = self._clear_by_score(scene, grid)
         if clear is not None and clear < self.settings.scenes.min_clear:
             return Cloudy(clear)
         try:
+            if clear is None and (refused := self._refused_by_classes(scene, grid)):
+                return refused
             pixels = self._tiles.call(lambda: self.read(scene, grid))
+        except InconsistentError as error:
+            return Unreadable(str(error), "inconsistent scenes")
         except PermanentError as error:
             return Unreadable(str(error))
         step = SCL_PIXEL_M // PIXEL_M
@@ -144,6 +153,16 @@ class Requests:
         if clear is None:
             return Tile(scene, pixels[:-1], scl, clear_fraction(scl), "scl")
         return Tile(scene, pixels[:-1], scl, clear, "cs+")
+
+    def _refused_by_classes(self, scene: Scene, grid: Grid) -> Cloudy | None:
+        """Read the scene classes first, if the source can; None when the bands are to be read."""
+        source = self.source
+        if not isinstance(source, SceneClassSource):
+            return None
+        scl = self._tiles.call(lambda: self._call(lambda: source.read_scene_classes(scene, grid)))
+        clear, nodata = clear_fraction(scl), bool((scl == 0).any())
+        accepted = clear >= self.settings.scenes.min_clear and not nodata
+        return None if accepted else Cloudy(clear, nodata)
 
     def _clear_by_score(self, scene: Scene, grid: Grid) -> float | None:
         """Clear fraction by Cloud Score+; None when it is not used or the scene has none."""

@@ -26,10 +26,12 @@ CLEAR_SCORE = 0.60
 
 @dataclass(frozen=True, slots=True)
 class Cloudy:
-    """Result of a read: too cloudy according to Cloud Score+; the bands were not read."""
+    """Result of a read: too cloudy or without data in places; the bands were not read."""
 
     clear_fraction: float
     """Clear fraction of the patch, 0..1."""
+    nodata: bool = False
+    """Whether any pixel has no data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Unreadable:
 
     message: str
     """Error message of the source."""
+    reason: RejectionReason = "unreadable scenes"
+    """Reason of the rejection if no other scene is accepted."""
 
 
 def clear_fraction(scl: NDArray[np.uint8]) -> float:
@@ -123,10 +127,16 @@ def _reason(refused: list[Tile | Cloudy | Unreadable]) -> tuple[RejectionReason,
     detail = f"no clear tile in {len(refused)} tried"
     for one in reversed(refused):
         if isinstance(one, Unreadable):
-            return "unreadable scenes", f"{detail}; {one.message}"
-    if any(isinstance(one, Tile) and has_nodata(one) for one in refused):
+            return one.reason, f"{detail}; {one.message}"
+    if any(_without_data(one) for one in refused):
         return "nodata", f"{detail}; pixels without data"
     return "too cloudy", detail
+
+
+def _without_data(refused: Tile | Cloudy | Unreadable) -> bool:
+    if isinstance(refused, Tile):
+        return has_nodata(refused)
+    return isinstance(refused, Cloudy) and refused.nodata
 
 
 def _acceptable(tile: Tile, settings: SceneSettings) -> bool:

@@ -96,6 +96,29 @@ class CloudScoreSource(Protocol):
 
 
 @runtime_checkable
+class SceneClassSource(Protocol):
+    """A source that reads the scene classes alone faster than together with the bands.
+
+    They are read first, and the bands of clear tiles only.
+    """
+
+    def read_scene_classes(self, scene: Scene, grid: Grid) -> NDArray[np.uint8]:
+        """Read the scene classes of a scene on a grid at 20 m.
+
+        Returns
+        -------
+        ndarray of uint8, shape (H/2, W/2)
+            Class numbers; 0 where there is no data.
+
+        Raises
+        ------
+        TransientError, PermanentError, RefusedError
+            See `caco_data.errors`.
+        """
+        ...
+
+
+@runtime_checkable
 class TruthSource(Protocol):
     """A source that also provides ground truth: a simulated archive."""
 

@@ -25,7 +25,8 @@ from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials as UserCredentials
 
 from caco_data.errors import CacoDataError, InputError
-from caco_data.sources.earthengine.endpoint import LOOPBACK, is_google
+from caco_data.sources.earthengine.endpoint import is_google
+from caco_data.sources.proxy import LOOPBACK
 
 REMEDY = (
     "Run 'earthengine authenticate', or use --service-account KEY.json; "

@@ -10,8 +10,6 @@ COLLECTION = "COPERNICUS/S2_SR_HARMONIZED"
 #: Endpoint for many small requests (Earth Engine guide, "Processing environments").
 HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 def is_google(url: str) -> bool:
     """Return whether an address is Google's; the user's credentials are sent to no other."""
@@ -35,8 +33,3 @@ def check_address(url: str) -> None:
     if not valid:
         shown = url.rpartition("@")[2]  # without user and password
         raise InputError("Not a valid address", shown, "Pass --ee-url as https://HOST")
-
-
-def host_of(url: str) -> str:
-    """Return host and port of an address, without user and password."""
-    return urlsplit(url).netloc.rpartition("@")[2]

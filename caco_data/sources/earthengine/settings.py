@@ -42,7 +42,7 @@ class EarthEngineSettings:
     )
     deadline_s: float = setting(
         60.0,
-        "Timeout per request to Earth Engine, seconds.",
+        "Timeout per request, seconds.",
         option="deadline",
         minimum=0.1,
         maximum=3600,

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from caco_data.errors import InputError, PermanentError, RefusedError, TransientError
 from caco_data.sources.earthengine.authorisation import AuthorisedTransport
 from caco_data.sources.earthengine.credentials import find_credentials, find_project
-from caco_data.sources.earthengine.endpoint import COLLECTION, check_address, host_of
+from caco_data.sources.earthengine.endpoint import COLLECTION, check_address
 from caco_data.sources.earthengine.failures import call_client
 from caco_data.sources.earthengine.listing import listing_query, read_listing
 from caco_data.sources.earthengine.pixels import pixels_query, read_npy, to_dn
 from caco_data.sources.earthengine.quiet import silence_libraries
 from caco_data.sources.earthengine.transport import Transport
+from caco_data.sources.http_client import host_of
 from caco_data.sources.limiter import Limiter
 from caco_data.types import Footprint, Grid, Scene
 

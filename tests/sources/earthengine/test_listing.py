@@ -18,7 +18,8 @@ from shapely.affinity import translate
 from caco_data.download.plan import covers
 from caco_data.errors import TransientError
 from caco_data.grid import grid_footprint, patch_grid, utm_epsg
-from caco_data.sources.earthengine.listing import MAX_PAGES, parse_scene, read_listing, region
+from caco_data.sources.earthengine.listing import MAX_PAGES, parse_scene, read_listing
+from caco_data.sources.geojson import region
 from caco_data.types import Footprint, Location
 
 ENTRY: dict[str, Any] = {

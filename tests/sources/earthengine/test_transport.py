@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from caco_data.errors import CacoDataError, InputError, TransientError
-from caco_data.sources.earthengine.proxy import find_proxy
 from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.earthengine.transport import Transport
 from caco_data.sources.limiter import Limiter
+from caco_data.sources.proxy import find_proxy
 from caco_data.sources.simulated.settings import SimulatedSettings
 from tests.support.earthengine.client import failure_of_opening, scenes_at
 from tests.support.earthengine.proxy import TestProxy

@@ -14,7 +14,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from caco_data.errors import InputError
-from caco_data.sources.earthengine.endpoint import LOOPBACK
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _REMEDY = (
     "Set it to http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with special characters of user "

@@ -1,0 +1,85 @@
+"""Settings of the connection to a STAC API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from caco_data.settings_fields import setting
+from caco_data.sources.limiter import Limiter
+from caco_data.sources.stac.presets import PRESETS, Preset, find_preset
+
+if TYPE_CHECKING:
+    from caco_data.sources.stac.source import StacSource
+
+
+@dataclass(frozen=True)
+class StacSettings:
+    """Connection to a STAC API. Contains no secret, because it is sent to the workers."""
+
+    stac_url: str = setting(
+        "earth-search",
+        f"STAC API: {', '.join(PRESETS)}, or the address of another one.",
+        metavar="NAME|URL",
+    )
+    collections: str | None = setting(
+        None,
+        "Collections with Sentinel-2 L2A, separated by commas, the preferred one first.",
+        option="collection",
+        metavar="NAMES",
+        shown_default="those of the service",
+    )
+    deadline_s: float = setting(
+        60.0,
+        "Timeout per request, seconds.",
+        option="deadline",
+        minimum=0.1,
+        maximum=3600,
+    )
+    work_folder: str = ""
+    """Folder or URL for listings and blocks that the workers share; none if empty."""
+    name: str = "stac"
+
+    @property
+    def preset(self) -> Preset:
+        """The service.
+
+        Raises
+        ------
+        InputError
+            When the address cannot be used.
+        """
+        return find_preset(self.stac_url, self.collections)
+
+    @property
+    def collection(self) -> str:
+        """See `SourceSettings`."""
+        return ",".join(self.preset.collections)
+
+    @property
+    def computes(self) -> bool:
+        """See `SourceSettings`."""
+        return False
+
+    def record(self) -> dict[str, Any]:
+        """Return the address of the API, without a port."""
+        return {"endpoint": urlsplit(self.preset.url).hostname}
+
+    def sharing(self, work_folder: str) -> StacSettings:
+        """See `SharingSettings`."""
+        return replace(self, work_folder=work_folder)
+
+    def open(self, limiter: Limiter | None = None) -> StacSource:
+        """Open the API in this process.
+
+        Raises
+        ------
+        InputError
+            When the address is not that of a STAC API.
+        TransientError, RefusedError
+            When the service cannot be reached, or refuses the user.
+        """
+        from caco_data.sources.stac.source import StacSource
+
+        return StacSource(self.preset, self.deadline_s, limiter or Limiter())

@@ -1,0 +1,107 @@
+"""Sentinel-2 L2A from a STAC API: listings per tile and year, pixels from GeoTIFFs.
+
+Values are those of Earth Engine's harmonised collection (`offsets.py`); scenes are one per
+acquisition (`merging.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caco_data.errors import InconsistentError, PermanentError
+from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, SCL_BAND, SCL_PIXEL_M
+from caco_data.sources.limiter import Limiter
+from caco_data.sources.stac.cog import BlockReader
+from caco_data.sources.stac.items import Candidate
+from caco_data.sources.stac.listings import Listings
+from caco_data.sources.stac.merging import merge
+from caco_data.sources.stac.mgrs import Area, cell_with, squares_with
+from caco_data.sources.stac.offsets import check_offset, without_offset
+from caco_data.sources.stac.presets import Preset
+from caco_data.sources.stac.search import StacApi
+from caco_data.sources.stac.web import FileServer, Web
+from caco_data.types import Footprint, Grid, Scene
+
+
+class StacSource:
+    """An opened API; its methods may be called from several threads.
+
+    Parameters
+    ----------
+    preset : Preset
+        Service and collections.
+    deadline_s : float
+        Timeout of a request, seconds.
+    limiter : Limiter
+        Admits each request.
+    """
+
+    def __init__(self, preset: Preset, deadline_s: float, limiter: Limiter) -> None:
+        self._preset = preset
+        web = Web(deadline_s, limiter)
+        self._api = StacApi(self._preset, web, limiter)
+        self._api.open()
+        self._listings = Listings(self._api.items)
+        self._reader = BlockReader(FileServer(web))
+
+    def list_scenes(
+        self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
+    ) -> list[Scene]:
+        """List the scenes of the tiles that contain a footprint; see `ImageSource.list_scenes`."""
+        found: list[Candidate] = []
+        areas: Sequence[Area]
+        areas = squares_with(footprint) if self._api.knows_tiles else [cell_with(footprint)]
+        for area in areas:
+            for year in range(start.year, end.year + 1):
+                found += [
+                    one
+                    for one in self._listings.candidates(area, year)
+                    if start <= one.scene.acquired < end and one.scene.acquired.year == year
+                ]
+        return merge(found, footprint, self._preset.collections, max_cloud_pct)
+
+    def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
+        """Read a scene on a grid in its CRS; see `ImageSource.read_tile`.
+
+        Raises
+        ------
+        InconsistentError
+            When the scene's pixels contradict its metadata.
+        """
+        if scene.offset_dn is None:
+            raise InconsistentError(
+                "Neither a flag nor a baseline tells whether an offset was added to the DN",
+                scene.image_id,
+            )
+        layers = {band: self._layer(scene, grid, band) for band in bands}
+        if SCL_BAND in layers:
+            check_offset(layers, layers[SCL_BAND], scene.offset_dn, scene.image_id)
+        return np.stack(
+            [
+                layers[band] if band == SCL_BAND else without_offset(layers[band], scene.offset_dn)
+                for band in bands
+            ]
+        )
+
+    def read_scene_classes(self, scene: Scene, grid: Grid) -> NDArray[np.uint8]:
+        """Read the scene classes at 20 m; see `SceneClassSource.read_scene_classes`."""
+        return self._native(scene, grid, SCL_BAND, SCL_PIXEL_M).astype(np.uint8)
+
+    def _layer(self, scene: Scene, grid: Grid, band: str) -> NDArray[np.uint16]:
+        """Read a band on the 10 m grid, as in the file."""
+        pixel_m = SCL_PIXEL_M if band == SCL_BAND else BAND_PIXEL_M.get(band)
+        if pixel_m is None:
+            raise PermanentError(f"No band '{band}'", scene.image_id)
+        step = pixel_m // PIXEL_M
+        native = self._native(scene, grid, band, pixel_m)
+        return native if step == 1 else native.repeat(step, axis=0).repeat(step, axis=1)
+
+    def _native(self, scene: Scene, grid: Grid, band: str, pixel_m: int) -> NDArray[np.uint16]:
+        href = dict(scene.files).get(band)
+        if href is None:
+            raise PermanentError(f"No file of band '{band}'", scene.image_id)
+        return self._reader.read(href, grid, pixel_m)
