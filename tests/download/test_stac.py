@@ -55,7 +55,8 @@ def test_tiles_and_choice_of_scenes_are_those_of_the_simulated_archive(
     result = download(run, table, tmp_path / "simulated", "--source", "simulated")
     assert result.exit_code == 0, result.stderr
     stac, simulated = (
-        open_dataset(str(tmp_path / name)).index.to_pylist() for name in ("stac", "simulated")
+        open_dataset(str(tmp_path / name)).index.read().to_pylist()
+        for name in ("stac", "simulated")
     )
     assert len(stac) == len(simulated) > 0
     for one, other in zip(stac, simulated, strict=True):

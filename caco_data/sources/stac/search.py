@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from pystac import STACError
 from pystac_client import Client
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
@@ -24,6 +25,10 @@ from caco_data.sources.stac.mgrs import Area, TileSquare
 from caco_data.sources.stac.presets import Preset
 from caco_data.sources.stac.web import Web
 
+#: Errors of pystac-client, and of its code with an unexpected response.
+_CLIENT_ERRORS = (
+    STACError, APIError, ClientTypeError, ValueError, LookupError, TypeError, AttributeError,
+)  # fmt: skip
 #: Properties with the name of a tile, and the text before the name.
 TILE_PROPERTIES = {"grid:code": "MGRS-", "s2:mgrs_tile": ""}
 #: Items requested per page; services send at most this many or more.
@@ -107,7 +112,7 @@ class StacApi:
             raise
         except PermanentError as error:
             raise InputError(error.what, url, "Check --stac-url") from error
-        except (STACError, APIError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except _CLIENT_ERRORS as error:
             what = f"No STAC API at this address: {type(error).__name__}"
             raise InputError(what, url, "Check --stac-url") from error
 
@@ -168,7 +173,7 @@ class StacApi:
             yield from pages()
         except CacoDataError:
             raise
-        except (STACError, APIError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except _CLIENT_ERRORS as error:
             why = f"{type(error).__name__}: {error}"[:200]
             raise _unreadable(why, self.preset.url) from error
 
@@ -204,7 +209,7 @@ class StacApi:
                     "web page instead of data", self.preset.url, "Check --stac-url",
                     intercepted=True,
                 ) from None  # fmt: skip
-            raise TransientError("corrupt body", self.preset.url) from None
+            raise TransientError("corrupt body", self.preset.url, "Check --stac-url") from None
         return text
 
 

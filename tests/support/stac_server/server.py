@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 from caco_data.sources.base import ImageSource
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.types import Grid, Scene
+from tests.support.earthengine.counters import disconnected
 from tests.support.stac_server.catalogue import (
     Catalogue,
     Product,
@@ -56,6 +57,8 @@ class Response:
         self.body = body
         self.status = status
         self.fields = {"Content-Type": kind, **fields}
+        self.stall_s = 0.0
+        """Seconds after half of the body during which nothing is sent."""
 
 
 #: Changes a response: request path, the correct response -> the response sent; None to drop the
@@ -260,9 +263,13 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**response.fields, "Content-Length": length}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(response.body)
+        half = len(response.body) // 2 if response.stall_s else 0
+        if half:
+            self.wfile.write(response.body[:half])
+            self.wfile.flush()
+            disconnected(self.connection, response.stall_s)
+        self.wfile.write(response.body[half:])
         if int(length) != len(response.body):
             self.close_connection = True
 
-    do_GET = do_POST = do_HEAD = _respond  # noqa: N815
+    do_GET = do_POST = _respond  # noqa: N815

@@ -1,0 +1,109 @@
+"""Parts of files on the disk, shared by the workers of a machine and bounded in size."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: Maximum size of the cache, bytes, and fraction of it that remains when old parts are removed.
+MAX_NBYTES = 4 << 30
+_KEPT = 0.8
+#: Bytes that a process writes between two looks at the size.
+_LOOK_NBYTES = 64 << 20
+
+
+class DiskCache:
+    """Parts of files by address and position.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Folder of the cache; None for no cache. Nothing is kept while its parent does not exist: on
+        a machine without the data set, and before a download has begun to write.
+    max_nbytes : int
+        Maximum size, bytes; the oldest parts are removed.
+    """
+
+    def __init__(self, folder: Path | None, max_nbytes: int = MAX_NBYTES) -> None:
+        self._folder = folder
+        self._max_nbytes = max_nbytes
+        self._lock = threading.Lock()
+        self._written = 0
+
+    @contextmanager
+    def locked(self, href: str) -> Iterator[None]:
+        """Exclude all other threads and processes from reading and fetching parts of a file."""
+        folder = self._of(href)
+        if folder is None:
+            yield
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / "lock").open("wb")
+        except OSError:  # a full or read-only disk: without a cache
+            yield
+            return
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # released by the system when a process is killed
+            yield
+
+    def get(self, href: str, start: int) -> bytes | None:
+        """Return a part; None when it is not kept."""
+        folder = self._of(href)
+        if folder is None:
+            return None
+        try:
+            return (folder / str(start)).read_bytes()
+        except OSError:
+            return None
+
+    def put(self, href: str, start: int, data: bytes) -> None:
+        """Keep a part; a failure is ignored."""
+        folder = self._of(href)
+        if folder is None:
+            return
+        temporary = folder / f"{start}.{os.getpid()}-{threading.get_ident()}.tmp"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.replace(folder / str(start))
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            return
+        with self._lock:
+            self._written += len(data)
+            look = self._written >= min(_LOOK_NBYTES, self._max_nbytes // 8)
+            if look:
+                self._written = 0
+        if look:
+            self._remove_oldest()
+
+    def _of(self, href: str) -> Path | None:
+        if self._folder is None or not self._folder.parent.parent.is_dir():
+            return None
+        return self._folder / hashlib.sha256(href.encode()).hexdigest()[:24]
+
+    def _remove_oldest(self) -> None:
+        """Remove the oldest parts if the cache is too large."""
+        parts = []
+        for folder, _, names in os.walk(self._folder or ""):
+            for name in names:
+                with suppress(OSError):  # removed by another process meanwhile
+                    about = os.stat(f"{folder}/{name}")
+                    if name != "lock":
+                        parts.append((about.st_mtime, about.st_size, f"{folder}/{name}"))
+        total = sum(nbytes for _, nbytes, _ in parts)
+        if total <= self._max_nbytes:
+            return
+        for _, nbytes, path in sorted(parts):
+            if total <= self._max_nbytes * _KEPT:
+                break
+            total -= nbytes
+            with suppress(OSError):
+                os.unlink(path)
