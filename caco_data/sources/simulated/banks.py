@@ -15,7 +15,7 @@ from caco_data.sources.simulated.surface import Surface
 #: Field that decides between bars, open banks and trees.
 BARS = FractalNoise(WorldSalt.RIVER_BARS, (40, 14), 0.7)
 #: Bars where the field is above this, trees where it is below; their widths in pixels.
-BAR_ABOVE, TREES_BELOW, BAR_PX, TREES_PX, TREES_HEIGHT = 0.9, 0.5, 2.2, 2.0, 0.6
+BAR_ABOVE, TREES_BELOW, BAR_PX, TREES_PX, TREES_HEIGHT = 1.4, 0.6, 1.6, 2.0, 0.3
 
 
 def set_banks(surface: Surface, shore_px: Field, layers: Layers) -> None:
@@ -25,7 +25,7 @@ def set_banks(surface: Surface, shore_px: Field, layers: Layers) -> None:
         return
     bars = layers.frame.fractal(BARS)
     bar = bank & (bars > BAR_ABOVE) & (shore_px > -BAR_PX)
-    surface.material[bar] = Material.SAND
+    surface.material[bar] = Material.GRAVEL
     surface.vegetation[bar] = Vegetation.WEEDS
     surface.density[bar] = 0.15
     trees = bank & (bars < TREES_BELOW) & (shore_px > -TREES_PX)

@@ -14,7 +14,7 @@ from caco_data.sentinel2 import PIXEL_M, SCL_PIXEL_M
 from caco_data.sources.simulated.conditions import Conditions
 from caco_data.sources.simulated.ground import Ground
 from caco_data.sources.simulated.land_cover import WATER
-from caco_data.sources.simulated.noise import Field, derive_seed, fractal
+from caco_data.sources.simulated.noise import Field, derive_seed, stepped
 from caco_data.sources.simulated.salts import SceneSalt
 from caco_data.sources.simulated.scene_state import SceneState
 from caco_data.sources.simulated.spectra import Material
@@ -58,7 +58,7 @@ def _add_clouds(
     conditions: Conditions, state: SceneState,
 ) -> None:  # fmt: skip
     error_seed = derive_seed(conditions.key, SceneSalt.CLASSIFIER)
-    error = fractal(error_seed, *ground.frame.box, ERROR_SCALES_PX, 0.8)[corner]
+    error = stepped(error_seed, *ground.frame.box, ERROR_SCALES_PX, 0.8, 2)[corner]
     if state.clouds is not None and state.shadow is not None:
         shadow = (state.shadow[corner] > SHADOW_ABOVE) & (error > MISSES_SHADOW)
         classes[shadow] = SCL_SHADOW

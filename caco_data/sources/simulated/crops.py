@@ -49,23 +49,23 @@ class Crop:
 
 # fmt: off
 CROPS = (
-    Crop(Canopy.CEREAL,    .13, .34, .46,  98, 11, 187, 214, .96, .40, 305),
+    Crop(Canopy.CEREAL,    .09, .34, .46,  98, 11, 188, 216, .96, .40, 305),
     Crop(Canopy.RAPE,      .02, .11, .02,  84, 10, 183, 207, .96, .70, 262),
-    Crop(Canopy.CEREAL,    .04, .12, .06, 122,  9, 196, 224, .93),
-    Crop(Canopy.MAIZE,     .33, .20, .07, 163,  7, 262, 277, .95),
-    Crop(Canopy.BEET,      .13, .06, .01, 154,  8, 400, 292, .97),
-    Crop(Canopy.POTATO,    .15, .04, .03, 153,  7, 248, 262, .96),
+    Crop(Canopy.CEREAL,    .02, .12, .06, 122,  9, 196, 224, .93),
+    Crop(Canopy.MAIZE,     .37, .20, .07, 157,  7, 262, 277, .95),
+    Crop(Canopy.BEET,      .14, .06, .01, 148,  8, 400, 292, .97),
+    Crop(Canopy.POTATO,    .15, .04, .03, 147,  7, 248, 262, .96),
     Crop(Canopy.SUNFLOWER, .00, .05, .10, 160,  8, 232, 256, .90),
     Crop(Canopy.CLOVER,    .17, .06, .09,  90, 14, 400, 320, .95, .60, 265),
-    Crop(Vegetation.WEEDS, .03, .02, .16, 100, 25, 190, 260, .40, .25, 290),
+    Crop(Vegetation.WEEDS, .02, .02, .16, 100, 25, 190, 260, .40, .25, 290),
 )
 # fmt: on
-#: Standard deviations between parcels of emergence and of harvest, days; between years, days.
-SOWING_DAYS, HARVEST_DAYS, YEAR_DAYS = 8.0, 8.0, 5.0
+#: Standard deviations between parcels of emergence and of harvest, days.
+SOWING_DAYS, HARVEST_DAYS = 7.0, 8.0
 #: Specialisation of regions: standard deviation of the logarithm of a crop's share.
-SPECIALISATION = 0.8
+SPECIALISATION = 0.6
 #: Fraction of the parcels on which one crop is grown for some years, and that number of years.
-MONOCULTURES, KEPT_YEARS = 0.3, 5
+MONOCULTURES, KEPT_YEARS = 0.35, 6
 #: Fraction of the fields that are ploughed within weeks of the harvest, and of the others those
 #: with a catch crop; days from harvest to ploughing at most; day of the catch crop's half cover and
 #: of its end.

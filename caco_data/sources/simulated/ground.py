@@ -7,6 +7,7 @@ source, with the surfaces and growing years that were used last.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from caco_data.sources.simulated.surface_urban import URBAN
 from caco_data.sources.simulated.textures import fixed_texture, growth
 from caco_data.sources.simulated.units import Units
 from caco_data.sources.simulated.view import MARGIN_PX
+from caco_data.sources.simulated.water import water_places
 from caco_data.types import Grid
 
 #: Deviation of the outlines of changes.
@@ -97,6 +99,11 @@ class Ground:
     """Part of the growth that is the same in every year."""
     _years: dict[int, GrowingYear] = field(default_factory=dict)
     _surfaces: dict[tuple[int, int], tuple[Surface, Field, Field]] = field(default_factory=dict)
+
+    @cached_property
+    def water_places(self) -> tuple[Field, Field]:
+        """See `caco_data.sources.simulated.water.water_places`."""
+        return water_places(self.frame)
 
     def _stage(self, day: float) -> tuple[int, int]:
         """Return the numbers of pixels whose change has begun and is complete."""

@@ -25,7 +25,7 @@ ANNUAL_CROP_ABOVE, PERMANENT_CROP_ABOVE = 0.42, 0.8
 HERBACEOUS_BELOW, HERBACEOUS_ABOVE = 0.14, 0.98
 
 #: Forest index: weights of its terms, and value above which there is forest.
-FOREST_TEXTURE, FOREST_COLD, FOREST_TROPICS, FOREST_DRYNESS = 0.4, 0.9, 0.5, 1.9
+FOREST_TEXTURE, FOREST_COLD, FOREST_TROPICS, FOREST_DRYNESS = 0.27, 0.9, 0.5, 1.9
 FOREST_STEEPNESS, FOREST_PARCEL, FOREST_ABOVE = 0.9, 0.5, 0.3
 #: Boreal forest: latitude at which it begins, and width of the transition, degrees.
 COLD_LATITUDE, COLD_RANGE = 50, 12
@@ -59,7 +59,7 @@ INDUSTRY_ESTATE, INDUSTRIAL_ABOVE = 0.5, 1.05
 PARK_ABOVE, PARK_URBAN_ABOVE, PARK_GRASS_ABOVE = 0.92, 0.3, 0.5
 
 #: River courses: zero lines of a sum of fields with these scales in pixels and weights.
-RIVER_SCALES_PX, RIVER_WEIGHTS = (900, 110, 34), (1, 0.22, 0.05)
+RIVER_SCALES_PX, RIVER_WEIGHTS = (1100, 110, 34), (1, 0.1, 0.022)
 #: Half width of rivers, pixels: mean, standard deviation and scale of its variation, limits.
 RIVER_PX, RIVER_VARIATION_PX, RIVER_VARIATION_SCALE_PX = 2.6, 2.2, 1500
 RIVER_MIN_PX, RIVER_MAX_PX = 0.7, 7
@@ -198,4 +198,4 @@ def _add_roads(cover: Classes, layers: Layers) -> None:
     for road in ROADS:
         bends = road.bend_weight * wide.noise(road.bend_salt, road.bend_scale_px)
         distance = line_distance(wide.noise(road.salt, road.scale_px) + bends)
-        cover[distance < road.half_width_px] = Cover.HIGHWAY
+        cover[(distance < road.half_width_px) & (cover != Cover.LAKE)] = Cover.HIGHWAY

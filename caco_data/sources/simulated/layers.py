@@ -47,7 +47,7 @@ DRYNESS_OFFSET, DRYNESS_VARIATION = 0.08, 0.16
 DRYNESS = FractalNoise(WorldSalt.DRYNESS, (2500, 800))
 
 #: Steepness: mean, standard deviation and scale of its variation in pixels, limits.
-STEEPNESS_MEAN, STEEPNESS_VARIATION, STEEPNESS_SCALE_PX = 0.85, 0.9, 2500
+STEEPNESS_MEAN, STEEPNESS_VARIATION, STEEPNESS_SCALE_PX = 0.65, 0.9, 2500
 STEEPNESS_MIN, STEEPNESS_MAX = 0.02, 2.0
 #: Towns are built on level ground: the steepness is reduced by the fraction `LEVELLING` where the
 #: urban density is at least 1 / `LEVELLING_RATE`.

@@ -136,6 +136,22 @@ def fractal(
     return total / np.float32(power**0.5)
 
 
+def stepped(
+    seed: int, x0: int, y0: int, width: int, height: int, scales: tuple[int, ...], gain: float,
+    step: int,
+) -> Field:  # fmt: skip
+    """Like `fractal`, constant on blocks of `step` x `step` pixels, which is faster.
+
+    The scales are multiples of `step`; the blocks begin at multiples of `step`.
+    """
+    left, top = x0 // step, y0 // step
+    columns, rows = (x0 + width - 1) // step - left + 1, (y0 + height - 1) // step - top + 1
+    coarse = fractal(seed, left, top, columns, rows, tuple(s // step for s in scales), gain)
+    whole = coarse.repeat(step, axis=0).repeat(step, axis=1)
+    i, j = y0 - top * step, x0 - left * step
+    return whole[i : i + height, j : j + width]
+
+
 def white(seed: object, x0: int, y0: int, width: int, height: int) -> Field:
     """Noise that is independent from pixel to pixel, uniform in -1..1, (H, W)."""
     x = np.arange(x0, x0 + width)

@@ -26,6 +26,8 @@ _SEED_X, _SEED_Y, _ANGLE, _SIZE, _BLOCK, _SLIP, _WHERE, _SLANT, _LIMIT, _TURN = 
 DIVIDE_FROM, DIVIDE_RANGE = 0.33, 0.34
 #: A line divides the longer side if it is longer by a factor that is drawn up to this.
 ELONGATION = 1.7
+#: Primes of xxHash32.
+_PRIME_1, _PRIME_2 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 #: Edges without a line are this far away, pixels.
 FAR_PX = np.float32(1e4)
 
@@ -253,3 +255,23 @@ def _cells(first: int, count: int, size: int) -> tuple[NDArray[np.int64], list[i
     cells = np.arange(first // size - 1, (first + count - 1) // size + 2)
     limits = np.clip(cells[1:] * size - first, 0, count)
     return cells, limits.tolist()
+
+
+def lot_numbers(parcels: Parcels, width_px: Field, length_px: Field) -> Field:
+    """Return one random number, 0..1, for each lot of the parcels, (H, W).
+
+    Parameters
+    ----------
+    parcels : Parcels
+    width_px, length_px : ndarray of float32, shape (H, W)
+        Extent of the lots along the axes of the region, the same in each parcel.
+    """
+    column = np.floor(parcels.across / width_px).astype(np.int32)
+    row = np.floor(parcels.along / length_px).astype(np.int32)
+    # 32 bits suffice and are hashed faster than the 64 of `mix`.
+    bits = (parcels.ids >> np.uint64(32)).astype(np.uint32).take(parcels.index)
+    for axis in (column, row):
+        bits ^= axis.view(np.uint32) * _PRIME_1
+        bits *= _PRIME_2
+        bits ^= bits >> np.uint32(15)
+    return np.asarray((bits >> np.uint32(8)).astype(np.float32) / np.float32(1 << 24))

@@ -42,8 +42,8 @@ class Course:
 
 
 COURSES = {
-    Vegetation.CONIFER: Course(0.88, 0.94, 110, 25, 300, 30, 6, 0.05),
-    Vegetation.BROADLEAF: Course(0.22, 0.97, 119, 5, 297, 9, 6, 0.1),
+    Vegetation.CONIFER: Course(0.84, 0.94, 110, 25, 300, 30, 10, 0.05),
+    Vegetation.BROADLEAF: Course(0.22, 0.97, 119, 5, 297, 9, 7, 0.1),
     Vegetation.MEADOW: Course(0.66, 0.97, 84, 15, 318, 20, 7, 0.6),
     Vegetation.WEEDS: Course(0.45, 0.8, 95, 18, 240, 30, 12, 0.6),
     Vegetation.ORCHARD: Course(0.28, 0.62, 108, 9, 302, 12, 6, 0.15),
@@ -65,7 +65,7 @@ DRY_DAY, DRY_DAYS = 232.0, 45.0
 #: Meadows: fraction that is mown; days between cuts, minimum and range; first cut, days, and its
 #: range; fraction of the cover lost; days of regrowth; last day of mowing.
 MOWN, CUT_DAYS, CUT_RANGE, FIRST_CUT, FIRST_RANGE = 0.6, 32.0, 30.0, 122.0, 45.0
-CUT_LOSS, REGROWTH_DAYS, LAST_CUT = 0.32, 8.0, 290.0
+CUT_LOSS, REGROWTH_DAYS, LAST_CUT = 0.26, 7.0, 290.0
 #: Pastures: weeks after which the herd moves to another part, and fraction of the cover grazed.
 GRAZING_DAYS, GRAZED, GRAZED_FROM, GRAZED_UNTIL = 24, 0.14, 90, 320
 #: Greatest cover.

@@ -53,6 +53,8 @@ class WorldSalt(IntEnum):
     RIVER_BARS = 113
     SPECIALISATION = 200
     """Salt of the first crop; the next crops use the next numbers."""
+    PALETTE = 250
+    """Salt of the first mode of the spectra; the next modes use the next numbers."""
     SOILS = 300
     """Salt of the first soil and scale; the next ones use the next numbers."""
     RIDGES = 710

@@ -38,7 +38,7 @@ DIRECT_LIGHT = 0.72
 TROPICS_LATITUDE, TROPICS_TRANSITION = 26, 14
 
 #: Unevenness of the growth: standard deviation of the cover, per unit of 4 V (1 - V) and constant.
-UNEVEN_CROP, UNEVEN_OTHER, UNEVEN_MIN = 0.17, 0.1, 0.012
+UNEVEN_CROP, UNEVEN_OTHER, UNEVEN_MIN = 0.15, 0.1, 0.012
 #: Effect of the growth on the vegetation's reflectance.
 TONE_GROWTH = np.float32(0.035)
 
@@ -47,7 +47,7 @@ SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.94, 0.06, 0.16
 
 #: Differences between the units, relative standard deviations: of the canopies' brightness between
 #: the edges of the swath and its middle; of canopies and soils from date to date.
-VIEW_CANOPY, DATE_CANOPY, DATE_SOIL = 0.04, 0.035, 0.07
+VIEW_CANOPY, DATE_CANOPY, DATE_SOIL = 0.05, 0.045, 0.1
 #: Cars: relative change of the brightness of paved ground from date to date, uniform.
 CARS = np.float32(0.15)
 
@@ -184,7 +184,7 @@ def _water(ground: Ground, surface: Surface, conditions: Conditions) -> Water | 
         return None
     return water_of(
         ground.frame, index, surface.cover.ravel().take(index), ground.shore_px.ravel().take(index),
-        conditions.key, conditions.day, conditions.season,
+        ground.water_places, conditions.key, conditions.day, conditions.season,
     )  # fmt: skip
 
 

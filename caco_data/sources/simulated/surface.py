@@ -37,7 +37,7 @@ class Variation:
 
 
 BRIGHTNESS = Variation(coarse=0.06, fine=0.04, parcel=0.2)
-TONE = Variation(coarse=0.03, fine=0.03, parcel=0.1)
+TONE = Variation(coarse=0.03, fine=0.018, parcel=0.1)
 DENSITY = Variation(coarse=0.02, fine=0.015)
 
 

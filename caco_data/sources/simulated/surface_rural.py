@@ -15,20 +15,20 @@ from caco_data.sources.simulated.surface import SetSurface, Surface
 
 #: Forest stands: field that mixes conifers and broadleaved trees, and weight of the stand's number.
 STANDS = FractalNoise(WorldSalt.FOREST_STANDS, (700, 160), 0.8)
-STAND_OWN = 2.4
+STAND_OWN = 2.0
 #: Conifers grow where the stand's value plus (latitude - `CONIFER_LATITUDE`) / `CONIFER_RANGE`, in
 #: degrees, is above `CONIFER_ABOVE`; nowhere below the latitude `CONIFER_MIN_LATITUDE`.
 CONIFER_LATITUDE, CONIFER_RANGE, CONIFER_ABOVE, CONIFER_MIN_LATITUDE = 49, 7, 0.5, 18
 #: Trees of the other kind within a stand: where the coarse texture is above this.
-MIXED_ABOVE = 1.5
+MIXED_ABOVE = 2.1
 #: Tone of forest: mean; range between stands; weights of coarse and fine texture (the crowns).
-FOREST_TONE, FOREST_STAND, FOREST_COARSE, FOREST_FINE = 0.95, 0.08, 0.02, 0.05
+FOREST_TONE, FOREST_STAND, FOREST_COARSE, FOREST_FINE = 0.95, 0.08, 0.01, 0.06
 #: Height of the crowns' relief, standard deviation, pixels.
 CROWN_HEIGHT_PX = 0.03
 
 #: Half width of tracks along blocks of fields, pixels, and the fraction of fields without; density
 #: of the plants on them; fraction of tracks that are grassed.
-TRACK_PX, NO_TRACK_BELOW, TRACK_DENSITY, GRASSED_BELOW = 0.5, 0.25, 0.62, 0.6
+TRACK_PX, NO_TRACK_BELOW, TRACK_DENSITY, GRASSED_BELOW = 0.5, 0.25, 0.5, 0.5
 #: Density of the plants on other tracks; brightness of the ground relative to gravel.
 OPEN_TRACK_DENSITY, TRACK_BRIGHTNESS = 0.3, 0.85
 #: Ditches along fields: in plains where the steepness is below this, for fields with a number above
@@ -37,7 +37,7 @@ DITCH_STEEPNESS, DITCH_ABOVE, DITCH_PX = 0.45, 0.4, 0.5
 #: Rows of trees along fields: fields with a number above this; half width and height, pixels.
 TREES_ABOVE, TREES_PX, TREES_HEIGHT = 0.72, 0.9, 0.6
 #: Density that is missing on the poorest land: of grass and of crops.
-POOR_GRASS, POOR_CROP = 0.5, 0.3
+POOR_GRASS, POOR_CROP = 0.65, 0.45
 #: Grassed margins of the other fields, pixels.
 MARGIN_PX = 0.5
 #: Contrast of the rows of machines within crops, and radians per pixel across the field.
@@ -47,10 +47,10 @@ VINE_BELOW, ORCHARD_NOISE, ORCHARD_COARSE = 0.5, 0.32, 0.15
 
 #: Herbaceous vegetation: variation of the density and brightness by coarse and fine texture; bushes
 #: where the fine and coarse texture together are above `BUSH_ABOVE`.
-HERBACEOUS_COARSE, HERBACEOUS_FINE, HERBACEOUS_LIGHT, BUSH_ABOVE = 0.3, 0.2, 0.1, 1.6
+HERBACEOUS_COARSE, HERBACEOUS_FINE, HERBACEOUS_LIGHT, BUSH_ABOVE = 0.26, 0.27, 0.13, 1.6
 #: Tracks in forest and scrub: half width, pixels; density of the plants; fraction of the parcels
 #: without.
-WOOD_TRACK_PX, WOOD_TRACK_DENSITY, NO_WOOD_TRACK_BELOW = 0.45, 0.75, 0.7
+WOOD_TRACK_PX, WOOD_TRACK_DENSITY, NO_WOOD_TRACK_BELOW = 0.45, 0.85, 0.75
 
 #: Bare land is sand where dryness plus `SAND_TEXTURE` times coarse texture is above `SAND_ABOVE`.
 SAND_TEXTURE, SAND_ABOVE = 0.1, 0.75

@@ -8,7 +8,8 @@ from caco_data.sources.simulated.attributes import BlockAttribute, EstateAttribu
 from caco_data.sources.simulated.frame import FractalNoise, Mask
 from caco_data.sources.simulated.land_cover import Cover
 from caco_data.sources.simulated.layers import Layers
-from caco_data.sources.simulated.noise import Field, uniform
+from caco_data.sources.simulated.noise import Field
+from caco_data.sources.simulated.partition import lot_numbers
 from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.sources.simulated.spectra import Material, Vegetation
 from caco_data.sources.simulated.surface import SetSurface, Surface
@@ -78,7 +79,7 @@ _TINT, _BRIGHTNESS = 7, 31
 ESTATE_ROAD_PX, ESTATE_ROAD_BRIGHTNESS, ESTATE_ROAD_DENSITY = 1.2, 1.1, 0.15
 
 #: Highways: density of the vegetation, brightness and its noise.
-HIGHWAY_DENSITY, HIGHWAY_BRIGHTNESS, HIGHWAY_NOISE = 0.1, 1.25, 0.05
+HIGHWAY_DENSITY, HIGHWAY_BRIGHTNESS, HIGHWAY_NOISE = 0.08, 1.45, 0.06
 
 #: Solar parks: spacing of the rows of panels in pixels; density of the grass and brightness of the
 #: panels, each with its amplitude across the rows.
@@ -120,8 +121,7 @@ def _set_residential(surface: Surface, where: Mask, layers: Layers) -> None:
 def _set_houses(surface: Surface, where: Mask, layers: Layers, core: Field) -> None:
     blocks = layers.blocks
     side = blocks.spread(LOT_PX + LOT_RANGE_PX * blocks.number(BlockAttribute.LOT_SIDE))
-    names = blocks.ids.take(blocks.index)
-    lot = uniform(names, np.floor(blocks.across / side), np.floor(blocks.along / side))
+    lot = lot_numbers(blocks, side, side)
     own = BUILT_BLOCK * (blocks.random(BlockAttribute.BUILT) - np.float32(0.5))
     near = (blocks.edge_px < HOUSE_ROW_PX) | (core > PAVED_ABOVE)
     built = np.clip(BUILT_FRACTION + BUILT_CORE * core + own, BUILT_MIN, BUILT_MAX)
@@ -149,7 +149,7 @@ def _set_industrial(surface: Surface, where: Mask, layers: Layers) -> None:
         )
     )
     column, row = np.floor(estates.across / width), np.floor(estates.along / length)
-    site = uniform(estates.ids.take(estates.index), column, row)
+    site = lot_numbers(estates, width, length)
     gap = np.minimum(estates.across - column * width, estates.along - row * length)
     limit = HALL_ABOVE + HALL_ABOVE_RANGE * estates.random(EstateAttribute.BUILT)
     hall = where & (site > limit) & (gap > HALL_GAP_PX) & (estates.edge_px > HALL_EDGE_PX)

@@ -129,20 +129,30 @@ def nodata(tile: MgrsTile, orbit: int, grid: Grid) -> NDArray[np.bool_] | None:
         (east < tile.left_m) | (east > tile.left_m + TILE_M)
     )[None, :]
     west, limit = _edges_near(tile, orbit)
-    corners = to_lonlat(east[[0, -1, 0, -1]], north[[0, 0, -1, -1]], grid.epsg)
     margin = EDGE_MARGIN_DEG
-    if not _off_swath(*corners, west + margin, limit - margin, tile).any():
+    if not _off_swath(*_corners(grid), west + margin, limit - margin, tile).any():
         return outside if outside.any() else None
     # The edge follows whole pixels of 60 m, those of the coarsest bands, in every band.
-    x, y = np.meshgrid(_block_centres(east), _block_centres(north))
-    return outside | _off_swath(*to_lonlat(x, y, grid.epsg), west, limit, tile)
-
-
-def _block_centres(positions: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the centre of the 60 m block of each 10 m pixel; the grid starts on a block."""
     side = SNAP_M // PIXEL_M
-    blocks = np.arange(positions.size) // side * side
-    return np.asarray(positions[blocks] + (positions[1] - positions[0]) * (side - 1) / 2)
+    missing = _off_swath(*_blocks(grid), west, limit, tile)
+    missing = missing.repeat(side, axis=0).repeat(side, axis=1)
+    return outside | missing[: grid.height_px, : grid.width_px]
+
+
+@lru_cache(maxsize=256)
+def _corners(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return longitudes and latitudes of a grid's corners, degrees."""
+    x, y = np.meshgrid([grid.left_m, grid.right_m], [grid.top_m, grid.bottom_m])
+    return to_lonlat(x.ravel().astype(np.float64), y.ravel().astype(np.float64), grid.epsg)
+
+
+@lru_cache(maxsize=64)
+def _blocks(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return longitudes and latitudes of the 60 m blocks from a grid's corner, degrees."""
+    x = np.arange(grid.left_m, grid.right_m, SNAP_M) + SNAP_M / 2
+    y = np.arange(grid.top_m, grid.bottom_m, -SNAP_M) - SNAP_M / 2
+    easting, northing = np.meshgrid(x, y)
+    return to_lonlat(easting, northing, grid.epsg)
 
 
 def _off_swath(

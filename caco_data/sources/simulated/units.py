@@ -24,7 +24,7 @@ from caco_data.sources.simulated.spectra import MODES, Soil
 SOIL_SCALES_PX, SOIL_REGION, SOIL_PARCEL = (3000, 700), 1.9, 0.4
 #: Index of each soil: constant, and weights of dryness and of the tropics.
 SOIL_INDEX = {
-    Soil.BROWN: (1.3, -0.8, 0.0), Soil.GREY: (0.5, 0.3, -0.5), Soil.RED: (-1.3, 2.2, 2.2),
+    Soil.BROWN: (1.3, -0.8, 0.0), Soil.GREY: (0.5, 0.3, -0.5), Soil.RED: (-2.2, 3.0, 3.2),
     Soil.PALE: (-0.4, 2.2, -1.0), Soil.BLACK: (-0.2, -1.6, -0.5),
 }  # fmt: skip
 #: Latitude below which soils are tropical, and width of the transition, degrees.
@@ -37,6 +37,9 @@ SPECIALISATION_PX, CROPS = 1200, 9
 #: Delay of crops and leaf-out: days per degree of latitude from `REFERENCE_LATITUDE`, at most
 #: `LATITUDE_RANGE` degrees from it.
 LATITUDE_DAYS, REFERENCE_LATITUDE, LATITUDE_RANGE = 1.3, 49.5, 14.0
+#: Deviations of spectra: weights of the unit's own and of the place's, and scale of the latter in
+#: pixels: a town's roofs, a region's stone and plants have something in common.
+MODE_OWN, MODE_PLACE, PALETTE_SCALE_PX = 0.8, 1.2, 1300
 #: Numbers hashed with a unit's name.
 _SOIL, _MODE, _STAND = 31, 37, 47
 
@@ -84,7 +87,8 @@ def make_units(frame: Frame, epsg: int, parcels: Parcels) -> Units:
         return values.take(parcels.region, axis=1)
 
     special = regional(WorldSalt.SPECIALISATION, CROPS, SPECIALISATION_PX)
-    modes = [normal(ids, _MODE, k) for k in range(len(MODES))]
+    places = regional(WorldSalt.PALETTE, len(MODES), PALETTE_SCALE_PX)
+    modes = [MODE_OWN * normal(ids, _MODE, k) + MODE_PLACE * places[k] for k in range(len(MODES))]
     late = np.clip(np.abs(latitude) - REFERENCE_LATITUDE, -LATITUDE_RANGE, LATITUDE_RANGE)
     return Units(
         ids=ids,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from caco_data.sources.simulated.frame import FractalNoise, Frame
 from caco_data.sources.simulated.land_cover import Cover
-from caco_data.sources.simulated.noise import Field, derive_seed, normal, smooth, white
+from caco_data.sources.simulated.noise import Field, derive_seed, normal, stepped, white
 from caco_data.sources.simulated.salts import SceneSalt, WorldSalt
 
 Index = NDArray[np.intp]
@@ -29,12 +29,12 @@ _RIM =      (600, 760, 1100, 1400, 1550, 1650, 1720, 1800, 1880, 1900, 2200, 190
 # fmt: on
 
 #: Logarithm of the concentration of sediment: mean by class, standard deviations between places and
-#: between dates.
-SEDIMENT_LOG = {Cover.SEA: -2.9, Cover.LAKE: -2.1, Cover.RIVER: -1.1}
-PLACE, DATE = 0.8, 1.1
-TURBIDITY = FractalNoise(WorldSalt.WATER_TURBIDITY, (1400, 300, 70), 0.5)
-#: Days over which the weather of the water persists; scale of its variation, pixels.
-EPOCH_DAYS, WEATHER_SCALE_PX = 24, 1500
+#: between dates; greatest concentration.
+SEDIMENT_LOG = {Cover.SEA: -3.1, Cover.LAKE: -2.5, Cover.RIVER: -1.3}
+PLACE, DATE, MOST_SEDIMENT = 0.7, 1.2, 1.25
+TURBIDITY = FractalNoise(WorldSalt.WATER_TURBIDITY, (1400, 300, 70, 20), 0.6)
+#: Days over which the weather of the water persists; scale and step of its variation, pixels.
+EPOCH_DAYS, WEATHER_SCALE_PX, WEATHER_STEP_PX = 24, 1500, 4
 #: Floods: fraction of the epochs, and increase of the logarithm in rivers, lakes, and the sea.
 FLOODS, FLOOD_LOG = 0.12, {Cover.SEA: 0.4, Cover.LAKE: 1.4, Cover.RIVER: 1.7}
 FLOOD_ABOVE = NormalDist().inv_cdf(1 - FLOODS)
@@ -73,9 +73,20 @@ class Water:
         return np.asarray(values)
 
 
+def water_places(frame: Frame) -> tuple[Field, Field]:
+    """Return how turbidity and colour differ from place to place, unit variance, (H, W) each."""
+    return frame.fractal(TURBIDITY), frame.fractal(COLOUR)
+
+
+def _weather(frame: Frame, epoch: int) -> Field:
+    """Return the weather of the water in an epoch, unit variance, (H, W)."""
+    seed = derive_seed(frame.seed, SceneSalt.WATER, epoch)
+    return stepped(seed, *frame.box, (WEATHER_SCALE_PX,), 1, WEATHER_STEP_PX)
+
+
 def water_of(
     frame: Frame, index: Index, cover: NDArray[np.uint8], shore_px: Values,
-    key: int, day: int, season: float,
+    places: tuple[Field, Field], key: int, day: int, season: float,
 ) -> Water:  # fmt: skip
     """Return the state of the water on a day.
 
@@ -88,6 +99,8 @@ def water_of(
         Their classes.
     shore_px : ndarray of float32, shape (M,)
         Their distance from the shore, pixels.
+    places : tuple of ndarray
+        See `water_places`.
     key : int
         Seed of the scene.
     day : int
@@ -103,8 +116,7 @@ def water_of(
     fraction = rest / EPOCH_DAYS
     weather = sum(
         np.float32(weight)
-        * at_pixels(smooth(derive_seed(frame.seed, SceneSalt.WATER, e), *frame.box,
-                           WEATHER_SCALE_PX))
+        * at_pixels(_weather(frame, e))
         for e, weight in ((epoch, 1 - fraction), (epoch + 1, fraction))
     ) / np.float32((fraction**2 + (1 - fraction) ** 2) ** 0.5)  # fmt: skip
     kinds = len(Cover)
@@ -113,8 +125,7 @@ def water_of(
         log[kind], flood[kind] = value, FLOOD_LOG[kind]
     rises = float(normal(frame.seed, SceneSalt.FLOOD, epoch)) > FLOOD_ABOVE
     log += flood * rises
-    place = at_pixels(frame.fractal(TURBIDITY))
-    colour = at_pixels(frame.fractal(COLOUR))
+    place, colour = (at_pixels(field) for field in places)
     sediment = np.exp(log.take(cover) + PLACE * place + DATE * weather)
     wind = max(float(normal(key, SceneSalt.GLINT)), -1.0)
     glint = max(wind, 0.0) ** 2 * GLINT_DN
@@ -122,9 +133,9 @@ def water_of(
     level = np.clip(0.2 + 0.25 * season + 0.3 * weather, 0, 1) * (cover == Cover.LAKE)
     return Water(
         index,
-        sediment=np.minimum(sediment, 1.6).astype(np.float32),
+        sediment=np.minimum(sediment, MOST_SEDIMENT).astype(np.float32),
         algae=np.maximum(ALGAE_PLACE * colour + ALGAE_SUMMER * season, 0).astype(np.float32),
         shallow=np.maximum(-SHALLOW_PLACE * colour - 0.1, 0).astype(np.float32),
-        glint=(glint + (8 + WAVES * glint) * waves).astype(np.float32),
+        glint=(glint + (5 + WAVES * glint) * waves).astype(np.float32),
         rim=np.clip(RIM_PX * level - shore_px, 0, 1).astype(np.float32),
     )

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from caco_data.sources.simulated.noise import Field, derive_seed, fractal, smooth, uniform
+from caco_data.sources.simulated.noise import Field, derive_seed, stepped, uniform
 from caco_data.sources.simulated.salts import SceneSalt
 
 _NORMAL = NormalDist()
@@ -16,12 +16,13 @@ COVER_MARGIN = 1e-4
 
 #: Scales of weather systems, pixels. They decide most of where clouds are in scenes with little
 #: cloud, and little in scenes with much: share of the variance at covers of 0 and of 0.4 and more.
-SYSTEM_SCALES_PX, SYSTEM_GAIN = (2200, 800), 0.8
+SYSTEM_SCALES_PX, SYSTEM_GAIN, SYSTEM_STEP_PX = (2200, 800), 0.8, 4
 SYSTEM_SHARE, SYSTEM_SHARE_CLOUDY, CLOUDY = 0.8, 0.16, 0.35
-#: Scales of the clouds and of the cells within them, pixels; gain of their sum.
-CLOUD_SCALES_PX, CLOUD_GAIN = (240, 100, 40, 14), 0.75
+#: Scales of the clouds and of the cells within them, pixels; gain of their sum;
+#: step in pixels.
+CLOUD_SCALES_PX, CLOUD_GAIN, CLOUD_STEP_PX = (240, 100, 40, 14), 0.75, 2
 #: Scales of the structure on the clouds' tops, pixels.
-DETAIL_SCALES_PX, DETAIL_GAIN = (9, 4), 0.8
+DETAIL_SCALES_PX, DETAIL_GAIN = (10, 4), 0.8
 #: Upper limit of the sum of the cloud scales, standard deviations.
 CLOUD_MAX = 2.6
 #: Opacity of a cloud of thickness t is 1 - exp(-`EXTINCTION` t).
@@ -70,13 +71,14 @@ def cloud_thickness(
     threshold = _NORMAL.inv_cdf(1 - min(max(cover, COVER_MARGIN), 1 - COVER_MARGIN))
     share = SYSTEM_SHARE + (SYSTEM_SHARE_CLOUDY - SYSTEM_SHARE) * min(cover / CLOUDY, 1)
     system_seed = derive_seed(key, SceneSalt.CLOUD_CLUSTERS)
-    systems = fractal(system_seed, x0, y0, width, height, SYSTEM_SCALES_PX, SYSTEM_GAIN)
+    box = x0, y0, width, height
+    systems = stepped(system_seed, *box, SYSTEM_SCALES_PX, SYSTEM_GAIN, SYSTEM_STEP_PX)
     weight, rest = share**0.5, (1 - share) ** 0.5
     if weight * float(systems.max()) + rest * CLOUD_MAX < threshold:
         return None  # the finer scales cannot reach the threshold
     cell_seed = derive_seed(key, SceneSalt.CLOUD_CELLS)
-    total = fractal(cell_seed, x0, y0, width, height, CLOUD_SCALES_PX, CLOUD_GAIN)
-    np.minimum(total, np.float32(CLOUD_MAX), out=total)
+    cells = stepped(cell_seed, *box, CLOUD_SCALES_PX, CLOUD_GAIN, CLOUD_STEP_PX)
+    total = np.minimum(cells, np.float32(CLOUD_MAX))
     total *= np.float32(rest)
     total += systems * np.float32(weight)
     total -= np.float32(threshold)
@@ -92,7 +94,8 @@ def clouds(key: int, thickness: Field, x0: int, y0: int) -> Clouds:
     """Return opacity and brightness of clouds with a thickness, (H, W)."""
     height, width = thickness.shape
     detail_seed = derive_seed(key, SceneSalt.CLOUD_DETAIL)
-    detail = fractal(detail_seed, x0, y0, width, height, DETAIL_SCALES_PX, DETAIL_GAIN)
+    box = x0, y0, width, height
+    detail = stepped(detail_seed, *box, DETAIL_SCALES_PX, DETAIL_GAIN, CLOUD_STEP_PX)
     log = np.float32(BRIGHTENING) * thickness
     log += np.float32(STRUCTURE) * detail
     log += np.float32(LOG_BRIGHTNESS)
@@ -106,11 +109,12 @@ def cirrus(key: int, cover: float, x0: int, y0: int, width: int, height: int) ->
         return None
     threshold = _NORMAL.inv_cdf(1 - min(max(CIRRUS_COVER * cover, COVER_MARGIN), 1 - COVER_MARGIN))
     seed = derive_seed(key, SceneSalt.CIRRUS, 1)
-    systems = smooth(seed, x0, y0, width, height, CIRRUS_SYSTEM_PX)
+    box = x0, y0, width, height
+    systems = stepped(seed, *box, (CIRRUS_SYSTEM_PX,), 1, SYSTEM_STEP_PX)
     if float(systems.max()) + CIRRUS_MAX < threshold:
         return None
-    veil = fractal(seed + 1, x0, y0, width, height, CIRRUS_SCALES_PX, 0.8)
-    np.minimum(veil, np.float32(CIRRUS_MAX), out=veil)
+    streaks = stepped(seed + 1, *box, CIRRUS_SCALES_PX, 0.8, CLOUD_STEP_PX)
+    veil = np.minimum(streaks, np.float32(CIRRUS_MAX))
     veil += systems - np.float32(threshold)
     veil *= np.float32(CIRRUS_DENSITY)
     return np.clip(veil, 0, np.float32(CIRRUS_OPACITY), out=veil)
