@@ -56,6 +56,10 @@ class InputError(CacoDataError, ValueError):
     """An option or a file that cannot be used, or a combination that is not allowed."""
 
 
+class StorageError(CacoDataError):
+    """An object store that cannot be read or written: no access, no connection, no bucket."""
+
+
 class DatasetError(CacoDataError):
     """A damaged data set; `verify` lists the damaged parts."""
 

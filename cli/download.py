@@ -22,7 +22,7 @@ from caco_data.sources.retry import RetryPolicy
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.sources.stac.settings import StacSettings
 
-from .options import GroupedCommand, is_default, is_quiet, options_of, settings_from
+from .options import GroupedCommand, check_place, is_default, is_quiet, options_of, settings_from
 from .output import echo
 from .progress import DownloadDisplay
 from .render import download_result, estimate_line, estimate_table
@@ -73,6 +73,7 @@ MANY_REQUESTS = 10_000
     default="dataset",
     show_default=True,
     metavar="FOLDER",
+    callback=check_place,
     help="Folder of the data set, or an fsspec URL (s3://, gs://, file://).",
 )
 @click.option(

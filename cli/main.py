@@ -122,15 +122,17 @@ def _add_commands() -> None:
         export_encoder,
         import_,
         info,
+        merge,
         report,
         sample,
+        split,
         train,
         verify,
     )
 
     modules = (
-        sample, download, train, evaluate, compare, export_encoder, verify, info, report, export,
-        import_, doctor,
+        sample, download, train, evaluate, compare, export_encoder, verify, info, report, merge,
+        split, export, import_, doctor,
     )  # fmt: skip
     for module in modules:
         main.add_command(module.command)

@@ -25,7 +25,22 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 #: expected.
 _METAVARS: dict[Any, str] = {int: "INTEGER", float: "FLOAT"}
 
-dataset_argument = click.argument("dataset", default="dataset", metavar="[DATASET]")
+
+def check_place(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Callback of options and arguments that are folders or URLs: refuse memory://."""
+    for place in (value,) if isinstance(value, str) else value or ():
+        if place.startswith("memory:"):
+            raise InputError(
+                "Files in memory end with this command",
+                place,
+                "Use a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+            )
+    return value
+
+
+dataset_argument = click.argument(
+    "dataset", default="dataset", metavar="[DATASET]", callback=check_place
+)
 
 
 def options_of(*settings: type) -> Callable[[Command], Command]:

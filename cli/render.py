@@ -122,6 +122,8 @@ def dataset_summary(summary: dict[str, Any]) -> str:
             dates = f"{period['first'][:10]} to {period['last'][:10]}"
             clear = f"{period['mean_clear_fraction']:.1%} clear"
             rows.append((name, f"{period['tiles']} tiles, {dates}, {clear}"))
+    if summary["merged"]:
+        rows.append(("parts", ", ".join(summary["merged"])))
     if text := summary["events"] and events(summary["events"]):
         rows.append(("events", text))
     return columns(rows, 11)

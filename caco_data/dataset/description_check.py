@@ -9,6 +9,7 @@ from typing import Any
 
 from caco_data.dataset.arrays import member_formats
 from caco_data.dataset.layout import INDEX, TABLES, is_shard_name
+from caco_data.dataset.origin import MAX_LOCATION_ID, Origin
 from caco_data.dataset.scan import MAX_JSON_NBYTES
 from caco_data.sentinel2 import BAND_PIXEL_M
 
@@ -53,6 +54,19 @@ def _tables(value: Any) -> bool:
         isinstance(value, dict)
         and INDEX in value
         and all(name in TABLES and _digest(digest) for name, digest in value.items())
+    )
+
+
+def _merged(value: Any) -> bool:
+    """Whether a list describes the parts of a merged data set."""
+    offset = _integer(-MAX_LOCATION_ID, MAX_LOCATION_ID)
+    return isinstance(value, list) and all(
+        isinstance(part, dict)
+        and _text(part.get("name"))
+        and _digest(part.get("sha256"))
+        and _integer(0)(part.get("locations"))
+        and offset(part.get("location_offset"))
+        for part in value
     )
 
 
@@ -123,7 +137,10 @@ def _check_shards(meta: Mapping[str, Any]) -> None:
             raise ValueError(f"shard {name} is not in order")
         if not _integer(0, limit)(shard.get("nbytes")) or not _digest(shard.get("sha256")):
             raise ValueError(f"size or digest of shard {name} are not valid")
+        Origin.of(shard)
         previous, total = name, total + shard["nbytes"]
+    if not _merged(meta.get("merged", [])):
+        raise ValueError(f"the value of 'merged' is not valid: {_shown(meta['merged'])}")
     # Also limits the number of index rows.
     if meta["counts"]["complete"] * _min_location_nbytes(meta["settings"]) > total:
         raise ValueError(f"{meta['counts']['complete']} locations do not fit into {total} bytes")

@@ -24,6 +24,7 @@ from caco_data.dataset.layout import (
     LOCATIONS,
     REJECTED,
     REJECTED_SCHEMA,
+    SPLIT,
     TRUTH,
     TRUTH_SCHEMA,
     shard_file,
@@ -39,7 +40,7 @@ from caco_data.dataset.work_folder import (
     shard_index_file,
     write_shard_index,
 )
-from caco_data.errors import REPAIR_REMEDY, DatasetError
+from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.storage import Storage, write_json
 
 #: Rows of the index that are read at once.
@@ -107,6 +108,14 @@ class Extension:
     found: dict[str, Any]
     """Its description, of fewer locations."""
 
+    def __post_init__(self) -> None:
+        if "merged" in self.found:
+            raise InputError(
+                "A merged data set cannot be extended",
+                self.storage.root,
+                "Download the other locations into another folder, and merge the two",
+            )
+
     @property
     def per_shard(self) -> int:
         """Rows of the locations table per shard."""
@@ -149,6 +158,7 @@ class Extension:
         elif partial is not None:
             self._unpack(partial, read_shard_index(self.storage, partial))
             self.storage.remove(shard_index_file(partial))
+        self.storage.remove(SPLIT)  # of fewer locations
         write_json(self.storage, DESCRIPTION, {**description, "complete": False})
 
     def _unpack(self, number: int, content: ShardIndex) -> None:

@@ -21,6 +21,7 @@ from caco_data.dataset.parquet_limits import check_footer, expanded
 from caco_data.dataset.tables import unreadable
 from caco_data.errors import DatasetError
 from caco_data.storage import Storage
+from caco_data.types import PERIODS, TILES
 
 _ID = "location_id"
 #: Columns that are read as dictionaries, which are as small as in the file.
@@ -33,10 +34,14 @@ class Index:
 
     storage: Storage
     footer: pq.FileMetaData
+    only: NDArray[np.int64] | None = None
+    """The locations to which the index is limited, ascending; None for all."""
 
     @property
     def num_rows(self) -> int:
         """Number of rows: ten per complete location."""
+        if self.only is not None:
+            return self.only.size * len(PERIODS) * TILES
         return int(self.footer.num_rows)
 
     @property
@@ -73,7 +78,11 @@ class Index:
 
         The memory does not depend on the number of rows.
         """
-        yield from self._groups(range(self.footer.num_row_groups), columns)
+        groups = range(self.footer.num_row_groups)
+        if self.only is None:
+            yield from self._groups(groups, columns)
+        else:
+            yield from self._selected(groups, self.only, columns)
 
     def of(self, location_ids: Collection[int], columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows of some locations.
@@ -91,13 +100,19 @@ class Index:
             In the order of the index; without rows for locations that are not in it.
         """
         wanted = np.unique(np.array(list(location_ids), np.int64))
-        groups = [i for i in range(self.footer.num_row_groups) if self._may_contain(i, wanted)]
+        if self.only is not None:
+            wanted = np.intersect1d(wanted, self.only)
+        groups = range(self.footer.num_row_groups)
+        return pa.concat_tables([_empty(columns), *self._selected(groups, wanted, columns)])
+
+    def _selected(
+        self, groups: Sequence[int], wanted: NDArray[np.int64], columns: Sequence[str] | None
+    ) -> Iterator[pa.Table]:
+        """Read the rows of some locations, ascending."""
+        some = [i for i in groups if self._may_contain(i, wanted)]
         names = INDEX_SCHEMA.names if columns is None else list(columns)
-        tables = [
-            part.filter(pc.is_in(part[_ID], pa.array(wanted))).select(names)
-            for part in self._groups(groups, list(dict.fromkeys([_ID, *names])))
-        ]
-        return pa.concat_tables([_empty(columns), *tables])
+        for part in self._groups(some, list(dict.fromkeys([_ID, *names]))):
+            yield part.filter(pc.is_in(part[_ID], pa.array(wanted))).select(names)
 
     def _may_contain(self, group: int, location_ids: NDArray[np.int64]) -> bool:
         """Whether a row group may contain one of some locations, ascending."""

@@ -26,6 +26,8 @@ REJECTED = "rejected.parquet"
 CARD = "README.md"
 #: Ground truth, with the simulated source only.
 TRUTH = "truth.parquet"
+#: Parts for training, validation and test; in no digest, but with one of the data set.
+SPLIT = "split.parquet"
 #: Log of the downloads; in no digest.
 EVENTS = "events.jsonl"
 #: Tables that dataset.json may list.
@@ -81,6 +83,7 @@ TRUTH_SCHEMA = pa.schema(
         ("land_cover", pa.string()),
     ]
 )
+SPLIT_SCHEMA = pa.schema([("location_id", pa.int64()), ("split", pa.string())])
 
 
 def shard_name(number: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -26,8 +26,10 @@ from caco_data.dataset.layout import (
     bands_by_pixel,
     shard_file,
 )
+from caco_data.dataset.split import ids_of, read_split
 from caco_data.dataset.stack_table import StackTable, read_stacks
 from caco_data.errors import FINISH_REMEDY, REPAIR_REMEDY, DatasetError, InputError
+from caco_data.split_settings import PartName
 from caco_data.storage import LocalStorage, Storage, open_storage
 from caco_data.types import PERIODS, TILES, PeriodName
 
@@ -172,13 +174,15 @@ class Dataset:
         return form.decode(data).copy()
 
 
-def open_dataset(root: str | os.PathLike[str]) -> Dataset:
+def open_dataset(root: str | os.PathLike[str], split: PartName | None = None) -> Dataset:
     """Open a finished data set.
 
     Parameters
     ----------
     root : path or URL
         The folder with dataset.json.
+    split : {"train", "val", "test"}, optional
+        Open the locations of this part only (`caco-data split`); all if None.
 
     Returns
     -------
@@ -187,7 +191,7 @@ def open_dataset(root: str | os.PathLike[str]) -> Dataset:
     Raises
     ------
     InputError
-        When there is no data set, or an unfinished one.
+        When there is no data set, an unfinished one, or no such part.
     DatasetError
         When its description or its index is damaged.
     """
@@ -203,4 +207,6 @@ def open_dataset(root: str | os.PathLike[str]) -> Dataset:
             f"{storage.root}/{INDEX}",
             "Run 'caco-data verify'",
         )
+    if split is not None:
+        index = replace(index, only=ids_of(read_split(storage, meta["sha256"]), split))
     return Dataset(storage.root, storage, meta, index)

@@ -21,6 +21,7 @@ from caco_data.dataset.layout import (
     LOCATIONS,
     REJECTED,
     REJECTED_SCHEMA,
+    SPLIT,
     TRUTH,
     TRUTH_SCHEMA,
     shard_file,
@@ -42,16 +43,22 @@ from caco_data.dataset.work_folder import (
 from caco_data.errors import REPAIR_REMEDY, DatasetError
 from caco_data.storage import Storage, write_bytes, write_json
 
+_MERGE = "Repair the data sets of which it was made, or download them again, then merge them again"
+_MERGE = "Repair the data sets of which it was made, or download them again, then merge them again"
 _RENEW = "Download the data set again into another folder"
 _ID = "location_id"
 
 
 def remedy(verdict: Verdict) -> str:
     """Remedy for the problems that were found; `REPAIR_REMEDY` if `repair` fixes them."""
-    if _lost(verdict):
-        return _RENEW
     if all(damage.what == FOREIGN for damage in verdict.damages):
         return "Move these files to another folder"
+    if {damage.where for damage in verdict.damages if damage.what != FOREIGN} == {SPLIT}:
+        return "Run 'caco-data split' again"
+    if verdict.merged:
+        return _MERGE
+    if _lost(verdict):
+        return _RENEW
     return REPAIR_REMEDY
 
 
@@ -97,6 +104,8 @@ def repair(storage: Storage, verdict: Verdict) -> int:
         `download` writes them; nothing is removed then.
     """
     meta = read_description(storage)
+    if verdict.merged:  # its shards are not those of the rows of its locations table
+        raise DatasetError("Cannot repair a merged data set", str(storage.root), _MERGE)
     if lost := _lost(verdict):
         raise DatasetError(f"Cannot repair without {' and '.join(lost)}", str(storage.root), _RENEW)
     rebuild = any(damage.where == INDEX for damage in verdict.damages)

@@ -19,6 +19,7 @@ from caco_data.dataset.layout import (
     NO_MASK,
     shard_file,
 )
+from caco_data.dataset.origin import Origin
 from caco_data.dataset.scan import Entry, scan_shard
 from caco_data.dataset.shards import Row, check_digests, record_json, rows_table, table_rows
 from caco_data.errors import DatasetError
@@ -112,6 +113,7 @@ def check_shard(
     if fault := _fault_of_file(storage, name, max_nbytes):
         checked = len(rows.location_ids) if rows else 0
         return ShardVerdict(shard["name"], (Damage(name, fault),), frozenset(), checked)
+    origin = Origin.of(shard)
     damages: list[Damage] = []
     seen: set[int] = set()
     good: set[int] = set()
@@ -119,11 +121,13 @@ def check_shard(
         reader = HashingReader(file)
         try:
             for entry in scan_shard(reader, formats):
-                seen.add(entry.location_id)
-                if fault := _fault_of_entry(entry, shard["name"], rows, formats):
-                    damages.append(Damage(f"{name}, location {entry.location_id}", fault))
+                location_id = entry.location_id + origin.location_offset
+                seen.add(location_id)
+                here = None if rows is None else rows.of(location_id)
+                if fault := _fault_of_entry(entry, origin, here, formats):
+                    damages.append(Damage(f"{name}, location {location_id}", fault))
                 else:
-                    good.add(entry.location_id)
+                    good.add(location_id)
         except (tarfile.TarError, ValueError) as error:
             damages.append(Damage(name, f"broken tar: {error}"))
         reader.read_to_end()
@@ -151,14 +155,14 @@ def _fault_of_file(storage: Storage, name: str, max_nbytes: int) -> str | None:
 
 
 def _fault_of_entry(
-    entry: Entry, shard: str, rows: ShardRows | None, formats: Mapping[str, ArrayFormat]
+    entry: Entry, origin: Origin, rows: list[Row] | None, formats: Mapping[str, ArrayFormat]
 ) -> str | None:
-    """Fault of a location in a shard, None if there is none."""
+    """Fault of a location with some index rows in a shard, None if there is none."""
     try:
-        here = parse_rows(entry.json) if rows is None else rows.of(entry.location_id)
+        here = parse_rows(entry.json) if rows is None else [origin.original(row) for row in rows]
         if not here:
             return "not in index.parquet"
-        check_entry(entry, shard, here, formats)
+        check_entry(entry, origin.shard, here, formats)
     except (ValueError, TypeError, RecursionError) as error:
         return str(error) or type(error).__name__
     return None

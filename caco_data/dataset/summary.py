@@ -19,9 +19,9 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-ready: format, source, bands, counts, dates, clear fractions, bytes, names of leftover
-        files, events. Fractions are 0..1; `first` and `last` are ISO 8601 UTC, None without tiles.
-        `events` is None without `events.jsonl`.
+        JSON-ready: format, source, bands, counts, dates, clear fractions, bytes, names of the
+        merged data sets, names of leftover files, events. Fractions are 0..1; `first` and `last`
+        are ISO 8601 UTC, None without tiles. `events` is None without `events.jsonl`.
     """
     meta = dataset.meta
     periods, zones = statistics(dataset.index)
@@ -41,6 +41,7 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "periods": periods,
         "events": summarise_events(dataset.storage),
         "digest": dataset.digest,
+        "merged": [part["name"] for part in meta.get("merged", ())],
         "leftovers": list(leftovers(dataset.storage)),
     }
 

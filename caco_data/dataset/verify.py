@@ -30,11 +30,13 @@ from caco_data.dataset.layout import (
     LOCATIONS,
     REJECTED,
     SHARDS,
+    SPLIT,
     TRUTH,
     shard_file,
 )
 from caco_data.dataset.parquet_limits import stream_table
 from caco_data.dataset.shard_check import Damage, ShardRows, ShardVerdict, check_shard
+from caco_data.dataset.split import split_fault
 from caco_data.errors import FINISH_REMEDY, DatasetError
 from caco_data.storage import Storage
 from caco_data.types import PERIODS, TILES
@@ -58,6 +60,8 @@ class Verdict:
     """Number of locations without any damage."""
     checked: int
     """Number of locations checked."""
+    merged: bool = False
+    """Whether the data set was made by `merge`."""
 
 
 def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n: None) -> Verdict:
@@ -102,7 +106,7 @@ def verify(storage: Storage, on_shard: Callable[[int, int], None] = lambda i, n:
         on_shard(number, len(meta["shards"]))
     if index and (fault := index.fault()):
         damages.append(Damage(INDEX, fault))
-    return Verdict(tuple(damages), broken, good, checked)
+    return Verdict(tuple(damages), broken, good, checked, merged="merged" in meta)
 
 
 class _Index:
@@ -157,7 +161,7 @@ def _check_files(
     for name, kind in irregular.items():
         yield Damage(name, f"{kind}, not a regular file" if name in parts else FOREIGN)
     for name in [*storage.names(), *storage.names(SHARDS)]:
-        if name not in parts | {DESCRIPTION, CARD, EVENTS}:
+        if name not in parts | {DESCRIPTION, CARD, EVENTS, SPLIT}:
             yield Damage(name, FOREIGN)
 
 
@@ -178,6 +182,10 @@ def _check_tables(
         fault = file_fault(storage, name, digest) or _fault_of_rows(storage, name, expected[name])
         if fault:
             yield Damage(name, fault)
+    if SPLIT in irregular or not storage.exists(SPLIT):
+        return
+    if fault := split_fault(storage, meta["sha256"], counts["complete"]):
+        yield Damage(SPLIT, fault)
 
 
 def _fault_of_rows(storage: Storage, name: str, expected: int) -> str | None:

@@ -9,9 +9,8 @@ own part.
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from torch import Tensor
 from caco_data.dataset.arrays import NPY_HEADER_BYTES
 from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
-from caco_data.safe_paths import open_regular
+from caco_data.storage import reading_ranges
 from caco_data.types import TILES
 
 #: Number of batches read ahead of the one in use.
@@ -60,7 +59,7 @@ def check_batches(stacks: StackTable, rows: int, parts: int = 1) -> None:
     ------
     InputError
         When `rows` cannot be divided into pairs per process or needs more locations than the data
-        set has, or the shards are not local files.
+        set has.
     """
     locations = len(stacks.location_ids)
     if rows % (2 * parts) or rows < 2:
@@ -75,12 +74,6 @@ def check_batches(stacks: StackTable, rows: int, parts: int = 1) -> None:
             f"A batch of {rows} rows needs {rows // 2} locations, the data set has {locations}",
             "--batch-size",
             f"Use at most {2 * locations}, or download more locations",
-        )
-    if any("://" in path for path in stacks.paths):
-        raise InputError(
-            "Training needs local files, to read tiles at their offsets",
-            stacks.paths[0],
-            "Copy the data set to a local or mounted disk",
         )
 
 
@@ -232,16 +225,13 @@ class _Readers:
             location = int(locations[i])
             path = self._stacks.paths[self._stacks.shard[location]]
             try:
-                file = open_regular(path, os.O_RDONLY)
-                try:
+                with reading_ranges(path) as read:
                     for member, array in zip(self._stacks.members, out, strict=True):
                         for period in (0, 1):
                             row = 2 * i + period
                             at = int(member.offset[location, period])
                             nbytes = int(member.nbytes[location, period])
-                            self._read_tiles(file, at, nbytes, member, chosen[row], array[:, row])
-                finally:
-                    os.close(file)
+                            self._read_tiles(read, at, nbytes, member, chosen[row], array[:, row])
             except (OSError, ValueError) as error:
                 raise DatasetError(
                     f"Cannot read location {self._stacks.location_ids[location]}: {error}",
@@ -251,7 +241,7 @@ class _Readers:
 
     def _read_tiles(
         self,
-        file: int,
+        read: Callable[[int, int], bytes],
         offset: int,
         nbytes: int,
         member: Members,
@@ -261,13 +251,13 @@ class _Readers:
         """Read the tiles `chosen` of a member into `out` (T, C, H, W)."""
         channels = list(member.channels)
         if self._stacks.compressed:
-            stack = self._stacks.format(member).decode(os.pread(file, nbytes, offset))
+            stack = self._stacks.format(member).decode(read(nbytes, offset))
             np.copyto(out, stack[chosen][:, channels])
             return
         dtype, shape = self._stacks.dtype, member.shape[1:]
         size = int(np.prod(shape)) * dtype.itemsize
         for tile, t in zip(out, chosen, strict=True):
-            data = os.pread(file, size, offset + NPY_HEADER_BYTES + int(t) * size)
+            data = read(size, offset + NPY_HEADER_BYTES + int(t) * size)
             if len(data) < size:
                 raise ValueError("the shard is truncated")
             np.copyto(tile, np.frombuffer(data, dtype).reshape(shape)[channels])

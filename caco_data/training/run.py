@@ -98,7 +98,7 @@ def open_run(settings: TrainSettings) -> Iterator[Run]:
     settings.check()
     check_encoder(settings.encoder)
     fabric = open_device(settings)
-    dataset = open_dataset(settings.data)
+    dataset = open_dataset(settings.data, settings.split)
     # One process per machine computes the digests.
     dataset.check(shards=settings.checksum and os.environ.get("LOCAL_RANK", "0") == "0")
     stacks = dataset.stacks(settings.bands)

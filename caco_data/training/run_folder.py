@@ -8,6 +8,8 @@ from dataclasses import asdict
 import torch
 
 from caco_data import __version__
+from caco_data.dataset.hashing import file_sha256
+from caco_data.dataset.layout import SPLIT
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import InputError
 from caco_data.settings_diff import difference
@@ -38,6 +40,8 @@ class RunFolder:
     def __init__(self, settings: TrainSettings, dataset: Dataset) -> None:
         self.storage = LocalStorage(settings.out)
         self.fixed = {**settings.fixed, "data_digest": dataset.digest}
+        if settings.split is not None:
+            self.fixed["split_digest"] = file_sha256(dataset.storage, SPLIT)
         """Settings that must be the same when the run is resumed."""
         self._config = {
             "settings": asdict(settings),

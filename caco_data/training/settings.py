@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from caco_data.errors import InputError
 from caco_data.settings_fields import check_limits, setting
+from caco_data.split_settings import PartName
 
 MixtureKind = Literal["log", "raw"]
 #: The paper's Table 8: distance between the periods; its ratio to the distance within a period;
@@ -41,6 +42,11 @@ class TrainSettings:
     """Settings of a training run: data, method, optimisation, hardware and reports."""
 
     data: str = setting("dataset", "Folder of the data set.", metavar="FOLDER")
+    split: PartName | None = setting(
+        None,
+        "Train on this part of the data set only (caco-data split).",
+        shown_default="all locations",
+    )
     out: str = setting("run", "Folder of the run.", metavar="FOLDER")
     bands: tuple[str, ...] | None = setting(
         None, "Bands to train on.", shown_default="all bands of the data set"

@@ -13,6 +13,7 @@ from caco_data.storage import (
     remove_temporaries,
     write_bytes,
 )
+from tests.conftest import Run
 
 
 @pytest.fixture(params=["local", "file", "memory"])
@@ -77,6 +78,37 @@ def test_temporary_files_and_the_lock_are_not_content(root: str) -> None:
 def test_paths_and_file_urls_are_local(tmp_path: Path) -> None:
     assert isinstance(open_storage(tmp_path), LocalStorage)
     assert isinstance(open_storage(f"file://{tmp_path}"), LocalStorage)
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:", "s3:///x", "s3:/bucket/x", "s3:bucket/x", "gs://"])
+def test_an_object_store_needs_a_bucket(url: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No bucket"):
+        open_storage(url)
+    assert isinstance(open_storage(tmp_path / "s3:"), LocalStorage)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(url: str, **options: object) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    with pytest.raises(InputError, match=r"pip install 'caco-data\[s3\]'"):
+        open_storage("s3://bucket/x")
+    with pytest.raises(InputError, match=r"caco-data\[gs\]"):
+        open_storage("gs://bucket/x")
+
+
+def test_files_in_memory_are_refused_by_commands(run: Run, tmp_path: Path) -> None:
+    for arguments in (
+        ("info", "memory://x"),
+        ("verify", "memory://x"),
+        ("download", "--source", "simulated", "--out", "memory://x"),
+        ("merge", "memory://x", "memory://y", "--out", "z"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "Files in memory end with this command" in result.stderr
+        assert result.stderr.count("\n") == 1
 
 
 def test_an_unknown_protocol_is_an_input_error() -> None:

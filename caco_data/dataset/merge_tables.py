@@ -1,0 +1,131 @@
+"""Joining of the tables and logs of several data sets, in batches."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from caco_data import __version__
+from caco_data.dataset.extension import index_by_shard
+from caco_data.dataset.layout import EVENTS, INDEX
+from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
+from caco_data.storage import Storage
+
+#: A data set, what is added to its location ids, and the new names of its shards.
+Source = tuple[Storage, int, dict[str, str]]
+
+_BATCH_ROWS = 65_536
+#: Key of the metadata of the sampler in a locations table.
+_SAMPLER = b"caco_data"
+
+
+def join_tables(sources: Sequence[Source], target: Storage, name: str) -> None:
+    """Write the rows of a table of all data sets, in their order, with their new location ids.
+
+    Columns that only some of them have are null for the others.
+
+    Raises
+    ------
+    InputError
+        When a column has different types.
+    DatasetError
+        When location ids are not ascending.
+    """
+    schemas = [_schema(storage, name) for storage, _, _ in sources]
+    try:
+        schema = pa.unify_schemas([schema.remove_metadata() for schema in schemas])
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(
+            f"The columns of {name} have different types: {error}", sources[0][0].root,
+            "Convert them before the download",
+        ) from error  # fmt: skip
+    schema = schema.with_metadata(_joined_metadata([x.metadata or {} for x in schemas]))
+    last = -1
+    with target.writing(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for storage, offset, shards in sources:
+            for table in _tables(storage, name):
+                rows = _renamed(table, offset, shards)
+                last = _check_order(rows, last, f"{storage.root}/{name}")
+                writer.write_table(_with_columns(rows, schema))
+
+
+def _schema(storage: Storage, name: str) -> pa.Schema:
+    with storage.open(name) as file:
+        return pq.read_schema(file)
+
+
+def _tables(storage: Storage, name: str) -> Iterator[pa.Table]:
+    """Read a table in batches; the index by shard, one row group each."""
+    if name == INDEX:
+        yield from (rows for _, rows in index_by_shard(storage))
+        return
+    with storage.open(name) as file:
+        for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, use_threads=False):
+            yield pa.Table.from_batches([batch])
+
+
+def _renamed(table: pa.Table, offset: int, shards: dict[str, str]) -> pa.Table:
+    at = table.schema.get_field_index("location_id")
+    ids = pc.add_checked(table["location_id"].cast(pa.int64()), offset)
+    table = table.set_column(at, "location_id", ids)
+    if "shard" not in table.column_names or not table.num_rows:
+        return table
+    name = table["shard"][0].as_py()
+    new = pa.array([shards[name]] * table.num_rows, pa.string())
+    return table.set_column(table.schema.get_field_index("shard"), "shard", new)
+
+
+def _check_order(rows: pa.Table, last: int, where: str) -> int:
+    """Check that location ids do not descend; return the last one."""
+    ids = rows["location_id"].to_numpy()
+    if (np.diff(ids, prepend=last) < 0).any():
+        raise DatasetError("The table is not ordered by location_id", where, REPAIR_REMEDY)
+    return int(ids[-1]) if len(ids) else last
+
+
+def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _joined_metadata(found: Sequence[dict[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Schema metadata: GeoParquet's with the box of all points, and the notices of all tables.
+
+    The sampler's settings are left out: no sampler gives the rows of several tables.
+    """
+    joined = {}
+    geo = [json.loads(metadata[b"geo"]) for metadata in found if b"geo" in metadata]
+    if len(geo) == len(found):
+        column = geo[0]["primary_column"]
+        boxes = np.array([header["columns"][column]["bbox"] for header in geo])
+        box = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+        geo[0]["columns"][column]["bbox"] = box
+        joined[b"geo"] = json.dumps(geo[0]).encode()
+    if sampled := [json.loads(metadata[_SAMPLER]) for metadata in found if _SAMPLER in metadata]:
+        notices = sorted({notice for one in sampled for notice in one.get("notices", ())})
+        own: dict[str, Any] = {"software": f"caco-data {__version__}", "notices": notices}
+        joined[_SAMPLER] = json.dumps(own).encode()
+    return joined
+
+
+def join_events(sources: Iterable[Storage], target: Storage) -> None:
+    """Write the logs of all data sets one after the other."""
+    with target.writing(EVENTS) as out:
+        for storage in sources:
+            if storage.exists(EVENTS):
+                with storage.open(EVENTS) as file:
+                    shutil.copyfileobj(file, out)
+                # A killed process may have cut the last line; empty lines are skipped.
+                out.write(b"\n")

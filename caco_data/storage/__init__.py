@@ -1,0 +1,37 @@
+"""Storage of a data set: a local folder or an fsspec URL (`s3://`, `gs://`, `memory://`).
+
+Files are written atomically: under a temporary name, flushed to the disk, then renamed. Temporary
+names are unique, so that two writers never share a file. Names are relative to the root, with
+forward slashes.
+
+No name leads out of the root: absolute names and `..` are refused, and so are links below the root.
+Only regular files are opened. The root itself may be a link.
+"""
+
+from caco_data.storage.base import LOCK, Storage
+from caco_data.storage.files import (
+    open_storage,
+    read_bytes,
+    read_json,
+    remove_temporaries,
+    write_bytes,
+    write_json,
+)
+from caco_data.storage.local import LocalStorage
+from caco_data.storage.ranges import reading_ranges
+from caco_data.storage.remote import RemoteStorage, check_url
+
+__all__ = [
+    "LOCK",
+    "LocalStorage",
+    "RemoteStorage",
+    "Storage",
+    "check_url",
+    "open_storage",
+    "read_bytes",
+    "read_json",
+    "reading_ranges",
+    "remove_temporaries",
+    "write_bytes",
+    "write_json",
+]

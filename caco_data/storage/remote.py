@@ -1,0 +1,209 @@
+"""An object store or another remote file system, through fsspec."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from caco_data.errors import InputError, StorageError
+from caco_data.safe_paths import check_name
+from caco_data.storage.base import TEMPORARY, is_content, joined, temporary_name
+
+#: Extra that contains the package for a protocol.
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+#: Packages whose exceptions are failures of the service or of the connection to it.
+_PACKAGES = {"aiobotocore", "aiohttp", "botocore", "fsspec", "gcsfs", "google", "s3fs"}
+_AGAIN = "then run the same command again: everything finished is kept"
+
+
+def check_url(url: str) -> None:
+    """Check the form of a URL.
+
+    Raises
+    ------
+    InputError
+        For an object store without a bucket.
+    """
+    found = re.match(r"(s3a?|gs|gcs):/*([^/]*)", url)
+    if found and not (found[2] and url.startswith(f"{found[1]}://{found[2]}")):
+        raise InputError("No bucket in this URL", url, f"Use {found[1]}://BUCKET/FOLDER")
+
+
+@contextmanager
+def failures_reported(where: str) -> Iterator[None]:
+    """Raise StorageError in place of the exceptions of a remote file system.
+
+    FileNotFoundError remains as it is, except for a bucket that does not exist.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if "specified bucket does not exist" in str(error):
+            raise StorageError(
+                "The bucket does not exist", where, "Create it, or correct the URL"
+            ).without_cause() from None
+        raise
+    except Exception as error:
+        package = type(error).__module__.split(".")[0]
+        if not isinstance(error, OSError) and package not in _PACKAGES:
+            raise
+        raise _failure(error, where).without_cause() from None
+
+
+def _failure(error: Exception, where: str) -> StorageError:
+    """Say what failed and what to do."""
+    kind = type(error).__name__
+    text = " ".join(str(getattr(error, "strerror", None) or error).split()) or kind
+    if isinstance(error, PermissionError) or "Credential" in kind or "Auth" in kind:
+        return StorageError(
+            f"No access: {text}", where, f"Check the credentials and their permissions, {_AGAIN}"
+        )
+    if "Connect" in kind or "Timeout" in kind or isinstance(error, ConnectionError | TimeoutError):
+        return StorageError(
+            f"No connection: {text}", where, f"Check the network and the endpoint, {_AGAIN}"
+        )
+    return StorageError(f"The store refuses: {text}", where, f"Wait or fix the cause, {_AGAIN}")
+
+
+def open_file_system(url: str) -> tuple[Any, str]:
+    """File system of a URL, and the path in it; InputError when this is impossible."""
+    import fsspec
+
+    check_url(url)
+    protocol = url.split("://")[0]
+    # Another process may write to the same folder: a listing is not kept.
+    options = {"use_listings_cache": False} if protocol in _EXTRAS else {}
+    try:
+        fs, path = fsspec.core.url_to_fs(url, **options)
+    except ImportError as error:
+        extra = _EXTRAS.get(protocol)
+        remedy = f"Run: pip install 'caco-data[{extra}]'" if extra else ""
+        what = f"A package for {protocol}:// is not installed" if extra else str(error)
+        raise InputError(what, url, remedy) from error
+    except ValueError as error:
+        raise InputError(f"Cannot open this storage: {error}", url) from error
+    return fs, path
+
+
+class RemoteStorage:
+    """A prefix of an fsspec file system; object stores list complete objects only.
+
+    Failures of the service and of the connection are StorageError.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.root = url.rstrip("/") if url.rstrip("/").find("://") > 0 else url
+        self._fs, self._prefix = open_file_system(self.root)
+        # An object appears when it is complete. Other file systems need a temporary name.
+        self._atomic = self.root.split("://")[0] in _EXTRAS
+
+    def _full(self, name: str) -> str:
+        return f"{self._prefix}/{check_name(name)}" if name else self._prefix
+
+    def _where(self, name: str) -> str:
+        return f"{self.root}/{name}" if name else self.root
+
+    def exists(self, name: str) -> bool:
+        """Whether a complete file of this name exists."""
+        with failures_reported(self._where(name)):
+            return bool(self._fs.isfile(self._full(name)))
+
+    def names(self, folder: str = "") -> list[str]:
+        """List the complete files directly in a folder, by sorted names relative to the root."""
+        return joined(folder, filter(is_content, self._files(folder)))
+
+    def temporaries(self, folder: str = "") -> list[str]:
+        """List the temporary files directly in a folder, like `names`."""
+        return joined(folder, filter(TEMPORARY.fullmatch, self._files(folder)))
+
+    def _files(self, folder: str) -> list[str]:
+        try:
+            with failures_reported(self._where(folder)):
+                entries = self._fs.ls(self._full(folder), detail=True, refresh=True)
+        except FileNotFoundError:
+            return []
+        names = [e["name"].rsplit("/", 1)[-1] for e in entries if e["type"] == "file"]
+        return [name for name in names if name]  # "" is the mark of an empty folder
+
+    def irregular(self, folder: str = "") -> dict[str, str]:
+        """Return an empty mapping: object stores contain objects only."""
+        return {}
+
+    def size(self, name: str) -> int:
+        """Size of a file in bytes."""
+        with failures_reported(self._where(name)):
+            return int(self._fs.size(self._full(name)))
+
+    def read(self, name: str) -> bytes:
+        """Read a small file, as last written by any process."""
+        # `open` may use a size from a cached listing.
+        with failures_reported(self._where(name)):
+            data: bytes = self._fs.cat_file(self._full(name))
+        return data
+
+    def read_range(self, name: str, offset: int, nbytes: int) -> bytes:
+        """Read some bytes of a file, with one request."""
+        with failures_reported(self._where(name)):
+            data: bytes = self._fs.cat_file(self._full(name), start=offset, end=offset + nbytes)
+        return data
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        with failures_reported(self._where(name)):
+            file = self._fs.open(self._full(name), "rb")
+        return io.BufferedReader(file)  # files of fsspec lack `readline` with a size
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a binary file that gets its name once the block ends without an error."""
+        full = self._full(name)
+        with failures_reported(self._where(name)):
+            if self._atomic:
+                with self._uploading(full) as file:
+                    yield file
+                return
+            self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+            temporary = temporary_name(full)
+            try:
+                with self._fs.open(temporary, "wb") as file:
+                    yield file
+                self._fs.mv(temporary, full)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    self._fs.rm(temporary)
+                raise
+
+    @contextmanager
+    def _uploading(self, full: str) -> Iterator[IO[bytes]]:
+        """Upload an object; after an error, no part of it remains in the store."""
+        file = self._fs.open(full, "wb")
+        try:
+            yield file
+            file.close()
+        except BaseException:
+            # `discard` fails where the store does: only the owner of the bucket sees the parts.
+            with suppress(Exception):
+                file.discard()
+            file.closed = True  # or it would be completed when it is garbage-collected
+            raise
+
+    def copy(self, source: RemoteStorage, name: str, new: str) -> bool:
+        """Copy a file of the same service without transferring it; False if this is impossible."""
+        if source._fs is not self._fs or not self._atomic:
+            return False
+        with failures_reported(self._where(new)):
+            self._fs.copy(source._full(name), self._full(new))
+        return True
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it exists."""
+        with suppress(FileNotFoundError), failures_reported(self._where(name)):
+            self._fs.rm(self._full(name))
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder with its content, if it exists."""
+        with suppress(FileNotFoundError), failures_reported(self._where(folder)):
+            self._fs.rm(self._full(folder), recursive=True)
