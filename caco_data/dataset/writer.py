@@ -174,7 +174,8 @@ class DatasetWriter:
                 self._write_shard(number)
         self._check()
         shards, digests = write_tables(self._storage, numbers, self._per_shard, on_shard)
-        digests[LOCATIONS] = write_table(self._storage, LOCATIONS, locations)
+        # As one chunk: the bytes of the file depend on the chunks.
+        digests[LOCATIONS] = write_table(self._storage, LOCATIONS, locations.combine_chunks())
         self._check()
         self._write_description(shards, digests)
         self._storage.remove_folder(WORK)

@@ -29,8 +29,7 @@ class Replacements:
     def extended(self, n: int) -> LocationTable | None:
         """Table with the first n rows of the sampler; None, with a warning, when it is too long.
 
-        More rows than requested are sampled, since some replacements are rejected too, and a table
-        is always sampled from its first row on.
+        More rows than requested are sampled, since some replacements are rejected too.
         """
         if n > MAX_DRAWS * self._wanted:
             _log.warning(
@@ -40,8 +39,15 @@ class Replacements:
             return None
         if n > len(self._sampled):
             try:
-                self._sampled = extend(self._sampled.metadata, n + (n - len(self._sampled)))
+                self._extend(n + (n - len(self._sampled)))
             except InputError as error:
                 _log.warning("rejected locations are not replaced: %s", error)
                 return None
         return self._sampled.head(n)
+
+    def _extend(self, n: int) -> None:
+        """Sample up to n rows; the present ones too if a file stored them with other types."""
+        now = self._sampled
+        more = extend(now.metadata, n, len(now))
+        same = more.table.schema.equals(now.table.schema)
+        self._sampled = now.followed_by(more) if same else extend(now.metadata, n)

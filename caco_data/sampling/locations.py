@@ -72,6 +72,17 @@ class LocationTable:
                 int(self.utm_epsg[row]),
             )
 
+    def followed_by(self, more: LocationTable) -> LocationTable:
+        """Join with a table of the next rows and the same columns, which are not copied."""
+        return LocationTable(
+            np.concatenate([self.location_id, more.location_id]),
+            np.concatenate([self.longitude, more.longitude]),
+            np.concatenate([self.latitude, more.latitude]),
+            np.concatenate([self.utm_epsg, more.utm_epsg]),
+            more.metadata,
+            pa.concat_tables([self.table, more.table]),
+        )
+
     def head(self, n: int) -> LocationTable:
         """First n rows; of a table as the sampler made it, the table that it makes for n."""
         if n >= len(self):
@@ -83,8 +94,8 @@ class LocationTable:
         )  # fmt: skip
 
 
-def sample_locations(settings: SampleSettings, n: int) -> LocationTable:
-    """Sample locations.
+def sample_locations(settings: SampleSettings, n: int, first: int = 0) -> LocationTable:
+    """Sample n locations, or the last of them.
 
     Parameters
     ----------
@@ -92,6 +103,8 @@ def sample_locations(settings: SampleSettings, n: int) -> LocationTable:
         Options of the sampler.
     n : int
         Number of locations, at least 1. A longer table begins with the rows of a shorter one.
+    first : int
+        Number of locations that are left out, less than n.
 
     Returns
     -------
@@ -106,10 +119,10 @@ def sample_locations(settings: SampleSettings, n: int) -> LocationTable:
         raise InputError("The number of locations is not positive", f"--n {n}")
     region = Region() if settings.within is None else parse_region(settings.within)
     world = World(_reachable_cities(settings, region), load_land(settings.land), region)
-    points = sample_points(settings, world, n)
+    points = sample_points(settings, world, n, first)
     longitude, latitude = points["longitude"].copy(), points["latitude"].copy()
     zone = utm_epsg(longitude, latitude)
-    number = np.arange(n, dtype=np.int64)
+    number = np.arange(first, n, dtype=np.int64)
     columns = {
         "location_id": array_of(number),
         **_city_columns(world.cities, points["city"], points["city_distance_m"]),
@@ -122,7 +135,7 @@ def sample_locations(settings: SampleSettings, n: int) -> LocationTable:
     )
 
 
-def extend(metadata: dict[str, Any], n: int) -> LocationTable:
+def extend(metadata: dict[str, Any], n: int, first: int = 0) -> LocationTable:
     """Sample a table again with more rows.
 
     Parameters
@@ -131,11 +144,13 @@ def extend(metadata: dict[str, Any], n: int) -> LocationTable:
         `LocationTable.metadata` of the existing table.
     n : int
         Number of rows of the new table.
+    first : int
+        Number of rows that are left out.
 
     Returns
     -------
     LocationTable
-        Begins with the rows of the existing table.
+        Begins with the rows of the existing table, or continues it.
 
     Raises
     ------
@@ -159,7 +174,7 @@ def extend(metadata: dict[str, Any], n: int) -> LocationTable:
                 str(file),
                 "Restore it, or sample again",
             )
-    return sample_locations(settings, n)
+    return sample_locations(settings, n, first)
 
 
 def is_sampled(locations: LocationTable) -> bool:

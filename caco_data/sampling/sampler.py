@@ -29,8 +29,8 @@ MAX_ATTEMPTS = 50_000
 MIN_USABLE, CHECK_AFTER = 2e-4, 1_000_000
 
 
-def sample_points(settings: SampleSettings, world: World, n: int) -> Points:
-    """Sample n points.
+def sample_points(settings: SampleSettings, world: World, n: int, first: int = 0) -> Points:
+    """Sample n points, or the last of them.
 
     Parameters
     ----------
@@ -40,10 +40,12 @@ def sample_points(settings: SampleSettings, world: World, n: int) -> Points:
         Cities, land and region.
     n : int
         Number of points.
+    first : int
+        Number of points that are left out.
 
     Returns
     -------
-    ndarray of POINT, shape (n,)
+    ndarray of POINT, shape (n - first,)
         Row i depends on the settings, the world and i only; with `no_overlap`, also on the rows
         before it.
 
@@ -58,8 +60,9 @@ def sample_points(settings: SampleSettings, world: World, n: int) -> Points:
             "Raise --top-cities, enlarge the region, or use --strategy uniform",
         )  # fmt: skip
     if settings.no_overlap:
-        return _sample_without_overlap(settings, world, n)
-    chunks = (np.arange(first, min(first + CHUNK_ROWS, n)) for first in range(0, n, CHUNK_ROWS))
+        return _sample_without_overlap(settings, world, n)[first:]
+    starts = range(first, n, CHUNK_ROWS)
+    chunks = (np.arange(start, min(start + CHUNK_ROWS, n)) for start in starts)
     return np.concatenate([_first_usable(settings, world, rows) for rows in chunks])
 
 

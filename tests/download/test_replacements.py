@@ -8,7 +8,7 @@ from caco_data.dataset.layout import LOCATIONS
 from caco_data.dataset.tables import write_table
 from caco_data.download import replacements
 from caco_data.download.replacements import MAX_DRAWS, Replacements
-from caco_data.sampling.location_files import geoparquet_table
+from caco_data.sampling.location_files import geoparquet_table, read_locations, write_locations
 from caco_data.sampling.locations import LocationTable, extend, sample_locations
 from caco_data.sampling.settings import SampleSettings
 from caco_data.storage import LocalStorage
@@ -29,7 +29,7 @@ def test_an_extended_table_has_the_bytes_of_one_sampled_at_once(
         assert longer.metadata == whole.metadata
         assert longer.location_id.tolist() == list(range(n))
         digests = [
-            write_table(LocalStorage(tmp_path), LOCATIONS, geoparquet_table(x))
+            write_table(LocalStorage(tmp_path), LOCATIONS, geoparquet_table(x).combine_chunks())
             for x in (longer, whole)
         ]
         assert digests[0] == digests[1]
@@ -38,17 +38,17 @@ def test_an_extended_table_has_the_bytes_of_one_sampled_at_once(
 def test_a_round_of_few_more_replacements_does_not_sample_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lengths: list[int] = []
+    lengths: list[tuple[int, int]] = []
 
-    def counted(metadata: dict[str, object], n: int) -> LocationTable:
-        lengths.append(n)
-        return extend(metadata, n)
+    def counted(metadata: dict[str, object], n: int, first: int = 0) -> LocationTable:
+        lengths.append((first, n))
+        return extend(metadata, n, first)
 
     monkeypatch.setattr(replacements, "extend", counted)
     made = Replacements(sample_locations(SampleSettings(), N))
     for n in (N + 8, N + 12, N + 14, N + 15):
         assert made.extended(n) is not None
-    assert lengths == [N + 16]
+    assert lengths == [(N, N + 16)]
 
 
 def test_too_long_tables_and_changed_inputs_end_the_replacement(
@@ -60,3 +60,16 @@ def test_too_long_tables_and_changed_inputs_end_the_replacement(
     table.metadata["inputs"] = {}
     assert Replacements(table).extended(N + 1) is None
     assert "rejected locations are not replaced" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_a_table_from_a_file_is_extended_like_the_sampled_one(tmp_path: Path, suffix: str) -> None:
+    table = sample_locations(SampleSettings(), N)
+    write_locations(table, tmp_path / f"locations{suffix}")
+    longer = Replacements(read_locations(tmp_path / f"locations{suffix}")).extended(2 * N)
+    assert longer is not None
+    whole = extend(table.metadata, 2 * N)
+    assert longer.metadata == whole.metadata
+    assert longer.table.equals(whole.table)
+    for name in ("location_id", "longitude", "latitude", "utm_epsg"):
+        assert getattr(longer, name).tolist() == getattr(whole, name).tolist()
