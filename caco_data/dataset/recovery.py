@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.dataset.read_ahead import read_ahead
+from caco_data.dataset.read_ahead import read_ahead, threads_for
 from caco_data.dataset.work_folder import (
     ShardIndex,
     list_work,
@@ -103,12 +103,20 @@ def recover(
 
 
 def _shards(storage: Storage, numbers: list[int]) -> Iterator[tuple[int, ShardIndex]]:
-    read = read_ahead(lambda number: read_shard_index(storage, number, ["location_id"]), numbers)
-    yield from zip(numbers, read, strict=True)
+    found = read_ahead(
+        lambda number: read_shard_index(storage, number, ["location_id"]),
+        numbers,
+        threads_for(storage),
+    )
+    yield from zip(numbers, found, strict=True)
 
 
 def _reasons(storage: Storage, location_ids: list[int]) -> Iterator[tuple[int, str]]:
     """Reasons of the rejections that are not in a shard, with their locations."""
-    found = read_ahead(lambda i: read_json(storage, rejection_file(i))["reason"], location_ids)
+    found = read_ahead(
+        lambda i: read_json(storage, rejection_file(i))["reason"],
+        location_ids,
+        threads_for(storage),
+    )
     for location_id, reason in zip(location_ids, found, strict=True):
         yield location_id, sys.intern(reason)

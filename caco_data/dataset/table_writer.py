@@ -22,7 +22,7 @@ from caco_data.dataset.layout import (
     TRUTH,
     TRUTH_SCHEMA,
 )
-from caco_data.dataset.read_ahead import read_ahead
+from caco_data.dataset.read_ahead import read_ahead, threads_for
 from caco_data.dataset.tables import write_table
 from caco_data.dataset.work_folder import ShardIndex, read_shard_index
 from caco_data.storage import Storage
@@ -60,28 +60,51 @@ def write_tables(
         Hexadecimal SHA-256 by table.
     """
     shards: list[dict[str, Any]] = []
-    rejected = [REJECTED_SCHEMA.empty_table()]
-    truth = [TRUTH_SCHEMA.empty_table()]
+    rejected, truth = _Rows(REJECTED_SCHEMA), _Rows(TRUTH_SCHEMA)
 
     def rows() -> Iterator[pa.Table]:
         rows_per_shard = locations_per_shard * len(PERIODS) * TILES
         ahead = max(1, _AHEAD_ROWS // rows_per_shard)
         on_shard(0, len(numbers))
-        for done, index in enumerate(read_ahead(_reader(storage), numbers, ahead), 1):
+        found = read_ahead(_reader(storage), numbers, threads_for(storage), ahead)
+        for done, index in enumerate(found, 1):
             if index.shard:
                 yield index.rows
                 shards.append(index.shard)
-            rejected.append(pa.Table.from_pylist(index.rejected, schema=REJECTED_SCHEMA))
-            truth.append(pa.Table.from_pylist(index.truth, schema=TRUTH_SCHEMA))
+            rejected.add(index.rejected)
+            truth.add(index.truth)
             on_shard(done, len(numbers))
 
     digests = {INDEX: write_index(storage, rows())}
-    # As one chunk, because the pages of a Parquet file follow the chunks.
-    digests[REJECTED] = write_table(storage, REJECTED, pa.concat_tables(rejected).combine_chunks())
-    truths = pa.concat_tables(truth).combine_chunks()
+    digests[REJECTED] = write_table(storage, REJECTED, rejected.table())
+    truths = truth.table()
     if truths.num_rows:
         digests[TRUTH] = write_table(storage, TRUTH, truths)
     return shards, digests
+
+
+class _Rows:
+    """Collects rows: a few thousand as dictionaries, the others as a table, which is smaller."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._tables = [schema.empty_table()]
+        self._waiting: list[dict[str, Any]] = []
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """Add rows."""
+        self._waiting += rows
+        if len(self._waiting) >= ROWS_PER_GROUP:
+            self._convert()
+
+    def table(self) -> pa.Table:
+        """All rows, as one chunk, because the pages of a Parquet file follow the chunks."""
+        self._convert()
+        return pa.concat_tables(self._tables).combine_chunks()
+
+    def _convert(self) -> None:
+        self._tables.append(pa.Table.from_pylist(self._waiting, schema=self._schema))
+        self._waiting = []
 
 
 def _reader(storage: Storage) -> Callable[[int], ShardIndex]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,9 +20,18 @@ def read_parquet(storage: Storage, name: str, columns: list[str] | None = None) 
     with SIGABRT ("terminate called without an active exception").
     """
     with storage.open(name) as file:
-        parquet = pq.ParquetFile(file)
-        check_footer(parquet.metadata, columns)
-        return parquet.read(columns, use_threads=False)
+        return _read(file, columns)
+
+
+def read_small_parquet(storage: Storage, name: str) -> pa.Table:
+    """Read a small table; its file is read at once, which is faster."""
+    return _read(pa.BufferReader(storage.read(name)))
+
+
+def _read(source: IO[bytes] | pa.BufferReader, columns: list[str] | None = None) -> pa.Table:
+    parquet = pq.ParquetFile(source)
+    check_footer(parquet.metadata, columns)
+    return parquet.read(columns, use_threads=False)
 
 
 def read_table(

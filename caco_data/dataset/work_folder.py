@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset.tables import read_parquet
+from caco_data.dataset.tables import read_parquet, read_small_parquet
 from caco_data.storage import Storage
 
 WORK = ".work"
@@ -102,6 +102,10 @@ def write_shard_index(storage: Storage, shard: int, index: ShardIndex) -> None:
 
 def read_shard_index(storage: Storage, shard: int, columns: list[str] | None = None) -> ShardIndex:
     """Read the index of a finished shard, with some columns of its rows only."""
-    table = read_parquet(storage, shard_index_file(shard), columns)
+    name = shard_index_file(shard)
+    if columns is None:
+        table = read_small_parquet(storage, name)
+    else:
+        table = read_parquet(storage, name, columns)
     meta = json.loads(table.schema.metadata[_METADATA])
     return ShardIndex(table.replace_schema_metadata(), **meta)

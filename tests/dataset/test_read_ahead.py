@@ -23,7 +23,7 @@ def test_results_come_in_order_and_a_bounded_number_is_read_ahead(
             yield item
 
     results = []
-    for result in read_ahead(lambda x: 2 * x, count(), ahead):
+    for result in read_ahead(lambda x: 2 * x, count(), 4, ahead):
         results.append(result)
         assert taken - len(results) <= ahead
     assert results == [2 * item for item in items]
@@ -39,5 +39,5 @@ def test_the_first_error_is_raised_and_the_rest_is_not_read() -> None:
         return 1 // (item - 3)
 
     with pytest.raises(ZeroDivisionError):
-        list(read_ahead(fail_at_3, range(1000), 4))
+        list(read_ahead(fail_at_3, range(1000), 2, 4))
     assert max(read) <= 3 + 4
