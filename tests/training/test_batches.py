@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from caco_data.dataset.reader import Dataset, open_dataset
 from caco_data.dataset.stack_table import StackTable
 from caco_data.errors import DatasetError, InputError
+from caco_data.storage import open_storage, write_bytes
 from caco_data.training.batches import BatchReader, choose_tiles
-from caco_data.types import PERIODS
+from caco_data.types import PERIODS, Compress
 from tests.support.training_data import make_training_set
 
 LOCATIONS = 11
@@ -129,10 +130,18 @@ def test_impossible_batch_sizes_are_rejected(stacks: StackTable, rows: int, word
         BatchReader(stacks, rows=rows, seed=0)
 
 
-def test_remote_shards_are_rejected(stacks: StackTable) -> None:
-    remote = dataclasses.replace(stacks, paths=("s3://bucket/000000.tar",))
-    with pytest.raises(InputError, match="local"):
-        BatchReader(remote, rows=4, seed=0)
+@pytest.mark.parametrize("compress", ["none", "zstd"])
+def test_tiles_are_read_from_a_remote_store(tmp_path: Path, compress: Compress) -> None:
+    root = make_training_set(tmp_path / "set", 2, ("B4", "B8"), "uint16", compress)
+    here = open_dataset(root).stacks()
+    storage = open_storage(f"memory://{tmp_path.name}")
+    for path in here.paths:
+        write_bytes(storage, Path(path).name, Path(path).read_bytes())
+    there = dataclasses.replace(
+        here, paths=tuple(f"{storage.root}/{Path(path).name}" for path in here.paths)
+    )
+    (one,), (other,) = (BatchReader(x, rows=4, seed=0).epoch(0) for x in (here, there))
+    assert np.array_equal(one.tiles[0].numpy(), other.tiles[0].numpy())
 
 
 def test_a_truncated_shard_is_named(tmp_path: Path) -> None:
