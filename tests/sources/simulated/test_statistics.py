@@ -55,14 +55,14 @@ def test_band_spreads_are_within_a_factor_of_two_and_a_half() -> None:
     assert np.all((ratio > 0.4) & (ratio < 2.5)), ratio
 
 
-@NOT_REACHED
 # The correlation of visible and infrared bands is positive on the steep slopes of the real place,
 # where shade darkens all bands; on the gentler slopes of the simulated one bare and green fields
-# differ more, in opposite directions. Only its sign is free, within 0.75.
+# differ more, in opposite directions.
 @pytest.mark.parametrize(
     ("one", "other", "real", "tolerance"),
-    [("B2", "B4", 0.94, 0.06), ("B3", "B4", 0.92, 0.08), ("B4", "B8", 0.37, 0.75),
-     ("B8", "B11", 0.83, 0.25), ("B2", "B8", 0.21, 0.75)],
+    [("B2", "B4", 0.94, 0.06), ("B3", "B4", 0.92, 0.08), ("B8", "B11", 0.83, 0.25),
+     pytest.param("B4", "B8", 0.37, 0.5, marks=NOT_REACHED),
+     pytest.param("B2", "B8", 0.21, 0.5, marks=NOT_REACHED)],
 )  # fmt: skip
 def test_band_correlations(one: str, other: str, real: float, tolerance: float) -> None:
     a, b = (june()[ALL_BANDS.index(name)].ravel() for name in (one, other))
@@ -127,6 +127,8 @@ _CLASSES = {
     Cover.ANNUAL_CROP: ((127, 118, 116), (37, 20, 16), (0.96, 0.75)),
     Cover.SEA: ((47, 72, 89), (3, 3, 2), (0.91, 0.67)),
 }
+#: Its fields are more uniform than those of EuroSAT.
+_MARKS = {Cover.ANNUAL_CROP: NOT_REACHED}
 _WHERE = ((2.34, 48.86), (4.28, 52.1), (2.25, 41.45), (24.6, 60.3), (2.22, 48.7), (1.77, 43.16),
           (2.1, 48.2), (3.7, 48.4), (3.9, 48.4), (4.0, 52.0))  # fmt: skip
 
@@ -151,8 +153,10 @@ def class_figures() -> dict[Cover, Floats]:
     return {cover: np.mean(found, axis=0) for cover, found in figures.items()}
 
 
-@NOT_REACHED
-@pytest.mark.parametrize("cover", _CLASSES, ids=lambda cover: cover.name.lower())
+@pytest.mark.parametrize(
+    "cover",
+    [pytest.param(cover, id=cover.name.lower(), marks=_MARKS.get(cover, ())) for cover in _CLASSES],
+)
 def test_land_cover_is_similar_to_its_eurosat_class(cover: Cover) -> None:
     mean, within, autocorrelations = (np.array(real) for real in _CLASSES[cover])
     figures = class_figures()[cover]
