@@ -12,7 +12,7 @@ from typing import Any, Self
 INTERRUPTED = 130
 
 #: Remedy for a damaged data set.
-REPAIR_REMEDY = "Run 'caco-data verify --repair', then the same 'caco-data download' again"
+REPAIR_REMEDY = "Run 'caco-data verify --repair DATASET', then the same 'caco-data download' again"
 #: Remedy for an unfinished data set.
 FINISH_REMEDY = "Run the same 'caco-data download' again to finish it"
 

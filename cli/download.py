@@ -15,7 +15,7 @@ from caco_data.download.settings import (
     FetchSettings,
     SceneSettings,
 )
-from caco_data.errors import CacoDataError, IncompleteError, InterruptedRunError
+from caco_data.errors import CacoDataError, IncompleteError, InputError, InterruptedRunError
 from caco_data.sources.base import SourceSettings
 from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.retry import RetryPolicy
@@ -198,5 +198,7 @@ def _settings(
         fetch=settings_from(FetchSettings, values, scenes=scenes),
         fill=is_sampled(table) if values["fill"] is None else values["fill"],
     )
+    if values["scheduler"] == "":  # an unset variable of a shell
+        raise InputError("The address of the scheduler is empty", "--scheduler", "Pass an address")
     retry = settings_from(RetryPolicy, values)
     return settings, settings_from(ClusterSettings, values, retry=retry)

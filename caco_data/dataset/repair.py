@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -41,10 +42,11 @@ from caco_data.dataset.work_folder import (
     write_shard_index,
 )
 from caco_data.errors import REPAIR_REMEDY, DatasetError
+from caco_data.safe_paths import KINDS
 from caco_data.storage import Storage, write_bytes, write_json
 
 _MERGE = "Repair the data sets of which it was made, or download them again, then merge them again"
-_MERGE = "Repair the data sets of which it was made, or download them again, then merge them again"
+_REPLACE = "Replace each link by the file to which it leads, then verify again"
 _RENEW = "Download the data set again into another folder"
 _ID = "location_id"
 
@@ -53,6 +55,8 @@ def remedy(verdict: Verdict) -> str:
     """Remedy for the problems that were found; `REPAIR_REMEDY` if `repair` fixes them."""
     if all(damage.what == FOREIGN for damage in verdict.damages):
         return "Move these files to another folder"
+    if _links(verdict):
+        return _REPLACE
     if {damage.where for damage in verdict.damages if damage.what != FOREIGN} == {SPLIT}:
         return "Run 'caco-data split' again"
     if verdict.merged:
@@ -60,6 +64,11 @@ def remedy(verdict: Verdict) -> str:
     if _lost(verdict):
         return _RENEW
     return REPAIR_REMEDY
+
+
+def _links(verdict: Verdict) -> list[str]:
+    """Files of the data set that are links: the file behind a link may be undamaged."""
+    return [d.where for d in verdict.damages if d.what.startswith(KINDS[stat.S_IFLNK])]
 
 
 def _lost(verdict: Verdict) -> list[str]:
@@ -106,6 +115,8 @@ def repair(storage: Storage, verdict: Verdict) -> int:
     meta = read_description(storage)
     if verdict.merged:  # its shards are not those of the rows of its locations table
         raise DatasetError("Cannot repair a merged data set", str(storage.root), _MERGE)
+    if links := _links(verdict):
+        raise DatasetError("Cannot repair a data set with symbolic links", links[0], _REPLACE)
     if lost := _lost(verdict):
         raise DatasetError(f"Cannot repair without {' and '.join(lost)}", str(storage.root), _RENEW)
     rebuild = any(damage.where == INDEX for damage in verdict.damages)

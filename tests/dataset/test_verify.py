@@ -156,9 +156,9 @@ def test_each_damage_is_named_with_exit_code_1(root: Path, run: Run, damage: str
 
 LOST = "Download the data set again into another folder."
 REMEDIES = {
-    "flipped byte in an array": "Run 'caco-data verify --repair'",
-    "flipped byte in the index": "Run 'caco-data verify --repair'",
-    "locations of another table": "Run 'caco-data verify --repair'",
+    "flipped byte in an array": "Run 'caco-data verify --repair DATASET'",
+    "flipped byte in the index": "Run 'caco-data verify --repair DATASET'",
+    "locations of another table": "Run 'caco-data verify --repair DATASET'",
     "missing rejected.parquet": LOST,
     "foreign file": "Move these files to another folder.",
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import dask
 import numpy as np
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 
@@ -130,6 +131,26 @@ def test_ctrl_c_exits_130_with_a_message_about_resuming(
     last = json.loads([x for x in again.stderr.splitlines() if x.startswith("{")][-1])
     assert last["tiles"] <= 10 * (N - len(kept))
     assert contents(out) == contents(whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_the_workers_start_is_not_lost(
+    table: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        command(table, tmp_path / "d"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + WAIT_S
+    while not psutil.Process(process.pid).children(recursive=True):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, number)
+    _, stderr = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert "error: Interrupted" in stderr
+    assert "Traceback" not in stderr
 
 
 def test_a_finished_data_set_is_not_changed_and_other_settings_are_refused(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distributed import Client
+from distributed import Client, Security
 
 from caco_data.download.settings import ClusterSettings
 from caco_data.errors import InputError
@@ -29,18 +29,24 @@ def existing_cluster(settings: ClusterSettings) -> Iterator[Client]:
         When `settings.scheduler` is neither an address nor a scheduler file, or nothing answers.
     """
     address = scheduler_address(settings.scheduler or "")
+    secure = address.startswith("tls://")
+    if secure and Security().get_connection_args("client").get("ssl_context") is None:
+        raise InputError(
+            "Dask has no certificates for TLS",
+            address,
+            "Set distributed.comm.tls in Dask's configuration (docs/clusters.md)",
+        )
     try:
         # The certificates of tls:// are those of Dask's configuration (distributed.comm.tls).
         client = Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        tls = address.startswith("tls://")
         raise InputError(
             f"No Dask scheduler answers: {str(error).splitlines()[0]}",
             address,
-            "Check the address" + " and distributed.comm.tls in Dask's configuration" * tls,
+            "Check the address" + " and distributed.comm.tls in Dask's configuration" * secure,
         ) from error
     with client:
-        if not address.startswith("tls://"):
+        if not secure:
             _log.warning(
                 "%s: not encrypted and without authentication; whoever can connect to it can run "
                 "code as the owner of the workers (docs/clusters.md)",
@@ -72,7 +78,7 @@ def scheduler_address(scheduler: str) -> str:
                 "Not a scheduler file of Dask", scheduler, "Pass the file of --scheduler-file"
             ) from error
     # Dask's client ends with a traceback for an address without a port.
-    if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+/?", found):
+    if not re.fullmatch(r"((tcp|tls)://)?[^\s/]+:\d+/?", found):
         raise InputError(
             "Neither the address of a Dask scheduler nor a scheduler file",
             f"--scheduler {scheduler}",

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
@@ -46,10 +47,6 @@ def local_cluster(settings: ClusterSettings, computes: bool) -> Iterator[Client]
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
     workers = min(workers, settings.concurrency)
     threads = -(-tasks_ahead(settings.concurrency, workers) // workers)
-    # Workers inherit "ignore SIGINT" if they start now: this process handles the interrupt, and a
-    # worker that is killed by it would print a traceback.
-    in_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
     # No work stealing and no spilling: tasks are submitted only when workers become free.
     with dask.config.set(
         {
@@ -65,31 +62,59 @@ def local_cluster(settings: ClusterSettings, computes: bool) -> Iterator[Client]
             "distributed.nanny.pre-spawn-environ": _MALLOC,
         }
     ):
+        cluster: Any = None
+        client: Any = None
         try:
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=min(threads, 2) if computes else threads,
-                processes=True,
-                # Certificates of this run only: without them, every user of this machine could run
-                # code in the workers.
-                host="tls://127.0.0.1",
-                security=Security.temporary(),
-                dashboard_address=None,
-                # A free port: only one download per machine could use the default port 8787.
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
-                silence_logs=SILENT,
-            )
-            server: Any = cluster.scheduler
-            server.http_server.stop()
-        finally:
-            if in_main:
-                signal.signal(signal.SIGINT, before)
-        client = Client(cluster, set_as_default=False, direct_to_workers=True)
-        try:
+            with _interrupts_postponed():
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=min(threads, 2) if computes else threads,
+                    processes=True,
+                    # Certificates of this run only: without them, every user of this machine could
+                    # run code in the workers.
+                    host="tls://127.0.0.1",
+                    security=Security.temporary(),
+                    dashboard_address=None,
+                    # A free port: only one download per machine could use the default port 8787.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
+                    silence_logs=SILENT,
+                )
+                cluster.scheduler.http_server.stop()
+                client = Client(cluster, set_as_default=False, direct_to_workers=True)
             yield client
         finally:
             # Do not wait for tasks that are still running: their results are no longer needed.
-            with suppress(TimeoutError, OSError):
-                client.close(timeout=1)
-            with suppress(TimeoutError, OSError):
-                cluster.close(timeout=2)
+            for opened, timeout_s in ((client, 1), (cluster, 2)):
+                if opened is not None:
+                    with suppress(TimeoutError, OSError):
+                        opened.close(timeout=timeout_s)
+
+
+@contextmanager
+def _interrupts_postponed() -> Iterator[None]:
+    """Postpone SIGINT and SIGTERM: Dask prints tracebacks when its start is interrupted.
+
+    Processes started within it ignore SIGINT: this process handles it, and a worker that is
+    interrupted would print a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
+    # Its start would unblock the signals.
+    resource_tracker.ensure_running()
+    # New threads and processes inherit that SIGINT is blocked.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    except Exception:  # SIGTERM may also have ended the workers
+        if not received:
+            raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:
+        signal.raise_signal(received[0])

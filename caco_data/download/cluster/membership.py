@@ -109,7 +109,8 @@ class Membership:
             self.members = tuple(a for a in self.members if a != address)
             left = len(self.members)
         self._alone_since = time.monotonic()
-        _log.warning("worker %s is lost, %d left; its locations are fetched again", address, left)
+        by = f"by {left} others" if left else "once there is another one"
+        _log.warning("worker %s is lost; its locations are fetched again %s", address, by)
 
     def _watch(self, now: float, connected: bool) -> None:
         """Log a message once per minute while there is no worker, and raise an error at the end."""
