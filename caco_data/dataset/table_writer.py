@@ -30,6 +30,12 @@ from caco_data.types import PERIODS, TILES
 
 #: Index rows that are read ahead of the ones being written.
 _AHEAD_ROWS = 2 * ROWS_PER_GROUP
+#: Columns with few different values in a row group; a dictionary of the others only takes time.
+_REPEATED = [
+    "transform.list.element" if field.name == "transform" else field.name
+    for field in INDEX_SCHEMA
+    if field.name not in ("image_id", "acquired", "cloud_pct", "clear_fraction")
+]
 
 
 def write_tables(
@@ -59,6 +65,7 @@ def write_tables(
     digests : dict of str to str
         Hexadecimal SHA-256 by table.
     """
+    pa.default_memory_pool().release_unused()  # of what was read before
     shards: list[dict[str, Any]] = []
     rejected, truth = _Rows(REJECTED_SCHEMA), _Rows(TRUTH_SCHEMA)
 
@@ -118,7 +125,13 @@ def write_index(storage: Storage, tables: Iterator[pa.Table]) -> str:
     """
     with storage.writing(INDEX) as file:
         hashing = HashingWriter(file)
-        with pq.ParquetWriter(hashing, INDEX_SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(
+            hashing,
+            INDEX_SCHEMA,
+            compression="zstd",
+            use_dictionary=_REPEATED,
+            write_statistics=["location_id"],  # those that `Index.of` uses
+        ) as writer:
             for group in regrouped(tables):
                 writer.write_table(group)
     return hashing.sha256

@@ -193,9 +193,11 @@ def read_locations(path: str | os.PathLike[str]) -> LocationTable:
     where = Path(path)
     table = read_table(where, "locations")
     try:
-        return _normalised(table, _read_metadata(where))
+        found = _normalised(table, _read_metadata(where))
     except (ValueError, KeyError) as error:
         raise InputError(f"Cannot use the locations: {error}", str(path), _REMEDY) from error
+    pa.default_memory_pool().release_unused()  # at a million rows, 50 MB of the buffers of reading
+    return found
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from caco_data.dataset.read_ahead import read_ahead
 
 
-@given(items=st.lists(st.integers(), max_size=40), ahead=st.integers(1, 10))
+@given(
+    items=st.lists(st.integers(), max_size=40), threads=st.integers(0, 4), ahead=st.integers(1, 10)
+)
 def test_results_come_in_order_and_a_bounded_number_is_read_ahead(
-    items: list[int], ahead: int
+    items: list[int], threads: int, ahead: int
 ) -> None:
     taken = 0
 
@@ -23,7 +25,7 @@ def test_results_come_in_order_and_a_bounded_number_is_read_ahead(
             yield item
 
     results = []
-    for result in read_ahead(lambda x: 2 * x, count(), 4, ahead):
+    for result in read_ahead(lambda x: 2 * x, count(), threads, ahead):
         results.append(result)
         assert taken - len(results) <= ahead
     assert results == [2 * item for item in items]
