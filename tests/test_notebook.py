@@ -28,7 +28,7 @@ def test_the_notebook_runs_from_data_to_an_exported_encoder(tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert "AUROC of the change estimate" in done.stdout
-    assert "precision@5" in done.stdout
+    assert "precision@" in done.stdout  # k is at most the number of changed locations
     (first, *_) = sorted((tmp_path / "sample" / "tiles").glob("*/early_0_*.tif"))
     with rasterio.open(first) as file:
         assert file.descriptions == ("B4", "B3", "B2", "SCL")

@@ -161,7 +161,7 @@ class Workers:
         )
 
     def _withdraw(self, tasks: dict[Any, Task], waiting: Waiting) -> list[Outcome]:
-        """Let locations wait again whose workers are all lost; return those that fail for good."""
+        """Let locations wait again whose workers are all lost; return those that fail."""
         members = set(self.addresses)
         lost = {key: task for key, task in tasks.items() if members.isdisjoint(task.workers)}
         if not members or not lost:
