@@ -8,8 +8,10 @@ import pyarrow as pa
 
 from caco_data.dataset.events import summarise_events
 from caco_data.dataset.index import Index
+from caco_data.dataset.layout import INDEX
 from caco_data.dataset.leftovers import leftovers
 from caco_data.dataset.reader import Dataset
+from caco_data.errors import REPAIR_REMEDY, DatasetError
 from caco_data.types import PERIODS
 
 
@@ -60,6 +62,11 @@ def statistics(index: Index) -> tuple[dict[str, Any], int]:
     """Statistics of each period, and number of UTM zones.
 
     Reads five columns in one pass, in constant memory.
+
+    Raises
+    ------
+    DatasetError
+        When the index has rows of another period, or without values.
     """
     parts = []
     zones: set[str] = set()
@@ -68,6 +75,8 @@ def statistics(index: Index) -> tuple[dict[str, Any], int]:
         zones.update(part["crs"].unique().to_pylist())
     found: dict[str, list[dict[str, Any]]] = {period: [] for period in PERIODS}
     for row in pa.concat_tables(parts).to_pylist() if parts else ():
+        if row["period"] not in found or None in row.values():
+            raise DatasetError("Rows of the index lack values", INDEX, REPAIR_REMEDY)
         found[row["period"]].append(row)
     return {period: _joined(rows) for period, rows in found.items()}, len(zones)
 
