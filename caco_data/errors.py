@@ -14,6 +14,7 @@ INTERRUPTED = 130
 #: Remedy for a damaged data set.
 REPAIR_REMEDY = "Run 'caco-data verify --repair DATASET', then the same 'caco-data download' again"
 #: Remedy for an unfinished data set.
+RENEW_REMEDY = "Download the data set again into another folder"
 FINISH_REMEDY = "Run the same 'caco-data download' again to finish it"
 
 

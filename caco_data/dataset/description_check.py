@@ -16,6 +16,7 @@ from caco_data.sentinel2 import BAND_PIXEL_M
 #: Maximum length of a text, characters.
 _TEXT = 10_000
 _MAX = 2**53
+MAX_LOCATIONS_PER_SHARD = 100_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: Sizes of the header of a member, and of a tar's end at most, bytes.
 _HEADER, _END = 1024, 20_480
@@ -83,7 +84,7 @@ _ALWAYS: dict[str, Check] = {
     "settings.bands": _bands,
     "settings.dtype": _one_of("uint16", "uint8"),
     "settings.compress": _one_of("none", "zstd"),
-    "settings.locations_per_shard": _integer(1, 100_000),
+    "settings.locations_per_shard": _integer(1, MAX_LOCATIONS_PER_SHARD),
 }
 #: The same of a finished data set.
 _FINISHED: dict[str, Check] = {

@@ -142,7 +142,7 @@ class Ledger:
         ValueError
             When they are not ascending.
         """
-        ids = np.array(location_ids, np.int64)
+        ids = np.asarray(location_ids, np.int64)
         if (np.diff(ids) <= 0).any():
             raise ValueError("the locations are not in ascending order")
         new = ids[self.location_ids.size :]

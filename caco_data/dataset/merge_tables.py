@@ -13,10 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from caco_data import __version__
-from caco_data.dataset.extension import index_by_shard
-from caco_data.dataset.layout import EVENTS, INDEX
+from caco_data.dataset.cursor import Cursor
+from caco_data.dataset.description_check import MAX_LOCATIONS_PER_SHARD
+from caco_data.dataset.layout import EVENTS, INDEX, LOCATIONS
+from caco_data.dataset.parquet_limits import stream_table
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.storage import Storage
+from caco_data.types import PERIODS, TILES
 
 #: A data set, what is added to its location ids, and the new names of its shards.
 Source = tuple[Storage, int, dict[str, str]]
@@ -50,7 +53,7 @@ def join_tables(sources: Sequence[Source], target: Storage, name: str) -> None:
     last = -1
     with target.writing(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for storage, offset, shards in sources:
-            for table in _tables(storage, name):
+            for table in _tables(storage, name, shards):
                 rows = _renamed(table, offset, shards)
                 last = _check_order(rows, last, f"{storage.root}/{name}")
                 writer.write_table(_with_columns(rows, schema))
@@ -61,14 +64,24 @@ def _schema(storage: Storage, name: str) -> pa.Schema:
         return pq.read_schema(file)
 
 
-def _tables(storage: Storage, name: str) -> Iterator[pa.Table]:
+def _tables(storage: Storage, name: str, shards: Iterable[str]) -> Iterator[pa.Table]:
     """Read a table in batches; the index by shard, one row group each."""
-    if name == INDEX:
-        yield from (rows for _, rows in index_by_shard(storage))
+    if name == LOCATIONS:  # it may have columns of any size
+        with storage.open(name) as file:
+            for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, use_threads=False):
+                yield pa.Table.from_batches([batch])
         return
-    with storage.open(name) as file:
-        for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, use_threads=False):
-            yield pa.Table.from_batches([batch])
+    batches = stream_table(storage, name)
+    if name != INDEX:
+        yield from (pa.Table.from_batches([batch]) for batch in batches)
+        return
+    cursor = Cursor(batches, _schema(storage, name).remove_metadata())
+    for shard in shards:
+        yield cursor.of_shard(shard, MAX_LOCATIONS_PER_SHARD * len(PERIODS) * TILES)
+    if not cursor.is_at_end():
+        raise DatasetError(
+            "The index is not ordered by shard", f"{storage.root}/{INDEX}", REPAIR_REMEDY
+        )
 
 
 def _renamed(table: pa.Table, offset: int, shards: dict[str, str]) -> pa.Table:

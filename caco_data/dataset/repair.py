@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import ArrayFormat, member_formats
-from caco_data.dataset.cursor import Cursor
 from caco_data.dataset.description import read_description
+from caco_data.dataset.finished import contents, unpack
 from caco_data.dataset.layout import (
     DESCRIPTION,
     INDEX,
@@ -24,30 +23,21 @@ from caco_data.dataset.layout import (
     REJECTED_SCHEMA,
     SPLIT,
     TRUTH,
-    TRUTH_SCHEMA,
     shard_file,
-    shard_name,
 )
 from caco_data.dataset.parquet_limits import stream_table
 from caco_data.dataset.scan import Entry, scan_shard
 from caco_data.dataset.shard_check import parse_rows
-from caco_data.dataset.shards import Record, rows_table, write_shard
-from caco_data.dataset.verify import FOREIGN, ROWS, Verdict
-from caco_data.dataset.work_folder import (
-    WORK,
-    ShardIndex,
-    part_file,
-    rejection_file,
-    truth_file,
-    write_shard_index,
-)
-from caco_data.errors import REPAIR_REMEDY, DatasetError
+from caco_data.dataset.shard_content import join_contents, write_contents
+from caco_data.dataset.shards import rows_table
+from caco_data.dataset.verify import FOREIGN, Verdict
+from caco_data.dataset.work_folder import WORK
+from caco_data.errors import RENEW_REMEDY, REPAIR_REMEDY, DatasetError
 from caco_data.safe_paths import KINDS
-from caco_data.storage import Storage, write_bytes, write_json
+from caco_data.storage import Storage, write_json
 
 _MERGE = "Repair the data sets of which it was made, or download them again, then merge them again"
 _REPLACE = "Replace each link by the file to which it leads, then verify again"
-_RENEW = "Download the data set again into another folder"
 _ID = "location_id"
 
 
@@ -62,7 +52,7 @@ def remedy(verdict: Verdict) -> str:
     if verdict.merged:
         return _MERGE
     if _lost(verdict):
-        return _RENEW
+        return RENEW_REMEDY
     return REPAIR_REMEDY
 
 
@@ -118,7 +108,8 @@ def repair(storage: Storage, verdict: Verdict) -> int:
     if links := _links(verdict):
         raise DatasetError("Cannot repair a data set with symbolic links", links[0], _REPLACE)
     if lost := _lost(verdict):
-        raise DatasetError(f"Cannot repair without {' and '.join(lost)}", str(storage.root), _RENEW)
+        what = f"Cannot repair without {' and '.join(lost)}"
+        raise DatasetError(what, str(storage.root), RENEW_REMEDY)
     rebuild = any(damage.where == INDEX for damage in verdict.damages)
     ids, rejected = _location_ids(storage, meta, verdict, rebuild)
     storage.remove_folder(WORK)  # of the run that finished the data set, or of a killed repair
@@ -126,7 +117,7 @@ def repair(storage: Storage, verdict: Verdict) -> int:
         _write_work(storage, meta, verdict, ids, rebuild)
     except ValueError as error:
         where = str(storage.root)
-        raise DatasetError(f"Cannot repair: {error}", where, _RENEW) from error
+        raise DatasetError(f"Cannot repair: {error}", where, RENEW_REMEDY) from error
     unfinished = {key: meta[key] for key in ("format", "software", "source", "settings")}
     write_json(storage, DESCRIPTION, {**unfinished, "complete": False})
     for name in sorted(verdict.broken_shards):
@@ -179,29 +170,17 @@ def _write_work(
     """
     formats = member_formats(meta["settings"])
     per_shard = int(meta["settings"]["locations_per_shard"])
-    entries = {shard["name"]: shard for shard in meta["shards"]}
-    rejected = Cursor(stream_table(storage, REJECTED, REJECTED_SCHEMA), REJECTED_SCHEMA)
-    truths = stream_table(storage, TRUTH, TRUTH_SCHEMA) if TRUTH in meta["tables"] else []
-    truth = Cursor(truths, TRUTH_SCHEMA)
-    indexed = [] if rebuild else stream_table(storage, INDEX, INDEX_SCHEMA)
-    index = Cursor(indexed, INDEX_SCHEMA)
-    for number, first in enumerate(range(0, ids.size, per_shard)):
-        name, last = shard_name(number), int(ids[first : first + per_shard][-1])
-        rows = index.of_shard(name, per_shard * ROWS)
-        content = ShardIndex(
-            rows=rows,
-            rejected=rejected.up_to(last, per_shard).to_pylist(),
-            truth=truth.up_to(last, per_shard).to_pylist(),
-            shard=entries.pop(name, None),
-        )
+    written: set[int] = set()
+    for number, (name, content) in enumerate(contents(storage, meta, ids, not rebuild)):
         if name in verdict.broken_shards:
-            _unpack(storage, name, content, formats, verdict.broken_shards[name])
+            unpack(storage, name, content, formats, verdict.broken_shards[name])
             continue
         if rebuild and content.shard:
             content = replace(content, rows=_rows_in_shard(storage, name, formats))
-        write_shard_index(storage, number, content)
-    if entries or not all(cursor.is_at_end() for cursor in (rejected, truth, index)):
-        raise ValueError("the shards are not in the order of the locations")
+        write_contents(storage, number, [content])
+        if (number + 1) * per_shard <= ids.size:
+            written.add(number)
+            join_contents(storage, number, written)
 
 
 def _entries(storage: Storage, name: str, formats: Mapping[str, ArrayFormat]) -> Iterator[Entry]:
@@ -213,29 +192,3 @@ def _rows_in_shard(storage: Storage, name: str, formats: Mapping[str, ArrayForma
     """Index rows of an undamaged shard, from its json members."""
     rows = [row for entry in _entries(storage, name, formats) for row in parse_rows(entry.json)]
     return rows_table(rows)
-
-
-def _unpack(
-    storage: Storage,
-    name: str,
-    content: ShardIndex,
-    formats: Mapping[str, ArrayFormat],
-    good: frozenset[int],
-) -> None:
-    """Write the undamaged locations of a damaged shard as parts, and its rejections."""
-    for row in content.rejected:
-        write_json(storage, rejection_file(row[_ID]), row)
-    for row in content.truth:
-        truth = {key: value for key, value in row.items() if key != _ID}
-        write_json(storage, truth_file(row[_ID]), truth)
-    wanted = set(good)
-    if not wanted:
-        return
-    for entry in _entries(storage, name, formats):
-        if entry.location_id in wanted:
-            wanted.remove(entry.location_id)
-            part = io.BytesIO()
-            write_shard(part, "", [Record.of(entry)])
-            write_bytes(storage, part_file(entry.location_id), part.getvalue())
-        if not wanted:  # the rest may be unreadable
-            return

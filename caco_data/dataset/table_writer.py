@@ -1,4 +1,4 @@
-"""Writer of the tables of a finished data set, from the indexes of its shards, one after another.
+"""Writer of the tables of a finished data set, from the content of its shards, in order.
 
 The memory does not depend on the number of locations, except for the short rows of rejected.parquet
 and truth.parquet.
@@ -6,7 +6,7 @@ and truth.parquet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -22,9 +22,11 @@ from caco_data.dataset.layout import (
     TRUTH,
     TRUTH_SCHEMA,
 )
-from caco_data.dataset.read_ahead import read_ahead, threads_for
-from caco_data.dataset.tables import write_table
-from caco_data.dataset.work_folder import ShardIndex, read_shard_index
+from caco_data.dataset.read_ahead import threads_for
+from caco_data.dataset.shard_content import iter_contents
+from caco_data.dataset.tables import regrouped, write_table
+from caco_data.dataset.work_folder import ContentFile
+from caco_data.errors import RENEW_REMEDY, DatasetError
 from caco_data.storage import Storage
 from caco_data.types import PERIODS, TILES
 
@@ -40,7 +42,8 @@ _REPEATED = [
 
 def write_tables(
     storage: Storage,
-    numbers: range,
+    files: Sequence[ContentFile],
+    count: int,
     locations_per_shard: int,
     on_shard: Callable[[int, int], None],
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -50,8 +53,10 @@ def write_tables(
     ----------
     storage : Storage
         Folder of the data set.
-    numbers : range
-        Numbers of the shards; the index of each is in the folder `.work`.
+    files : sequence of ContentFile
+        Files with the content of the finished shards, in order.
+    count : int
+        Number of shards of the data set; the content of further ones is ignored.
     locations_per_shard : int
         Locations of a shard.
     on_shard : callable
@@ -64,58 +69,47 @@ def write_tables(
         Entries of dataset.json.
     digests : dict of str to str
         Hexadecimal SHA-256 by table.
+
+    Raises
+    ------
+    DatasetError
+        When the content of a shard is missing.
     """
     pa.default_memory_pool().release_unused()  # of what was read before
     shards: list[dict[str, Any]] = []
-    rejected, truth = _Rows(REJECTED_SCHEMA), _Rows(TRUTH_SCHEMA)
+    rejected, truth = [REJECTED_SCHEMA.empty_table()], [TRUTH_SCHEMA.empty_table()]
 
     def rows() -> Iterator[pa.Table]:
-        rows_per_shard = locations_per_shard * len(PERIODS) * TILES
-        ahead = max(1, _AHEAD_ROWS // rows_per_shard)
-        on_shard(0, len(numbers))
-        found = read_ahead(_reader(storage), numbers, threads_for(storage), ahead)
-        for done, index in enumerate(found, 1):
-            if index.shard:
-                yield index.rows
-                shards.append(index.shard)
-            rejected.add(index.rejected)
-            truth.add(index.truth)
-            on_shard(done, len(numbers))
+        most = max((file.last - file.first + 1 for file in files), default=1)
+        rows_per_file = most * locations_per_shard * len(PERIODS) * TILES
+        ahead = max(1, _AHEAD_ROWS // rows_per_file)
+        threads = max(1, threads_for(storage))  # reads while the index is written
+        done = 0
+        on_shard(done, count)
+        for file, contents in iter_contents(storage, files, ahead=ahead, threads=threads):
+            if file.first != done:
+                break
+            contents = contents[: count - done]
+            for content in contents:
+                if content.shard:
+                    yield content.rows
+                    shards.append(content.shard)
+            reasons = [row for content in contents for row in content.rejected]
+            rejected.append(pa.Table.from_pylist(reasons, REJECTED_SCHEMA))
+            # One table for each file: a table of a few rows takes several kilobytes.
+            truth.append(pa.concat_tables(one.truth for one in contents).combine_chunks())
+            done += len(contents)
+            on_shard(done, count)
+            pa.default_memory_pool().release_unused()
+        if done != count:
+            where = f"{storage.root}/{ContentFile(done, done).name}"
+            raise DatasetError("Missing file of a finished shard", where, RENEW_REMEDY)
 
     digests = {INDEX: write_index(storage, rows())}
-    digests[REJECTED] = write_table(storage, REJECTED, rejected.table())
-    truths = truth.table()
-    if truths.num_rows:
-        digests[TRUTH] = write_table(storage, TRUTH, truths)
+    digests[REJECTED] = write_table(storage, REJECTED, pa.concat_tables(rejected))
+    if any(table.num_rows for table in truth):
+        digests[TRUTH] = write_table(storage, TRUTH, pa.concat_tables(truth))
     return shards, digests
-
-
-class _Rows:
-    """Collects rows: a few thousand as dictionaries, the others as a table, which is smaller."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._tables = [schema.empty_table()]
-        self._waiting: list[dict[str, Any]] = []
-
-    def add(self, rows: list[dict[str, Any]]) -> None:
-        """Add rows."""
-        self._waiting += rows
-        if len(self._waiting) >= ROWS_PER_GROUP:
-            self._convert()
-
-    def table(self) -> pa.Table:
-        """All rows, as one chunk, because the pages of a Parquet file follow the chunks."""
-        self._convert()
-        return pa.concat_tables(self._tables).combine_chunks()
-
-    def _convert(self) -> None:
-        self._tables.append(pa.Table.from_pylist(self._waiting, schema=self._schema))
-        self._waiting = []
-
-
-def _reader(storage: Storage) -> Callable[[int], ShardIndex]:
-    return lambda number: read_shard_index(storage, number)
 
 
 def write_index(storage: Storage, tables: Iterator[pa.Table]) -> str:
@@ -132,23 +126,6 @@ def write_index(storage: Storage, tables: Iterator[pa.Table]) -> str:
             use_dictionary=_REPEATED,
             write_statistics=["location_id"],  # those that `Index.of` uses
         ) as writer:
-            for group in regrouped(tables):
+            for group in regrouped(tables, ROWS_PER_GROUP):
                 writer.write_table(group)
     return hashing.sha256
-
-
-def regrouped(tables: Iterator[pa.Table], rows: int = ROWS_PER_GROUP) -> Iterator[pa.Table]:
-    """Join and cut tables to tables of `rows` rows, each of one chunk; the last may be shorter."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for table in tables:
-        waiting.append(table)
-        count += table.num_rows
-        if count >= rows:
-            joined = pa.concat_tables(waiting)
-            whole = count - count % rows
-            for first in range(0, whole, rows):
-                yield joined.slice(first, rows).combine_chunks()
-            waiting, count = [joined.slice(whole)], count - whole
-    if count:
-        yield pa.concat_tables(waiting).combine_chunks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 import pyarrow as pa
@@ -11,6 +12,9 @@ from caco_data.dataset.hashing import HashingWriter
 from caco_data.dataset.parquet_limits import check_footer, stream_table
 from caco_data.errors import DatasetError
 from caco_data.storage import Storage
+
+#: Rows of a row group of the tables other than index.parquet.
+_ROWS_PER_GROUP = 100_000
 
 
 def read_parquet(storage: Storage, name: str, columns: list[str] | None = None) -> pa.Table:
@@ -74,8 +78,30 @@ def unreadable(error: Exception, where: str) -> DatasetError:
 
 
 def write_table(storage: Storage, name: str, table: pa.Table) -> str:
-    """Write a table, compressed with zstd; return the hexadecimal SHA-256 of the file."""
+    """Write a table, compressed with zstd; return the hexadecimal SHA-256 of the file.
+
+    The file does not depend on the chunks of the table.
+    """
     with storage.writing(name) as file:
         writer = HashingWriter(file)
-        pq.write_table(table, writer, compression="zstd")
+        with pq.ParquetWriter(writer, table.schema, compression="zstd") as out:
+            for group in regrouped([table], _ROWS_PER_GROUP):
+                out.write_table(group)
     return writer.sha256
+
+
+def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Join and cut tables to tables of `rows` rows, each of one chunk; the last may be shorter."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        waiting.append(table)
+        count += table.num_rows
+        if count >= rows:
+            joined = pa.concat_tables(waiting)
+            whole = count - count % rows
+            for first in range(0, whole, rows):
+                yield joined.slice(first, rows).combine_chunks()
+            waiting, count = [joined.slice(whole)], count - whole
+    if count:
+        yield pa.concat_tables(waiting).combine_chunks()

@@ -5,28 +5,22 @@
     000000123.tar             a complete location: a shard with this location only
     000000123.truth.json      its ground truth, written before the .tar (simulated source)
     000000123.rejected.json   a rejected location
-    000000.parquet            a finished shard: its index rows and, in the metadata, its size and
-                              digest and the rejections and ground truth of its locations
+    000000.parquet            the content of a finished shard (`shard_content`)
+    000000-000007.parquet     the content of 8 finished shards
 """
 
 from __future__ import annotations
 
-import json
 import re
 from array import array
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset.tables import read_parquet, read_small_parquet
 from caco_data.storage import Storage
 
 WORK = ".work"
-_METADATA = b"caco_data"
 #: Endings of the files of a location.
 _KINDS = ("tar", "truth.json", "rejected.json")
 
@@ -46,17 +40,30 @@ def rejection_file(location_id: int) -> str:
     return f"{WORK}/{location_id:09d}.rejected.json"
 
 
-def shard_index_file(shard: int) -> str:
-    """Name of the index rows of a finished shard."""
-    return f"{WORK}/{shard:06d}.parquet"
+@dataclass(frozen=True, order=True)
+class ContentFile:
+    """A file with the content of consecutive finished shards."""
+
+    first: int
+    """Number of its first shard."""
+    last: int
+    """Number of its last shard."""
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        numbers = dict.fromkeys((self.first, self.last))
+        return f"{WORK}/{'-'.join(f'{number:06d}' for number in numbers)}.parquet"
 
 
 @dataclass(frozen=True)
 class WorkFiles:
     """Files in the folder."""
 
-    shards: list[int]
-    """Numbers of the finished shards, ascending."""
+    contents: list[ContentFile]
+    """Files with the content of finished shards, in the order of the shards."""
+    superseded: list[ContentFile]
+    """Those whose content is in a file of `contents` too."""
     parts: NDArray[np.int64]
     """Locations with a part, ascending."""
     truths: NDArray[np.int64]
@@ -67,45 +74,18 @@ class WorkFiles:
 
 def list_work(storage: Storage) -> WorkFiles:
     """List the folder; other files are ignored."""
-    shards: list[int] = []
+    files: list[ContentFile] = []
     found: dict[str, array[int]] = {kind: array("q") for kind in _KINDS}
     for name in storage.names(WORK):
         stem = name.removeprefix(f"{WORK}/")
-        if re.fullmatch(r"\d{6}\.parquet", stem):
-            shards.append(int(stem[:6]))
+        if numbers := re.fullmatch(r"(\d{6})(?:-(\d{6}))?\.parquet", stem):
+            files.append(ContentFile(int(numbers[1]), int(numbers[2] or numbers[1])))
         elif re.fullmatch(r"\d{9}\.\w+(\.json)?", stem) and stem[10:] in found:
             found[stem[10:]].append(int(stem[:9]))
-    return WorkFiles(shards, *(np.sort(np.array(found[kind], np.int64)) for kind in _KINDS))
-
-
-@dataclass(frozen=True)
-class ShardIndex:
-    """Content of the tables for the locations of one finished shard."""
-
-    rows: pa.Table
-    """Index rows."""
-    rejected: list[dict[str, Any]]
-    """Rows of rejected.parquet."""
-    truth: list[dict[str, Any]]
-    """Rows of truth.parquet."""
-    shard: dict[str, Any] | None
-    """Entry of dataset.json: name, nbytes, sha256; None if all its locations are rejected."""
-
-
-def write_shard_index(storage: Storage, shard: int, index: ShardIndex) -> None:
-    """Write the index of a finished shard."""
-    meta = {"rejected": index.rejected, "truth": index.truth, "shard": index.shard}
-    table = index.rows.replace_schema_metadata({_METADATA: json.dumps(meta)})
-    with storage.writing(shard_index_file(shard)) as file:
-        pq.write_table(table, file)
-
-
-def read_shard_index(storage: Storage, shard: int, columns: list[str] | None = None) -> ShardIndex:
-    """Read the index of a finished shard, with some columns of its rows only."""
-    name = shard_index_file(shard)
-    if columns is None:
-        table = read_small_parquet(storage, name)
-    else:
-        table = read_parquet(storage, name, columns)
-    meta = json.loads(table.schema.metadata[_METADATA])
-    return ShardIndex(table.replace_schema_metadata(), **meta)
+    contents: list[ContentFile] = []
+    superseded: list[ContentFile] = []
+    for file in sorted(files, key=lambda file: (file.first, -file.last)):
+        covered = contents and file.last <= contents[-1].last
+        (superseded if covered else contents).append(file)
+    ids = (np.sort(np.array(found[kind], np.int64)) for kind in _KINDS)
+    return WorkFiles(contents, superseded, *ids)

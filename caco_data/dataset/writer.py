@@ -24,20 +24,21 @@ from caco_data.dataset.layout import (
     LOCATIONS,
     SHARDS,
     SUFFIX_BY_PIXEL_M,
+    TRUTH_SCHEMA,
     bands_by_pixel,
     shard_name,
 )
 from caco_data.dataset.ledger import Ledger
+from caco_data.dataset.shard_content import ShardContent, join_contents, write_contents
 from caco_data.dataset.shards import Record, read_shard, rows_table, write_shard
 from caco_data.dataset.table_writer import write_tables
 from caco_data.dataset.tables import write_table
 from caco_data.dataset.work_folder import (
     WORK,
-    ShardIndex,
+    list_work,
     part_file,
     rejection_file,
     truth_file,
-    write_shard_index,
 )
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
@@ -87,6 +88,7 @@ class DatasetWriter:
         # `finish` writes a shard with fewer locations: --fill may add to it before.
         if rows.stop <= self._ledger.location_ids.size and self._ledger.is_settled(rows):
             self._write_shard(shard)
+            join_contents(self._storage, shard, self._ledger.finished_shards)
 
     def _store(self, location_id: int, part: bytes | str) -> None:
         if isinstance(part, bytes):
@@ -102,7 +104,7 @@ class DatasetWriter:
         return slice(shard * self._per_shard, (shard + 1) * self._per_shard)
 
     def _write_shard(self, number: int) -> None:
-        """Write a shard from its parts, then its index, then remove the parts."""
+        """Write a shard from its parts, then its content, then remove the parts."""
         self._check()
         complete, excluded = self._ledger.settled(self._rows(number))
         rows, shard = self._write_tar(shard_name(number), complete) if complete else ([], None)
@@ -112,8 +114,10 @@ class DatasetWriter:
             for i in complete
             if self._storage.exists(truth_file(i))
         ]
-        index = ShardIndex(rows_table(rows), rejected, truth, shard)
-        write_shard_index(self._storage, number, index)
+        content = ShardContent(
+            rows_table(rows), rejected, pa.Table.from_pylist(truth, TRUTH_SCHEMA), shard
+        )
+        write_contents(self._storage, number, [content])
         self._ledger.finished_shards.add(number)
         for i in complete + excluded:
             for name in (part_file(i), truth_file(i), rejection_file(i)):
@@ -168,14 +172,14 @@ class DatasetWriter:
             raise ValueError(
                 f"cannot finish a data set with {pending} pending and {complete} complete locations"
             )
-        numbers = range(-(-self._ledger.location_ids.size // self._per_shard))
-        for number in numbers:
+        count = -(-self._ledger.location_ids.size // self._per_shard)
+        for number in range(count):
             if number not in self._ledger.finished_shards:
                 self._write_shard(number)
         self._check()
-        shards, digests = write_tables(self._storage, numbers, self._per_shard, on_shard)
-        # As one chunk: the bytes of the file depend on the chunks.
-        digests[LOCATIONS] = write_table(self._storage, LOCATIONS, locations.combine_chunks())
+        files = list_work(self._storage).contents
+        shards, digests = write_tables(self._storage, files, count, self._per_shard, on_shard)
+        digests[LOCATIONS] = write_table(self._storage, LOCATIONS, locations)
         self._check()
         self._write_description(shards, digests)
         self._storage.remove_folder(WORK)

@@ -98,7 +98,7 @@ def download(
             "Use --no-fill",
         )
     storage = open_storage(out)
-    wanted, table = len(locations), locations
+    wanted = len(locations)
     replacements = Replacements(locations)
     with folder_lock(storage, "caco-data download") as lock, ExitStack() as stack:
         progress = DownloadProgress(wanted, 0, Counter())
@@ -112,7 +112,7 @@ def download(
             storage,
             described,
             locations.location_id,
-            shorter=lambda n: describe(settings, table.head(n)),
+            shorter=lambda n: describe(settings, locations.head(n)),
             on_read=partial(stage, "resuming"),
         )
         if ledger.finished:

@@ -196,7 +196,8 @@ def read_locations(path: str | os.PathLike[str]) -> LocationTable:
         found = _normalised(table, _read_metadata(where))
     except (ValueError, KeyError) as error:
         raise InputError(f"Cannot use the locations: {error}", str(path), _REMEDY) from error
-    pa.default_memory_pool().release_unused()  # at a million rows, 50 MB of the buffers of reading
+    del table
+    pa.default_memory_pool().release_unused()  # at a million rows, 90 MB of the buffers of reading
     return found
 
 
@@ -248,8 +249,9 @@ def _normalised(table: pa.Table, metadata: dict[str, Any]) -> LocationTable:
     }
     columns = {name: table[name] for name in table.column_names}
     merged = pa.table({"location_id": own["location_id"], **columns, **own})
-    if (order != np.arange(order.size)).any():
-        merged = merged.take(array_of(order))
+    if (order == np.arange(order.size)).all():
+        return LocationTable(number, longitude, latitude, zone, metadata, merged)
+    merged = merged.take(array_of(order))
     return LocationTable(
         number[order], longitude[order], latitude[order], zone[order], metadata, merged
     )

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from caco_data.dataset.index import Index, open_index
 from caco_data.dataset.layout import INDEX, INDEX_SCHEMA, ROWS_PER_GROUP
 from caco_data.dataset.summary import statistics
-from caco_data.dataset.table_writer import regrouped, write_index
+from caco_data.dataset.table_writer import write_index
+from caco_data.dataset.tables import regrouped
 from caco_data.errors import DatasetError
 from caco_data.storage import LocalStorage
 from caco_data.types import PERIODS

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from caco_data.dataset.description import read_description
 from caco_data.dataset.layout import EVENTS, INDEX_SCHEMA
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.reader import open_dataset
-from caco_data.dataset.work_folder import WORK, part_file
+from caco_data.dataset.shard_content import read_contents, write_contents
+from caco_data.dataset.work_folder import WORK, ContentFile, part_file
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.errors import DatasetError, InputError
 from caco_data.folder_lock import folder_lock
@@ -80,6 +82,42 @@ def test_bytes_do_not_depend_on_the_order_of_arrival(
             writer.add(results[i])
         writer.finish(locations_table(N))
         assert contents(root) == uninterrupted
+
+
+def test_the_content_of_finished_shards_is_joined(
+    results: list[Outcome], uninterrupted: dict[str, str], tmp_path: Path
+) -> None:
+    storage = LocalStorage(tmp_path)
+    ids = list(range(N))
+    writer = DatasetWriter(storage, Ledger(storage, description(), ids))
+    for result in results[:4]:
+        writer.add(result)
+    assert storage.names(WORK) == [ContentFile(0, 1).name]
+    # A run may be killed after the joined file is written.
+    contents_of = read_contents(storage, ContentFile(0, 1))
+    write_contents(storage, 1, contents_of[1:])
+    ledger = Ledger(storage, description(), ids)
+    assert ledger.finished_shards == {0, 1}
+    assert ledger.settled(slice(None)) == ([0, 2, 3], [1])
+    ledger.reserve()
+    assert storage.names(WORK) == [ContentFile(0, 1).name]
+    writer = DatasetWriter(storage, ledger)
+    writer.add(results[4])
+    writer.finish(locations_table(N))
+    assert contents(tmp_path) == uninterrupted
+
+
+def test_a_missing_file_of_a_finished_shard_is_named(
+    results: list[Outcome], tmp_path: Path
+) -> None:
+    storage = LocalStorage(tmp_path)
+    writer = DatasetWriter(storage, Ledger(storage, description(), list(range(N))))
+    for result in results:
+        writer.add(result)
+    storage.remove(ContentFile(0, 1).name)
+    with pytest.raises(DatasetError, match=r"000000\.parquet.*another folder"):
+        writer.finish(locations_table(N))
+    assert not read_description(storage)["complete"]
 
 
 class Killed(BaseException):

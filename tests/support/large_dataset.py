@@ -19,15 +19,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.description_check import max_shard_nbytes
-from caco_data.dataset.layout import DESCRIPTION, INDEX_SCHEMA, shard_name
+from caco_data.dataset.layout import DESCRIPTION, INDEX_SCHEMA, TRUTH_SCHEMA, shard_name
 from caco_data.dataset.ledger import Ledger
+from caco_data.dataset.shard_content import ShardContent, join_contents, write_contents
 from caco_data.dataset.shards import Record, table_rows, write_shard
-from caco_data.dataset.work_folder import (
-    ShardIndex,
-    part_file,
-    rejection_file,
-    write_shard_index,
-)
+from caco_data.dataset.work_folder import part_file, rejection_file
 from caco_data.download.run import describe
 from caco_data.download.settings import DownloadSettings, FetchSettings, SceneSettings
 from caco_data.sampling.location_files import write_locations
@@ -166,8 +162,14 @@ def write_unfinished(folder: Path, n: int, unsharded: int = 500, fill: bool = Fa
             "nbytes": nbytes,
             "sha256": f"{number:064x}",
         }
-        index = ShardIndex(rows.of(complete, shard_name(number)), rejected, truth, entry)
-        write_shard_index(storage, number, index)
+        content = ShardContent(
+            rows.of(complete, shard_name(number)),
+            rejected,
+            pa.Table.from_pylist(truth, TRUTH_SCHEMA),
+            entry,
+        )
+        write_contents(storage, number, [content])
+        join_contents(storage, number, set(range(number + 1)))
     for i in range(shards * PER_SHARD, n):
         if is_rejected(i):
             write_json(storage, rejection_file(i), _rejection(i))

@@ -19,7 +19,8 @@ import psutil
 import pyarrow.parquet as pq
 
 from caco_data.dataset.layout import DESCRIPTION, EVENTS, INDEX, REJECTED
-from caco_data.dataset.work_folder import WORK, list_work, read_shard_index
+from caco_data.dataset.shard_content import iter_contents
+from caco_data.dataset.work_folder import WORK, list_work
 from caco_data.grid import patch_grid
 from caco_data.sampling.location_files import read_locations
 from caco_data.sampling.locations import extend
@@ -75,10 +76,10 @@ def stored(root: Path) -> set[int]:
         return {i for table in tables for i in table["location_id"].to_pylist()}
     work = list_work(storage)
     found = {*work.parts.tolist(), *work.rejections.tolist()}
-    for number in work.shards:
-        index = read_shard_index(storage, number)
-        found |= set(index.rows["location_id"].to_pylist())
-        found |= {row["location_id"] for row in index.rejected}
+    for _, contents in iter_contents(storage, work.contents):
+        for content in contents:
+            found |= set(content.rows["location_id"].to_pylist())
+            found |= {row["location_id"] for row in content.rejected}
     return found
 
 
