@@ -150,11 +150,19 @@ def command(
         raise InterruptedRunError(
             "Interrupted; finished locations are kept", out, "Run the same command again to resume"
         ) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{error.strerror or error}", str(error.filename or out),
+            "Free disk space or restore the permissions, then run the same command again: finished "
+            "locations are kept",
+        ) from error  # fmt: skip
     finally:
         display.close(result)
     echo(download_result(result), err=True)
-    if error := _incomplete(result, out, min_complete):
-        raise error
+    if incomplete := _incomplete(result, out, min_complete):
+        raise incomplete
     echo(out)
 
 

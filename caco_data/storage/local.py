@@ -95,8 +95,10 @@ class LocalStorage:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        except BaseException:
+        except BaseException as error:
             temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and not error.filename:  # a full disk
+                error.filename = str(path)
             raise
         _sync_folder(path.parent)
 

@@ -42,15 +42,19 @@ def failures_reported(where: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         if "specified bucket does not exist" in str(error):
-            raise StorageError(
-                "The bucket does not exist", where, "Create it, or correct the URL"
-            ).without_cause() from None
+            raise _no_bucket(where) from None
         raise
     except Exception as error:
         package = type(error).__module__.split(".")[0]
         if not isinstance(error, OSError) and package not in _PACKAGES:
             raise
         raise _failure(error, where).without_cause() from None
+
+
+def _no_bucket(where: str) -> StorageError:
+    return StorageError(
+        "The bucket does not exist", where, "Create it, or correct the URL"
+    ).without_cause()
 
 
 def _failure(error: Exception, where: str) -> StorageError:
@@ -182,7 +186,10 @@ class RemoteStorage:
         file = self._fs.open(full, "wb")
         try:
             yield file
-            file.close()
+            try:
+                file.close()
+            except FileNotFoundError:  # of gcsfs; an upload needs nothing else
+                raise _no_bucket(full) from None
         except BaseException:
             # `discard` fails where the store does: only the owner of the bucket sees the parts.
             with suppress(Exception):
