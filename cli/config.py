@@ -57,14 +57,41 @@ def _defaults(
                     path,
                     f"See 'caco-data {group}{section} --help'",
                 )
-            defaults[section][names[key]] = value
+            parameter = names[key]
+            try:
+                defaults[section][parameter.name or ""] = _value(parameter, value)
+            except click.BadParameter as error:
+                raise InputError(
+                    f"Invalid value of '{key}' in [{group}{section}]: {error.message}",
+                    path,
+                    f"See 'caco-data {group}{section} --help'",
+                ) from None
     return defaults
 
 
-def _options(command: click.Command) -> dict[str, str]:
-    """Parameter names of a command by option or argument name."""
-    names = {}
-    for parameter in command.params:
-        for option in parameter.opts:
-            names[option.lstrip("-")] = parameter.name or ""
-    return names
+def _options(command: click.Command) -> dict[str, click.Parameter]:
+    """Parameters of a command by option or argument name."""
+    return {
+        option.lstrip("-"): parameter for parameter in command.params for option in parameter.opts
+    }
+
+
+def _value(parameter: click.Parameter, value: Any) -> Any:
+    """Check a value; a list becomes the text of the command line, except for repeated options.
+
+    click itself accepts 1.5 as a whole number and 1 as a switch.
+    """
+    if isinstance(value, list) and not parameter.multiple:
+        value = ",".join(map(str, value))
+    kind = parameter.type
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(kind, click.types.BoolParamType):
+            if not isinstance(one, bool):
+                raise click.BadParameter(f"{one!r} is not true or false")
+        elif isinstance(one, bool | dict) or (
+            isinstance(kind, click.types.IntParamType) and isinstance(one, float)
+        ):
+            raise click.BadParameter(f"{one!r} is not a valid {kind.name}")
+        else:
+            kind.convert(one, parameter, None)
+    return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +11,7 @@ import click
 from caco_data.download.settings import (
     FIRST_START,
     LAST_START,
+    MISSION_START,
     QUOTA_PER_SECOND,
     ClusterSettings,
     DownloadSettings,
@@ -147,8 +150,9 @@ def command(
     try:
         result = download(settings, table, out, cluster, display, reject_failing)
     except KeyboardInterrupt:
+        kept = "finished locations are kept" if _is_begun(out) else "nothing was written"
         raise InterruptedRunError(
-            "Interrupted; finished locations are kept", out, "Run the same command again to resume"
+            f"Interrupted; {kept}", out, "Run the same command again to resume"
         ) from None
     except BrokenPipeError:
         raise
@@ -164,6 +168,27 @@ def command(
     if incomplete := _incomplete(result, out, min_complete):
         raise incomplete
     echo(out)
+
+
+def _is_begun(out: str) -> bool:
+    """Whether there is a data set; also if this cannot be found out."""
+    from caco_data.dataset.layout import DESCRIPTION
+    from caco_data.storage import open_storage
+
+    try:
+        return open_storage(out).exists(DESCRIPTION)
+    except (CacoDataError, OSError):
+        return True
+
+
+def _remedy(rejected: Mapping[str, int]) -> str:
+    """Remedy for the most frequent reason of rejections."""
+    reason = max(rejected, key=lambda reason: rejected[reason], default="")
+    if reason == "too cloudy":
+        return "Use a higher --max-cloud or a lower --min-clear with another --out"
+    if reason == "too few scenes":
+        return "Check --start and --gap-years, or use a higher --max-cloud, with another --out"
+    return "Use other locations, or other dates (--start) with another --out"
 
 
 def _incomplete(result: DownloadProgress, out: str, min_complete: float) -> CacoDataError | None:
@@ -184,8 +209,24 @@ def _incomplete(result: DownloadProgress, out: str, min_complete: float) -> Caco
     return IncompleteError(
         f"{result.done} of {result.wanted} locations are complete, {enough}",
         out,
-        "Use a higher --max-cloud or a lower --min-clear with another --out",
+        _remedy(result.rejected),
     )
+
+
+def _check_dates(source: str, first: date, last: date, gap_years: int) -> None:
+    """Refuse dates without images before any request."""
+    if first < MISSION_START:
+        raise InputError(
+            f"Sentinel-2 has no images before {MISSION_START}", f"--start {first}",
+            f"Surface reflectance is global from {FIRST_START}",
+        )  # fmt: skip
+    end, today = last.year + gap_years + 1, date.today()
+    if source != "simulated" and (end, last.month, last.day) > today.timetuple()[:3]:
+        raise InputError(
+            f"The last period ends in {end}, after today",
+            f"--start {first}..{last} --gap-years {gap_years}",
+            "Use an earlier --start or fewer --gap-years",
+        )
 
 
 def _settings(
@@ -198,6 +239,7 @@ def _settings(
     if values["source"] == "earthengine" and values["requests_per_second"] is None:
         values["requests_per_second"] = QUOTA_PER_SECOND
     first, last = values["start"]
+    _check_dates(values["source"], first, last, values["gap_years"])
     scenes = settings_from(SceneSettings, values, first_start=first, last_start=last)
     settings = settings_from(
         DownloadSettings,

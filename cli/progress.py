@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from caco_data.printable import printable
 
 from .output import echo
-from .render import duration, retries
+from .render import duration, plural, retries
 
 if TYPE_CHECKING:
     from caco_data.download.progress import DownloadProgress, Stage
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 60.0
 #: The same while files are read or joined, and the interval of the bar.
 STAGE_EVERY_S, BAR_EVERY_S = 10.0, 0.1
+
+
+#: By stage: what is counted, and what is done to it.
+_STAGES = {
+    "resuming": ("file", "reading", "read"),
+    "finishing": ("shard", "joining", "joined"),
+}
 
 
 class DownloadDisplay:
@@ -58,8 +65,11 @@ class DownloadDisplay:
         if stage.done and time.monotonic() - self._stage_at < interval:
             return
         self._stage_at = time.monotonic()
-        what = {"resuming": "files read", "finishing": "shards joined"}[stage.name]
-        text = f"{stage.name}: {stage.done:,} of {stage.count:,} {what}"
+        noun, begin, done = _STAGES[stage.name]
+        if stage.done:
+            text = f"{stage.name}: {stage.done:,} of {stage.count:,} {noun}s {done}"
+        else:
+            text = f"{stage.name}: {begin} {plural(stage.count, noun)}"
         if self._bar is not None:
             self._bar.set_description_str(text)
         elif self._json:

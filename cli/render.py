@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ def duration(seconds: float | None) -> str:
 def retries(by_cause: Counter[str]) -> str:
     """Retries as `12 retries (429 x10, timeout x2)`."""
     causes = ", ".join(f"{cause} x{n}" for cause, n in by_cause.most_common())
-    return f"{by_cause.total()} retries" + (f" ({causes})" if causes else "")
+    count = by_cause.total()
+    return ("1 retry" if count == 1 else f"{count} retries") + (f" ({causes})" if causes else "")
 
 
 def rejections(by_reason: dict[str, int]) -> str:
@@ -57,11 +59,14 @@ def estimate_table(estimate: Estimate) -> str:
             ("locations", f"{estimate.locations:,}"),
             ("requests", f"about {estimate.requests:,}, at least {estimate.min_requests:,}"),
             ("received", f"about {size(estimate.received_nbytes)} before compression"),
-            ("on disk", f"at most {size(estimate.disk_nbytes)} in {estimate.shards:,} shards"),
+            (
+                "on disk",
+                f"at most {size(estimate.disk_nbytes)} in {plural(estimate.shards, 'shard')}",
+            ),
             (
                 "time",
-                f"at least {estimate.min_hours:,.1f} hours at the maximum rate, "
-                f"about {estimate.hours:,.1f} hours if each request takes {LATENCY_S:g} s",
+                f"at least {_hours(estimate.min_hours)} at the maximum rate, "
+                f"about {_hours(estimate.hours)} if each request takes {LATENCY_S:g} s",
             ),
         ],
         10,
@@ -72,14 +77,14 @@ def estimate_line(estimate: Estimate) -> str:
     """Requests, bytes and hours of a download in one line."""
     return (
         f"about {estimate.requests:,} requests, {size(estimate.disk_nbytes)} on disk, "
-        f"{estimate.hours:,.1f} hours; see --dry-run for details"
+        f"{_hours(estimate.hours)}; see --dry-run for details"
     )
 
 
 def download_result(result: DownloadProgress) -> str:
     """Result of a download in one line."""
     reasons = rejections(dict(sorted(result.rejected.items())))
-    line = f"{result.done} locations complete, {result.rejected.total()} rejected" + (
+    line = f"{plural(result.done, 'location')} complete, {result.rejected.total()} rejected" + (
         f" ({reasons})" if reasons else ""
     )
     if result.finished and not result.settled:
@@ -122,6 +127,9 @@ def dataset_summary(summary: dict[str, Any]) -> str:
             dates = f"{period['first'][:10]} to {period['last'][:10]}"
             clear = f"{period['mean_clear_fraction']:.1%} clear"
             rows.append((name, f"{period['tiles']} tiles, {dates}, {clear}"))
+    if damaged := summary["damaged_shards"]:
+        text = f"{plural(len(damaged), 'shard')} missing or of another size; run 'caco-data verify'"
+        rows.append(("damaged", text))
     if summary["merged"]:
         rows.append(("parts", ", ".join(summary["merged"])))
     if text := summary["events"] and events(summary["events"]):
@@ -134,7 +142,7 @@ def events(summary: dict[str, Any]) -> str:
 
     `2 runs, 12 retries (429 x10, timeout x2), 1 outage (2:03), 1 worker lost`
     """
-    parts = [_plural(summary["runs"], "run")] if summary["runs"] > 1 else []
+    parts = [plural(summary["runs"], "run")] if summary["runs"] > 1 else []
     if summary["retries"]:
         parts.append(retries(Counter(summary["retries"])))
     if summary["throttled"]:
@@ -142,16 +150,26 @@ def events(summary: dict[str, Any]) -> str:
     if summary["restricted"]:
         parts.append("restricted by the service")
     if n := summary["outages"]:
-        parts.append(f"{_plural(n, 'outage')} ({duration(summary['outage_s'])})")
+        parts.append(f"{plural(n, 'outage')} ({duration(summary['outage_s'])})")
     if summary["workers_lost"]:
-        parts.append(f"{_plural(summary['workers_lost'], 'worker')} lost")
+        parts.append(f"{plural(summary['workers_lost'], 'worker')} lost")
     if summary["stopped"]:
         parts.append(f"last stopped by: {summary['stopped'][-1]['reason']}")
     return ", ".join(parts)
 
 
-def _plural(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+def plural(n: int, noun: str) -> str:
+    """A number with a noun, `1 run` or `2,000 runs`."""
+    return f"{n} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _hours(hours: float) -> str:
+    """Hours, minutes or seconds."""
+    if hours >= 2:
+        return f"{hours:,.1f} hours"
+    if hours >= 2 / 60:
+        return plural(round(hours * 60), "minute")
+    return plural(math.ceil(hours * 3600), "second")
 
 
 def text_table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -12,6 +12,7 @@ from caco_data.sampling.settings import SampleSettings
 
 from .options import is_quiet, options_of, settings_from
 from .output import echo
+from .render import plural
 from .types import COUNT
 
 
@@ -66,7 +67,8 @@ def command(
         plot_map(locations, map_path)
     if not is_quiet(ctx):
         echo(
-            f"{n:,} locations sampled in {took:.2f} s ({settings.strategy}, seed {settings.seed})",
+            f"{plural(n, 'location')} sampled in {took:.2f} s "
+            f"({settings.strategy}, seed {settings.seed})",
             err=True,
         )
     echo(out)

@@ -17,6 +17,9 @@ MAX_NBYTES = 1 << 26
 _VALUES, _BYTES_PER_VALUE = 10_000, 16
 
 
+_REMEDY = "Restore it from a copy, or download the data set again into another folder"
+
+
 def description_digest(meta: dict[str, Any]) -> str:
     """SHA-256, hexadecimal, of the content of dataset.json without the digest itself."""
     rest = {key: value for key, value in meta.items() if key != "sha256"}
@@ -41,15 +44,15 @@ def read_description(storage: Storage) -> dict[str, Any]:
             "No data set here", str(storage.root), "Make one with 'caco-data download'"
         ) from error
     except ValueError as error:
-        raise DatasetError(f"Unreadable description: {error}", where) from error
+        raise DatasetError(f"Unreadable description: {error}", where, _REMEDY) from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise DatasetError(f"Not a data set of format {FORMAT}", where)
+        raise DatasetError(f"Not a data set of format {FORMAT}", where, _REMEDY)
     if meta.get("complete") and meta.get("sha256") != description_digest(meta):
-        raise DatasetError("The description has changed since it was written", where)
+        raise DatasetError("The description has changed since it was written", where, _REMEDY)
     try:
         check_description(meta)
     except ValueError as error:
-        raise DatasetError(f"Invalid description: {error}", where) from error
+        raise DatasetError(f"Invalid description: {error}", where, _REMEDY) from error
     return meta
 
 

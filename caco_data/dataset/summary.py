@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from caco_data.dataset.events import summarise_events
 from caco_data.dataset.index import Index
-from caco_data.dataset.layout import INDEX
+from caco_data.dataset.layout import INDEX, SHARDS, shard_file
 from caco_data.dataset.leftovers import leftovers
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import REPAIR_REMEDY, DatasetError
@@ -22,8 +22,9 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
     -------
     dict
         JSON-ready: format, source, bands, counts, dates, clear fractions, bytes, names of the
-        merged data sets, names of leftover files, events. Fractions are 0..1; `first` and `last`
-        are ISO 8601 UTC, None without tiles. `events` is None without `events.jsonl`.
+        shards that are missing or have another size, of the merged data sets and of leftover files,
+        events. Fractions are 0..1; `first` and `last` are ISO 8601 UTC, None without tiles.
+        `events` is None without `events.jsonl`.
     """
     meta = dataset.meta
     periods, zones = statistics(dataset.index)
@@ -40,12 +41,20 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "counts": meta["counts"],
         "utm_zones": zones,
         "shards": len(meta["shards"]),
+        "damaged_shards": _damaged_shards(dataset),
         "periods": periods,
         "events": summarise_events(dataset.storage),
         "digest": dataset.digest,
         "merged": [part["name"] for part in meta.get("merged", ())],
         "leftovers": list(leftovers(dataset.storage)),
     }
+
+
+def _damaged_shards(dataset: Dataset) -> list[str]:
+    """Names of the shards that are missing or have another size than in dataset.json."""
+    sizes = dataset.storage.sizes(SHARDS)
+    shards = dataset.meta["shards"]
+    return [s["name"] for s in shards if sizes.get(shard_file(s["name"])) != s["nbytes"]]
 
 
 #: Aggregates of a period's rows.

@@ -14,6 +14,8 @@ from caco_data.types import Compress, Dtype
 
 #: Surface reflectance is global only from December 2018 (Earth Engine catalogue, S2_SR_HARMONIZED).
 FIRST_START, LAST_START = date(2019, 1, 1), date(2020, 12, 31)
+#: Launch of Sentinel-2A.
+MISSION_START = date(2015, 6, 23)
 #: Requests per second that a project may start (Earth Engine guide, "Quotas").
 QUOTA_PER_SECOND = 100.0
 #: Maximum number of worker processes of a local cluster by default.

@@ -94,6 +94,10 @@ class LocationTable:
         )  # fmt: skip
 
 
+#: Maximum number of locations in a table; sampling takes about 300 bytes of memory for each.
+MAX_LOCATIONS = 10_000_000
+
+
 def sample_locations(settings: SampleSettings, n: int, first: int = 0) -> LocationTable:
     """Sample n locations, or the last of them.
 
@@ -113,10 +117,17 @@ def sample_locations(settings: SampleSettings, n: int, first: int = 0) -> Locati
     Raises
     ------
     InputError
-        When a file cannot be used, or too few points satisfy the settings.
+        When a file cannot be used, n is above `MAX_LOCATIONS`, or too few points satisfy the
+        settings.
     """
     if n < 1:
         raise InputError("The number of locations is not positive", f"--n {n}")
+    if n > MAX_LOCATIONS:
+        raise InputError(
+            f"More than {MAX_LOCATIONS:,} locations",
+            f"--n {n}",
+            "Sample several tables with --seed",
+        )
     region = Region() if settings.within is None else parse_region(settings.within)
     world = World(_reachable_cities(settings, region), load_land(settings.land), region)
     points = sample_points(settings, world, n, first)

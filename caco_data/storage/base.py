@@ -57,6 +57,10 @@ class Storage(Protocol):
         """List the links and special files directly in a folder: kind by name."""
         ...
 
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Sizes in bytes of the complete files directly in a folder, by names like `names`."""
+        ...
+
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
         ...

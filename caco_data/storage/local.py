@@ -70,6 +70,12 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Sizes in bytes of the complete files directly in a folder, by names like `names`."""
+        found = [e for e in self._entries(folder) if e.is_file(follow_symlinks=False)]
+        sizes = {e.name: e.stat(follow_symlinks=False).st_size for e in found if is_content(e.name)}
+        return dict(zip(joined(folder, sizes), (sizes[n] for n in sorted(sizes)), strict=True))
+
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
         return self.path(name).stat().st_size

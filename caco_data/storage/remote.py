@@ -123,14 +123,24 @@ class RemoteStorage:
         """List the temporary files directly in a folder, like `names`."""
         return joined(folder, filter(TEMPORARY.fullmatch, self._files(folder)))
 
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Sizes in bytes of the complete files directly in a folder, by names like `names`."""
+        sizes = {name: size for name, size in self._entries(folder).items() if is_content(name)}
+        return dict(zip(joined(folder, sizes), (sizes[n] for n in sorted(sizes)), strict=True))
+
     def _files(self, folder: str) -> list[str]:
+        return list(self._entries(folder))
+
+    def _entries(self, folder: str) -> dict[str, int]:
+        """Sizes of the files directly in a folder, by their last name."""
         try:
             with failures_reported(self._where(folder)):
                 entries = self._fs.ls(self._full(folder), detail=True, refresh=True)
         except FileNotFoundError:
-            return []
-        names = [e["name"].rsplit("/", 1)[-1] for e in entries if e["type"] == "file"]
-        return [name for name in names if name]  # "" is the mark of an empty folder
+            return {}
+        files = [e for e in entries if e["type"] == "file"]
+        found = {e["name"].rsplit("/", 1)[-1]: int(e["size"] or 0) for e in files}
+        return {name: size for name, size in found.items() if name}  # "" marks an empty folder
 
     def irregular(self, folder: str = "") -> dict[str, str]:
         """Return an empty mapping: object stores contain objects only."""

@@ -35,6 +35,44 @@ def test_errors_in_settings_files_name_the_file(
     assert "bad.toml" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("no-overlap = 1", "true or false"),
+        ("seed = 1.5", "integer"),
+        ("seed = true", "integer"),
+        ('top-cities = ["a"]', "'a'"),
+        ('n = "0"', "'0'"),
+    ],
+)
+def test_values_of_a_settings_file_have_the_type_of_the_option(
+    run: Run, tmp_path: Path, line: str, named: str
+) -> None:
+    settings = tmp_path / "bad.toml"
+    settings.write_text(f"[sample]\n{line}\n")
+    result = run("--config", settings, "sample")
+    assert result.exit_code == 2
+    assert f"'{line.split()[0]}' in [sample]" in result.stderr
+    assert named in result.stderr
+    assert "bad.toml" in result.stderr
+
+
+def test_a_list_of_a_settings_file_is_the_list_of_the_command_line(
+    run: Run, tmp_path: Path
+) -> None:
+    settings, table = tmp_path / "mine.toml", tmp_path / "locations.csv"
+    settings.write_text('[download]\nbands = ["B8", "B4"]\nsource = "simulated"\n')
+    run("sample", "--n", 1, "--out", table)
+    both = [
+        run(*first, "download", *last, "--locations", table, "--dry-run").stdout
+        for first, last in (
+            (("--config", settings), ()),
+            ((), ("--bands", "B8,B4", "--source", "simulated")),
+        )
+    ]
+    assert both[0] == both[1] != ""
+
+
 def test_missing_settings_file(run: Run) -> None:
     assert run("--config", "/nowhere.toml", "info").exit_code == 2
 
@@ -49,4 +87,4 @@ def test_options_from_settings_fields_are_read_from_the_file(run: Run, tmp_path:
     settings.write_text("[download]\nmax-cloud = 101\n")
     result = run("--config", settings, "download")
     assert result.exit_code == 2
-    assert "--max-cloud" in result.stderr
+    assert "'max-cloud' in [download]" in result.stderr

@@ -57,6 +57,8 @@ def test_every_option_is_recorded(run: Run, table: Path, tmp_path: Path) -> None
         (("--max-cloud", "nan"), "--max-cloud nan"),
         (("--gap-years", 11), "--gap-years"),
         (("--start", "2020"), "2019-01-01..2020-12-31"),
+        (("--start", "2015-06-22"), "no images before 2015-06-23"),
+        (("--start", "2998-01-01", "--source", "earthengine"), "ends in 3003, after today"),
         (("--bands", "B4,B99"), "B99"),
         (("--locations", "nowhere.parquet"), "nowhere.parquet"),
         (("--service-account", "nowhere.json"), "nowhere.json"),

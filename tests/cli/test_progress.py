@@ -69,7 +69,7 @@ def test_stages_without_requests_are_shown(
     display(stage_at(0))
     display(stage_at(1500))
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "resuming: 0 of 3,000 files read"
+    assert first == "resuming: reading 3,000 files"
     assert second == "resuming: 1,500 of 3,000 files read"
     monkeypatch.setattr(progress, "STAGE_EVERY_S", 1e9)
     display(stage_at(2000))
@@ -81,7 +81,7 @@ def test_stages_without_requests_are_shown(
     display(stage_at(0))
     display(download_at(0))
     display.close(None)
-    assert "resuming: 0 of 3,000 files read" in terminal.getvalue()
+    assert "resuming: reading 3,000 files" in terminal.getvalue()
     assert "resuming" not in terminal.getvalue().rpartition("\r")[2]
 
 

@@ -34,8 +34,8 @@ def resume(folder: Path, *options: str) -> str:
 def test_lines_are_printed_when_reading_and_joining_begin(tmp_path: Path) -> None:
     write_unfinished(tmp_path, N, 10)
     first, second, *_ = resume(tmp_path).splitlines()
-    assert first == "resuming: 0 of 3 files read"  # two shards and one rejection
-    assert second == "finishing: 0 of 3 shards joined"
+    assert first == "resuming: reading 3 files"  # two shards and one rejection
+    assert second == "finishing: joining 3 shards"
     meta = json.loads((tmp_path / "dataset" / "dataset.json").read_text())
     assert meta["counts"]["complete"] == N - REJECTED
     assert open_dataset(tmp_path / "dataset").index.num_rows == 10 * (N - REJECTED)
@@ -44,7 +44,7 @@ def test_lines_are_printed_when_reading_and_joining_begin(tmp_path: Path) -> Non
 
 def test_quiet_resuming_prints_no_line(tmp_path: Path) -> None:
     write_unfinished(tmp_path, N, 10)
-    assert "files read" not in resume(tmp_path, "--quiet")
+    assert "files" not in resume(tmp_path, "--quiet")
 
 
 def test_a_shard_that_cannot_be_written_is_named_and_its_locations_are_kept(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def test_an_existing_file_is_kept_unless_it_is_the_same(run: Run) -> None:
         (["--n", "9", "--sigma-km", "nan"], "--sigma-km nan"),
         (["--n", "9", "--strategy", "uniform", "--sigma-km", "4"], "no sigma"),
         (["--n", "9", "--strategy", "best"], "best"),
+        (["--n", "99999999999999"], "More than 10,000,000"),
         (["--n", "9", "--top-cities", "0"], "--top-cities"),
         (["--n", "9", "--cities", "none.csv"], "none.csv"),
         (["--n", "9", "--cities", "foreign.csv"], "no column name"),
