@@ -186,10 +186,10 @@ def classes() -> Measured:
     return measured
 
 
-def spectra() -> Measured:
+def spectra(places: int = 16) -> Measured:
     """Noise floor, spectral variety and slopes of the power spectrum over land."""
     rows, land = [], (Cover.SEA, Cover.LAKE, Cover.RIVER)
-    for grid in draw(EUROPE, 16, 10):
+    for grid in draw(EUROPE, places, 10):
         for tile in clear(grid, day(2020, 6), day(2020, 9), 1, ALL_BANDS):
             if share(grid, land) < 0.1:
                 bands = dict(zip(ALL_BANDS, tile.bands, strict=True))

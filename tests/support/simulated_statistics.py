@@ -11,14 +11,16 @@ from __future__ import annotations
 import argparse
 import csv
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.simulated_image_measures import classes, clouds, level, spectra, water
 from tests.support.simulated_measures import Measured, air, changes, contrast, over_time
 
-MEASURES = (over_time, contrast, changes, air, level, clouds, water, classes, spectra)
+MEASURES: tuple[Callable[[], Measured], ...] = (
+    over_time, contrast, changes, air, level, clouds, water, classes, spectra,
+)  # fmt: skip
 TABLE = Path(__file__).with_name("real_statistics.csv")
 #: Limits of a value relative to the real one where no range is known.
 TOLERANCE = 0.25

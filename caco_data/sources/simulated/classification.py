@@ -25,7 +25,7 @@ SCL_DARK, SCL_SHADOW, SCL_VEGETATION, SCL_BARE, SCL_WATER, SCL_UNCLASSIFIED = 2,
 SCL_CLOUD_MEDIUM, SCL_CLOUD_HIGH, SCL_CIRRUS, SCL_SNOW = 8, 9, 10, 11
 #: Thresholds of the classes: vegetation cover, illumination of dark areas, snow cover, brightness
 #: of roofs and sand that are called cloud, opacity of shadows and of thin, medium and thick clouds.
-VEGETATION_ABOVE, DARK_BELOW, SNOW_ABOVE, BRIGHT_ABOVE = 0.42, 0.3, 0.5, 1.2
+VEGETATION_ABOVE, DARK_BELOW, SNOW_ABOVE, BRIGHT_ABOVE = 0.42, 0.3, 0.5, 1.25
 SHADOW_ABOVE, THIN_ABOVE, MEDIUM_ABOVE, THICK_ABOVE = 0.35, 0.12, 0.28, 0.62
 BRIGHT = (Material.WHITE_ROOF, Material.GREENHOUSE, Material.SAND)
 #: Errors: field that decides where the classifier errs; thin clouds, and shadows, are missed where

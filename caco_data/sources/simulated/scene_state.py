@@ -42,12 +42,13 @@ UNEVEN_CROP, UNEVEN_OTHER, UNEVEN_MIN = 0.15, 0.1, 0.012
 #: Effect of the growth on the vegetation's reflectance.
 TONE_GROWTH = np.float32(0.035)
 
-#: Soil: mean brightness, its amplitude over the seasons, its range between scenes.
-SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.94, 0.06, 0.16
+#: Soil: mean brightness, its amplitude over the seasons, its range between scenes: wet soils
+#: reflect up to half less than dry ones (Lobell and Asner, 2002).
+SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.94, 0.06, 0.36
 
 #: Differences between the units, relative standard deviations: of the canopies' brightness between
 #: the edges of the swath and its middle; of canopies and soils from date to date.
-VIEW_CANOPY, DATE_CANOPY, DATE_SOIL = 0.05, 0.045, 0.1
+VIEW_CANOPY, DATE_CANOPY, DATE_SOIL = 0.05, 0.045, 0.15
 #: Cars: relative change of the brightness of paved ground from date to date, uniform.
 CARS = np.float32(0.15)
 

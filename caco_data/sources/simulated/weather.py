@@ -15,12 +15,12 @@ _NORMAL = NormalDist()
 COVER_MARGIN = 1e-4
 
 #: Scales of weather systems, pixels. They decide most of where clouds are in scenes with little
-#: cloud, and little in scenes with much: share of the variance at covers of 0 and of 0.4 and more.
+#: cloud, and less in scenes with much: share of the variance at covers of 0 and from `CLOUDY` on.
 SYSTEM_SCALES_PX, SYSTEM_GAIN, SYSTEM_STEP_PX = (2200, 800), 0.8, 4
-SYSTEM_SHARE, SYSTEM_SHARE_CLOUDY, CLOUDY = 0.8, 0.16, 0.35
-#: Scales of the clouds and of the cells within them, pixels; gain of their sum;
-#: step in pixels.
-CLOUD_SCALES_PX, CLOUD_GAIN, CLOUD_STEP_PX = (240, 100, 40, 14), 0.75, 2
+SYSTEM_SHARE, SYSTEM_SHARE_CLOUDY, CLOUDY = 0.8, 0.3, 0.35
+#: Scales of the clouds and of the cells within them, pixels, all smaller than a patch, so that few
+#: patches of a cloudy scene are clear; gain of their sum; step in pixels.
+CLOUD_SCALES_PX, CLOUD_GAIN, CLOUD_STEP_PX = (72, 32, 12), 0.8, 2
 #: Scales of the structure on the clouds' tops, pixels.
 DETAIL_SCALES_PX, DETAIL_GAIN = (10, 4), 0.8
 #: Upper limit of the sum of the cloud scales, standard deviations.

@@ -178,7 +178,6 @@ def test_texture_distinguishes_classes() -> None:
     )  # fmt: skip
 
 
-@NOT_REACHED
 def test_clouds_are_bright_and_their_shadows_dark() -> None:
     grid = grid_at(*REFERENCE)
     covers, bright, dark = [], [], []
