@@ -101,6 +101,11 @@ def setting_fields(settings: type) -> Iterator[SettingField]:
             yield SettingField(one.name, kind, one.default, one.metadata[_KEY])
 
 
+def option_names(*settings: type) -> dict[str, str]:
+    """Option of each field of dataclasses, `--max-cloud` by `max_cloud_pct`."""
+    return {one.name: f"--{one.option}" for each in settings for one in setting_fields(each)}
+
+
 def check_limits(settings: object) -> None:
     """Compare the values of a dataclass with the limits and choices of their fields.
 

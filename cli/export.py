@@ -40,7 +40,7 @@ def command(
     ctx: click.Context, dataset: str, out: str, kind: Any, locations: str | None,
     where: str | None, limit: int | None, workers: int,
 ) -> None:  # fmt: skip
-    """Export a data set, or some of its locations, in a layout of other software.
+    """Export a data set for other software.
 
     Run the same command again to resume after an interruption.
 

@@ -32,7 +32,9 @@ def command(
     ctx: click.Context, folder: str, dataset: str, layout: Any, bands: tuple[str, ...],
     locations_per_shard: int, workers: int,
 ) -> None:  # fmt: skip
-    """Import a released data set, LOCATION/SCENE/B4.tif, as a data set for training.
+    """Import a released data set for training.
+
+    Its files are LOCATION/SCENE/B4.tif.
 
     Locations with missing or unreadable files are rejected; rejected.parquet states the reasons.
     Run the same command again to resume after an interruption.

@@ -29,7 +29,9 @@ from .output import echo
 def command(
     ctx: click.Context, datasets: tuple[str, ...], out: str, renumber: bool, move: bool
 ) -> None:
-    """Merge data sets of equal settings, of several machines or regions, into one.
+    """Merge data sets of equal settings.
+
+    The data sets may come from several machines or regions.
 
     Shards are not rewritten: they are linked, or copied to another file system. After an
     interruption, the same command continues.

@@ -16,11 +16,11 @@ from .output import echo
 @dataset_argument
 @options_of(SplitSettings)
 def command(dataset: str, **values: Any) -> None:
-    """Split a data set by location into training, validation and test.
+    """Split a data set into train, val and test.
 
-    Writes split.parquet into the data set. Patches of different parts are at least --buffer-km
-    apart; the locations between them belong to no part ("buffer"). The fractions are met as nearly
-    as the blocks permit.
+    The parts consist of whole locations. Writes split.parquet into the data set. Patches of
+    different parts are at least --buffer-km apart; the locations between them belong to no part
+    ("buffer"). The fractions are met as nearly as the blocks permit.
 
     \b
     caco-data split dataset --val 0.1 --test 0.1 --buffer-km 5

@@ -8,3 +8,8 @@ def test_difference_names_nested_settings() -> None:
         "a.c 2 -> 3",
         "d None -> 4",
     ]
+
+
+def test_names_replace_keys_and_their_prefixes() -> None:
+    old, new = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 4}}
+    assert difference(old, new, "x.", {"b": "--bee"}) == ["--bee 1 -> 3", "x.a.c 2 -> 4"]

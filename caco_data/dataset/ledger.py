@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Ledger:
         extended.
     on_read : callable, optional
         Called with the number of files of earlier runs that are read, and the number to read.
+    names : mapping, optional
+        Names of settings in errors (`difference`).
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Ledger:
         location_ids: ArrayLike,
         shorter: Callable[[int], dict[str, Any]] | None = None,
         on_read: Callable[[int, int], None] = lambda done, count: None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self._storage = storage
         self.description = {
@@ -69,7 +72,7 @@ class Ledger:
         """(N,), all locations, in the order of the locations table."""
         self._states: NDArray[np.uint16] = np.empty(0, np.uint16)
         self._reasons: list[str] = []
-        finished, self._extension = self._check(shorter)
+        finished, self._extension = self._check(shorter, names)
         self.finished = finished and self._extension is None
         """Whether an earlier run finished the data set."""
         self._earlier = Recovered()
@@ -83,7 +86,7 @@ class Ledger:
         self.extend(location_ids)
 
     def _check(
-        self, shorter: Callable[[int], dict[str, Any]] | None
+        self, shorter: Callable[[int], dict[str, Any]] | None, names: Mapping[str, str] | None
     ) -> tuple[bool, Extension | None]:
         """Check the content of the folder: whether it is a finished data set, and is extended."""
         where = str(self._storage.root)
@@ -97,6 +100,7 @@ class Ledger:
             lines = difference(
                 {key: found.get(key) for key in ("source", "settings")},
                 {key: expected.get(key) for key in ("source", "settings")},
+                names=names,
             )
             if lines:
                 lines = ["other locations" if "sha256" in line else line for line in lines]

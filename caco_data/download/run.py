@@ -17,11 +17,17 @@ from caco_data.download.fetcher import Fetcher, start_fetcher
 from caco_data.download.probe import MAX_LISTED
 from caco_data.download.progress import DownloadProgress, Stage
 from caco_data.download.replacements import Replacements
-from caco_data.download.settings import ClusterSettings, DownloadSettings
+from caco_data.download.settings import (
+    ClusterSettings,
+    DownloadSettings,
+    FetchSettings,
+    SceneSettings,
+)
 from caco_data.errors import InputError
 from caco_data.folder_lock import folder_lock
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, is_sampled
+from caco_data.settings_fields import option_names
 from caco_data.storage import open_storage
 
 
@@ -46,6 +52,17 @@ def describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, 
             "locations": len(locations.location_id),
             "locations_sha256": points.hexdigest(),
         },
+    }
+
+
+def _option_names(settings: DownloadSettings) -> dict[str, str]:
+    """Names of the settings in dataset.json for users of the command."""
+    own = option_names(SceneSettings, FetchSettings, DownloadSettings, type(settings.source))
+    return own | {
+        "first_start": "--start from",
+        "last_start": "--start to",
+        "name": "--source",
+        "locations": "number of locations",
     }
 
 
@@ -114,6 +131,7 @@ def download(
             locations.location_id,
             shorter=lambda n: describe(settings, locations.head(n)),
             on_read=partial(stage, "resuming"),
+            names=_option_names(settings),
         )
         if ledger.finished:
             ledger.reserve()

@@ -22,7 +22,7 @@ class EvaluationSettings:
         "reads.",
         metavar="RUN_OR_FILE",
     )
-    data: str = setting("data", "Folder of the task's data.", metavar="FOLDER")
+    data: str = setting("dataset", "Folder of the task's data.", metavar="FOLDER")
     out: str = setting(
         "evaluation",
         "Folder of the results; features are kept in its subfolder cache.",

@@ -163,8 +163,8 @@ def test_a_finished_data_set_is_not_changed_and_other_settings_are_refused(
     assert "nothing was left to do" in result.stderr
     result = run(*args, "--max-cloud", "30", "--gap-years", "3")
     assert result.exit_code == 2
-    assert "gap_years 4 -> 3" in result.stderr
-    assert "max_cloud_pct 20.0 -> 30.0" in result.stderr
+    assert "--gap-years 4 -> 3" in result.stderr
+    assert "--max-cloud 20.0 -> 30.0" in result.stderr
     assert contents(whole) == before
 
 
