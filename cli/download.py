@@ -28,7 +28,7 @@ from caco_data.sources.stac.settings import StacSettings
 from .options import GroupedCommand, check_place, is_default, is_quiet, options_of, settings_from
 from .output import echo
 from .progress import DownloadDisplay
-from .render import download_result, estimate_line, estimate_table
+from .render import download_result, estimate_line, estimate_table, plural
 from .types import COUNT, DateRange
 
 if TYPE_CHECKING:
@@ -132,17 +132,21 @@ def command(
     caco-data download --source simulated
     """
     from caco_data.download.estimate import estimate
-    from caco_data.download.run import download
+    from caco_data.download.run import count_pending, download
     from caco_data.sampling.location_files import read_locations
 
     table = read_locations(locations)
     if limit is not None:
         table = table.head(limit)
     settings, cluster = _settings(ctx, table, values)
-    expected = estimate(len(table), settings, cluster)
     if dry_run:
-        echo(*estimate_table(expected).split("\n"))
+        pending = count_pending(settings, table, out)
+        if pending:
+            echo(*estimate_table(estimate(pending, settings, cluster)).split("\n"))
+        if done := len(table) - pending:
+            echo(f"{plural(done, 'location')} already in {out}, not counted above")
         return
+    expected = estimate(len(table), settings, cluster)
     if settings.source.name != "simulated" and expected.requests > MANY_REQUESTS:
         echo(estimate_line(expected), err=True)
     display = DownloadDisplay(json_log, is_quiet(ctx))
@@ -248,6 +252,8 @@ def _settings(
         fetch=settings_from(FetchSettings, values, scenes=scenes),
         fill=is_sampled(table) if values["fill"] is None else values["fill"],
     )
+    if values["scheduler"] and not is_default(ctx, "workers"):
+        echo("--workers has no effect with --scheduler", err=True)
     if values["scheduler"] == "":  # an unset variable of a shell
         raise InputError("The address of the scheduler is empty", "--scheduler", "Pass an address")
     retry = settings_from(RetryPolicy, values)

@@ -28,7 +28,7 @@ from caco_data.folder_lock import folder_lock
 from caco_data.sampling.location_files import geoparquet_table
 from caco_data.sampling.locations import LocationTable, is_sampled
 from caco_data.settings_fields import option_names
-from caco_data.storage import open_storage
+from caco_data.storage import Storage, open_storage
 
 
 def describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, Any]:
@@ -64,6 +64,34 @@ def _option_names(settings: DownloadSettings) -> dict[str, str]:
         "name": "--source",
         "locations": "number of locations",
     }
+
+
+def _ledger(
+    settings: DownloadSettings,
+    locations: LocationTable,
+    storage: Storage,
+    on_read: Callable[[int, int], None] = lambda done, count: None,
+) -> Ledger:
+    return Ledger(
+        storage,
+        describe(settings, locations),
+        locations.location_id,
+        shorter=lambda n: describe(settings, locations.head(n)),
+        on_read=on_read,
+        names=_option_names(settings),
+    )
+
+
+def count_pending(settings: DownloadSettings, locations: LocationTable, out: str) -> int:
+    """Number of locations that `download` would fetch, without replacements; only reads.
+
+    Raises
+    ------
+    InputError
+        As `download`, when the folder contains other files or a data set with other settings.
+    """
+    ledger = _ledger(settings, locations, open_storage(out))
+    return 0 if ledger.finished else int(ledger.pending.size)
 
 
 def download(
@@ -124,15 +152,7 @@ def download(
             progress.stage = Stage(name, done, count)
             on_progress(progress)
 
-        described = describe(settings, locations)
-        ledger = Ledger(
-            storage,
-            described,
-            locations.location_id,
-            shorter=lambda n: describe(settings, locations.head(n)),
-            on_read=partial(stage, "resuming"),
-            names=_option_names(settings),
-        )
+        ledger = _ledger(settings, locations, storage, partial(stage, "resuming"))
         if ledger.finished:
             ledger.reserve()
             counts = read_description(storage)["counts"]

@@ -54,6 +54,13 @@ def test_a_limited_download_goes_on_without_the_limit(
     counts = open_dataset(tmp_path / "limited").meta["counts"]
     assert counts["complete"] == 6
     assert counts["rejected"]
+    before = contents(tmp_path / "limited")
+    dry = command(table, tmp_path / "limited", "--max-cloud", "3", "--dry-run")[len(CACO) :]
+    lines = run(*dry).stdout.splitlines()
+    assert contents(tmp_path / "limited") == before
+    pending, present = int(lines[0].removeprefix("locations ")), int(lines[-1].split()[0])
+    assert pending + present == N
+    assert present >= 6
     download("whole")
     process = subprocess.Popen(
         command(table, tmp_path / "limited", "--max-cloud", "3"), stderr=subprocess.DEVNULL
@@ -69,4 +76,4 @@ def test_a_limited_download_goes_on_without_the_limit(
         *command(table, tmp_path / "limited", "--max-cloud", "3", "--limit", "6")[len(CACO) :]
     )
     assert refused.exit_code == 2
-    assert "settings.locations 10 -> 6" in refused.stderr
+    assert "number of locations 10 -> 6" in refused.stderr
