@@ -6,6 +6,7 @@ import socket
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import dask
 import psutil
 import pytest
 from distributed import Client
@@ -45,3 +46,17 @@ def test_a_stranger_cannot_connect_to_the_local_cluster() -> None:
                 except OSError:
                     answer = b""
                 assert not answer.startswith(b"HTTP"), port
+
+
+def test_a_worker_given_up_by_the_cluster_is_started_again() -> None:
+    one = ClusterSettings(concurrency=2, workers=1)
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"}),
+        connect(one, PlainSettings(), FETCH) as workers,
+    ):
+        (lost,) = workers.addresses
+        cluster = workers._client.cluster
+        cluster.sync(cluster.workers[0].close)
+        (outcome,) = filter(None, workers.outcomes(locations(1), None))
+        assert isinstance(outcome.part, bytes)
+        assert workers.addresses != (lost,)

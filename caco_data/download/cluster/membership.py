@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
-from distributed import Client
+from distributed import Client, LocalCluster
 
 from caco_data.download.cluster import identity as identity_module
 from caco_data.download.cluster.identity import difference, identity
@@ -31,6 +31,8 @@ _POLL_S = 0.1
 _FIRST_MESSAGE_S = 5.0
 #: Minimum time for the admission of connected workers, seconds.
 _ADMISSION_S = 60.0
+#: Seconds between two attempts to start lost workers of a local cluster again.
+_REPLACE_EVERY_S = 5.0
 _REMEDY = "run the same command again; finished locations are kept"
 
 
@@ -62,6 +64,7 @@ class Membership:
         self._task: threading.Thread | None = None
         self._alone_since = time.monotonic()
         self._messages = 0
+        self._replace_at = self._alone_since + _REPLACE_EVERY_S
 
     def wait(self) -> None:
         """Wait until workers have been admitted.
@@ -100,6 +103,9 @@ class Membership:
             # In the background: a worker that does not answer does not stop the others.
             self._task = threading.Thread(target=self._work, args=(new,), daemon=True)
             self._task.start()
+        if now >= self._replace_at:
+            self._replace_at = now + _REPLACE_EVERY_S
+            self._replace()
         self._watch(now, bool(connected))
 
     def lose(self, address: str) -> None:
@@ -111,6 +117,14 @@ class Membership:
         self._alone_since = time.monotonic()
         by = f"by {left} others" if left else "once there is another one"
         _log.warning("worker %s is lost; its locations are fetched again %s", address, by)
+
+    def _replace(self) -> None:
+        """Start workers again that the local cluster has given up.
+
+        Dask does not restart a process that ends while it starts, or that starts too slowly.
+        """
+        if isinstance(self._client.cluster, LocalCluster):
+            self._client.cluster.scale(len(self._client.cluster.worker_spec))
 
     def _watch(self, now: float, connected: bool) -> None:
         """Log a message once per minute while there is no worker, and raise an error at the end."""
