@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
+from typing import Any
 from urllib.parse import urlsplit
 
 import dask
@@ -55,7 +56,7 @@ def test_a_worker_given_up_by_the_cluster_is_started_again() -> None:
         connect(one, PlainSettings(), FETCH) as workers,
     ):
         (lost,) = workers.addresses
-        cluster = workers._client.cluster
+        cluster: Any = workers._client.cluster
         cluster.sync(cluster.workers[0].close)
         (outcome,) = filter(None, workers.outcomes(locations(1), None))
         assert isinstance(outcome.part, bytes)
