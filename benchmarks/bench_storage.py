@@ -1,6 +1,6 @@
 """Object store clients on the operations of a data set: `python -m benchmarks.bench_storage`.
 
-s3fs, which `caco_data.storage` uses, beside obstore (`pip install obstore`), on moto's S3 server on
+obstore, which `caco_data.storage` uses, beside s3fs (`pip install s3fs`), on moto's S3 server on
 the loopback interface. Milliseconds and CPU milliseconds of this process per operation; the server
 is a Python process, whose time dominates the former.
 """
@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from caco_data.storage import RemoteStorage, read_bytes, write_bytes
+import fsspec
+
+from caco_data.storage import ObjectStorage, write_bytes
 from tests.support.s3_server import s3_server
 
 #: Bytes of a location with three bands, of a shard, of a tile, and of a small file.
@@ -35,11 +37,11 @@ class Client(Protocol):
         """List all objects; return their number."""
 
 
-class S3Fs:
-    """`caco_data.storage`, with s3fs."""
+class Obstore:
+    """`caco_data.storage`, with obstore."""
 
     def __init__(self, url: str) -> None:
-        self._storage = RemoteStorage(url)
+        self._storage = ObjectStorage(url)
 
     def write(self, name: str, data: bytes) -> None:
         """Write an object."""
@@ -47,7 +49,7 @@ class S3Fs:
 
     def read(self, name: str) -> bytes:
         """Read an object."""
-        return read_bytes(self._storage, name)
+        return self._storage.read(name)
 
     def read_range(self, name: str, offset: int, nbytes: int) -> bytes:
         """Read some bytes of an object."""
@@ -58,32 +60,30 @@ class S3Fs:
         return len(self._storage.names())
 
 
-class Obstore:
-    """obstore."""
+class S3Fs:
+    """s3fs."""
 
     def __init__(self, url: str) -> None:
-        from obstore.store import S3Store  # type: ignore[import-not-found]
-
-        endpoint = os.environ["AWS_ENDPOINT_URL"]
-        self._store: Any = S3Store.from_url(
-            url, endpoint=endpoint, client_options={"allow_http": True}
-        )
+        self._fs, self._prefix = fsspec.url_to_fs(url, use_listings_cache=False)
 
     def write(self, name: str, data: bytes) -> None:
         """Write an object."""
-        self._store.put(name, data)
+        with self._fs.open(f"{self._prefix}/{name}", "wb") as file:
+            file.write(data)
 
     def read(self, name: str) -> bytes:
         """Read an object."""
-        return bytes(self._store.get(name).bytes())
+        data: bytes = self._fs.cat_file(f"{self._prefix}/{name}")
+        return data
 
     def read_range(self, name: str, offset: int, nbytes: int) -> bytes:
         """Read some bytes of an object."""
-        return bytes(self._store.get_range(name, start=offset, length=nbytes))
+        data: bytes = self._fs.cat_file(f"{self._prefix}/{name}", start=offset, end=offset + nbytes)
+        return data
 
     def names(self) -> int:
         """List all objects; return their number."""
-        return sum(len(part) for part in self._store.list())
+        return len(self._fs.ls(self._prefix, refresh=True))
 
 
 def measure(operation: Callable[[int], object], repeats: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Storage of a data set: a local folder or an fsspec URL (`s3://`, `gs://`, `memory://`).
+"""Storage of a data set: a local folder, a bucket (`s3://`) or another fsspec URL (`gs://`).
 
 Files are written atomically: under a temporary name, flushed to the disk, then renamed. Temporary
 names are unique, so that two writers never share a file. Names are relative to the root, with
@@ -18,12 +18,14 @@ from caco_data.storage.files import (
     write_json,
 )
 from caco_data.storage.local import LocalStorage
+from caco_data.storage.objects import ObjectStorage
 from caco_data.storage.ranges import reading_ranges
 from caco_data.storage.remote import RemoteStorage, check_url
 
 __all__ = [
     "LOCK",
     "LocalStorage",
+    "ObjectStorage",
     "RemoteStorage",
     "Storage",
     "check_url",

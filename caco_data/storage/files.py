@@ -9,11 +9,14 @@ from typing import Any
 
 from caco_data.storage.base import Storage
 from caco_data.storage.local import LocalStorage
+from caco_data.storage.objects import ObjectStorage
 from caco_data.storage.remote import RemoteStorage, check_url
 
 
-def open_storage(root: str | os.PathLike[str]) -> LocalStorage | RemoteStorage:
-    """Open a folder by path or `file://` URL, or a prefix by another fsspec URL.
+def open_storage(
+    root: str | os.PathLike[str],
+) -> LocalStorage | ObjectStorage | RemoteStorage:
+    """Open a folder by path or `file://` URL, or a prefix by an `s3://` or another fsspec URL.
 
     Raises
     ------
@@ -24,6 +27,8 @@ def open_storage(root: str | os.PathLike[str]) -> LocalStorage | RemoteStorage:
     if text.startswith("file://"):
         return LocalStorage(text.removeprefix("file://"))
     check_url(text)
+    if text.startswith(("s3://", "s3a://")):
+        return ObjectStorage(text)
     return RemoteStorage(text) if "://" in text else LocalStorage(text)
 
 

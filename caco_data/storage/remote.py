@@ -1,4 +1,4 @@
-"""An object store or another remote file system, through fsspec."""
+"""Google Cloud Storage or another remote file system, through fsspec."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from caco_data.errors import InputError, StorageError
+from caco_data.errors import InputError
 from caco_data.safe_paths import check_name
 from caco_data.storage.base import TEMPORARY, is_content, joined, temporary_name
+from caco_data.storage.failures import failure, no_bucket
 
 #: Extra that contains the package for a protocol.
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+_EXTRAS = {"gs": "gs", "gcs": "gs"}
 #: Packages whose exceptions are failures of the service or of the connection to it.
-_PACKAGES = {"aiobotocore", "aiohttp", "botocore", "fsspec", "gcsfs", "google", "s3fs"}
-_AGAIN = "then run the same command again: everything finished is kept"
+_PACKAGES = {"aiohttp", "fsspec", "gcsfs", "google"}
 
 
 def check_url(url: str) -> None:
@@ -42,34 +42,17 @@ def failures_reported(where: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         if "specified bucket does not exist" in str(error):
-            raise _no_bucket(where) from None
+            raise no_bucket(where) from None
         raise
     except Exception as error:
         package = type(error).__module__.split(".")[0]
         if not isinstance(error, OSError) and package not in _PACKAGES:
             raise
-        raise _failure(error, where).without_cause() from None
-
-
-def _no_bucket(where: str) -> StorageError:
-    return StorageError(
-        "The bucket does not exist", where, "Create it, or correct the URL"
-    ).without_cause()
-
-
-def _failure(error: Exception, where: str) -> StorageError:
-    """Say what failed and what to do."""
-    kind = type(error).__name__
-    text = " ".join(str(getattr(error, "strerror", None) or error).split()) or kind
-    if isinstance(error, PermissionError) or "Credential" in kind or "Auth" in kind:
-        return StorageError(
-            f"No access: {text}", where, f"Check the credentials and their permissions, {_AGAIN}"
-        )
-    if "Connect" in kind or "Timeout" in kind or isinstance(error, ConnectionError | TimeoutError):
-        return StorageError(
-            f"No connection: {text}", where, f"Check the network and the endpoint, {_AGAIN}"
-        )
-    return StorageError(f"The store refuses: {text}", where, f"Wait or fix the cause, {_AGAIN}")
+        text = " ".join(str(getattr(error, "strerror", None) or error).split())
+        kind = type(error).__name__
+        if isinstance(error, ConnectionError | TimeoutError):
+            kind = "ConnectionError"
+        raise failure(kind, text or kind, where) from None
 
 
 def open_file_system(url: str) -> tuple[Any, str]:
@@ -199,7 +182,7 @@ class RemoteStorage:
             try:
                 file.close()
             except FileNotFoundError:  # of gcsfs; an upload needs nothing else
-                raise _no_bucket(full) from None
+                raise no_bucket(full) from None
         except BaseException:
             # `discard` fails where the store does: only the owner of the bucket sees the parts.
             with suppress(Exception):

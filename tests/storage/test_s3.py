@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from s3fs import S3FileSystem
 
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.reader import open_dataset
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.errors import StorageError
-from caco_data.storage import RemoteStorage, open_storage, read_bytes, write_bytes
+from caco_data.storage import ObjectStorage, open_storage, read_bytes, write_bytes
 from tests.conftest import Run
 from tests.dataset.test_merge import make
 from tests.support.plain_source import description, locations_table, outcomes
@@ -49,9 +48,13 @@ def bucket(server: S3Server) -> str:
 
 def objects(bucket: str) -> dict[str, bytes]:
     """All objects of a bucket but logs, by name."""
-    fs = open_storage(bucket)._fs  # type: ignore[union-attr]
-    found = fs.find(bucket.removeprefix("s3://"))
-    return {name.split("/", 1)[1]: fs.cat_file(name) for name in found if "events" not in name}
+    storage = open_storage(bucket)
+    return {name: storage.read(name) for name in _all(bucket) if "events" not in name}
+
+
+def _all(bucket: str) -> list[str]:
+    store = ObjectStorage(bucket)._store
+    return [found["path"] for part in store.list() for found in part]
 
 
 def local_objects(root: Path) -> dict[str, bytes]:
@@ -60,10 +63,10 @@ def local_objects(root: Path) -> dict[str, bytes]:
 
 def test_an_object_appears_when_it_is_complete(server: S3Server, bucket: str) -> None:
     storage = open_storage(bucket + "/set")
-    assert isinstance(storage, RemoteStorage)
+    assert isinstance(storage, ObjectStorage)
     with pytest.raises(KeyError), storage.writing("a/x.tar") as file:  # noqa: PT012
         file.write(bytes(60 << 20))  # more than one part
-        assert any("uploads" in path for _, path in server.requests)
+        assert server.unfinished_uploads(bucket) == 1
         raise KeyError
     with storage.writing("a/y.tar") as file:
         file.write(bytes(60 << 20))
@@ -71,7 +74,7 @@ def test_an_object_appears_when_it_is_complete(server: S3Server, bucket: str) ->
     assert storage.names("a") == ["a/y.tar"]
     assert storage.size("a/y.tar") == 60 << 20
     assert storage.read_range("a/y.tar", 5, 10) == bytes(10)
-    assert storage._fs.list_multipart_uploads(bucket.removeprefix("s3://")) == []
+    assert server.unfinished_uploads(bucket) == 0
     write_bytes(storage, "a/z.bin", b"1")
     write_bytes(storage, "a/z.bin", b"22")
     assert read_bytes(open_storage(bucket + "/set"), "a/z.bin") == b"22"
@@ -177,9 +180,7 @@ def test_a_killed_download_is_resumed_and_the_data_set_used(
 
 def _stored(bucket: str) -> set[str]:
     """Names of the complete locations that are not in a shard yet."""
-    fs = open_storage(bucket)._fs  # type: ignore[union-attr]
-    found = fs.find(f"{bucket.removeprefix('s3://')}/set/.work")
-    return {name.split("/", 1)[1] for name in found if name.endswith(".tar")}
+    return {n for n in _all(bucket) if n.startswith("set/.work/") and n.endswith(".tar")}
 
 
 def test_repair_in_a_store(server: S3Server, bucket: str, run: Run) -> None:
@@ -235,15 +236,12 @@ def test_a_bucket_that_does_not_exist_is_named(server: S3Server, run: Run, tmp_p
 def test_without_a_connection_or_credentials(
     server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    S3FileSystem.clear_instance_cache()  # clients keep their settings
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StorageError, match="No connection"):
         open_dataset("s3://bucket-elsewhere/x")
-    S3FileSystem.clear_instance_cache()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(StorageError, match="No access: Unable to locate credentials"):
-        open_dataset("s3://bucket-elsewhere/y")
-    S3FileSystem.clear_instance_cache()
+        open_dataset("s3://bucket-without-credentials/y")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,12 @@ def test_an_object_store_needs_a_bucket(url: str, tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(url: str, **options: object) -> None:
-        raise ImportError("Install s3fs to access S3")
+        raise ImportError("Install gcsfs to access GCS")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(InputError, match=r"pip install 'caco-data\[s3\]'"):
-        open_storage("s3://bucket/x")
+        open_storage("s3://bucket-without-package/x")
     with pytest.raises(InputError, match=r"caco-data\[gs\]"):
         open_storage("gs://bucket/x")
 

@@ -33,12 +33,21 @@ class S3Server:
 
     def make_bucket(self, name: str) -> str:
         """Make a bucket; return its URL."""
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
-        connection.request("PUT", f"/{name}", headers={"Content-Length": "0"})
-        status = connection.getresponse().status
-        connection.close()
-        assert status == 200
+        self._request("PUT", f"/{name}")
         return f"s3://{name}"
+
+    def unfinished_uploads(self, bucket: str) -> int:
+        """Count the uploads whose parts a bucket (URL) keeps."""
+        return self._request("GET", f"/{bucket.removeprefix('s3://')}?uploads").count(b"<Upload>")
+
+    def _request(self, method: str, path: str) -> bytes:
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
+        connection.request(method, path, headers={"Content-Length": "0"})
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        assert response.status == 200, body
+        return body
 
 
 def _free_port() -> int:
