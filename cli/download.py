@@ -144,7 +144,10 @@ def command(
         if pending:
             echo(*estimate_table(estimate(pending, settings, cluster)).split("\n"))
         if done := len(table) - pending:
-            echo(f"{plural(done, 'location')} already in {out}, not counted above")
+            echo(
+                f"{plural(done, 'location')} already in {out}"
+                + ", not counted above" * bool(pending)
+            )
         return
     expected = estimate(len(table), settings, cluster)
     if settings.source.name != "simulated" and expected.requests > MANY_REQUESTS:

@@ -34,7 +34,7 @@ from tests.support.failing_sources import CrashingSettings, FailingSettings
 from tests.support.plain_source import FETCH, PlainSettings
 
 CACO = [sys.executable, "-m", "caco_data.cli"]
-N = 12
+N = 8
 #: Limit on waiting for an event, seconds: generous, for busy machines.
 WAIT_S = 120
 
@@ -240,7 +240,7 @@ def test_fill_interrupted_at_any_location_resumes_to_the_same_bytes(
     grids = [
         patch_grid(Location(i, float(rows.longitude[i]), float(rows.latitude[i]),
                             int(rows.utm_epsg[i])))
-        for i in (0, 7, 11)
+        for i in (0, 4, 7)
     ]  # fmt: skip
     source = PlainSettings(cloudy_locations=tuple(grid.left_m for grid in grids))
     one = ClusterSettings(concurrency=1, scheduler=scheduler)
@@ -259,7 +259,7 @@ def test_fill_interrupted_at_any_location_resumes_to_the_same_bytes(
             break
         except KeyboardInterrupt:
             continue
-    assert runs > 5
+    assert runs > 4
     assert contents(tmp_path / "again") == contents(tmp_path / "whole")
     with Client(scheduler, set_as_default=False) as client:
         (plugins,) = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
@@ -272,7 +272,7 @@ def test_a_location_on_which_workers_crash_stays_pending_and_the_others_are_fetc
     rows = read_locations(table)
     at_3 = Location(3, float(rows.longitude[3]), float(rows.latitude[3]), int(rows.utm_epsg[3]))
     source = CrashingSettings(cloudy_locations=(patch_grid(at_3).left_m,))
-    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         one = ClusterSettings(concurrency=1, workers=1)
         result, _ = plain(table, tmp_path / "d", source, one)
     assert list(result.failed) == [3]
