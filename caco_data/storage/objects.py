@@ -195,6 +195,7 @@ def _bucket(name: str) -> Any:
     """
     try:
         import boto3
+        from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
         from obstore.store import S3Store
     except ImportError as error:
@@ -203,7 +204,7 @@ def _bucket(name: str) -> Any:
             "Run: pip install 'caco-data[s3]'",
         ) from error  # fmt: skip
     where = f"s3://{name}"
-    with _failures_reported(where):
+    try:
         session = boto3.Session()
         region = session.region_name or "us-east-1"
         settings = session.client("s3", region_name=region).meta
@@ -224,6 +225,10 @@ def _bucket(name: str) -> Any:
             },
             retry_config={"max_retries": attempts - 1},
         )
+    except (ValueError, BotoCoreError) as error:
+        raise InputError(
+            f"Cannot open this bucket: {error}", where, "Correct the settings of the AWS tools"
+        ) from error
 
 
 @contextmanager
@@ -258,13 +263,14 @@ def _kind(error: Exception) -> str:
 
 
 def _short(text: str) -> str:
-    """The service's code and message, without the description of the request."""
-    text = text.split("\n\nDebug source")[0]
+    """The service's code and message, or why there is none, without other parts of the request."""
     code, message = (re.search(f"<{t}>([^<]*)</{t}>", text) for t in ("Code", "Message"))
     if code:
         return f"{code[1]}: {message[1]}" if message else code[1]
-    return (
-        text.rsplit(" - ", 1)[-1]
-        .removeprefix("Server returned non-2xx status code: ")
-        .strip(": \n")
-    )
+    reason = text.split("\n\nDebug source")[0].rsplit(" - ", 1)[-1]
+    if reason.startswith("Server returned"):
+        return reason.removeprefix("Server returned non-2xx status code: ").strip(": \n")
+    endpoint = re.search(r"Error performing \w+ (\w+://[^/ ]+)", text)
+    cause = re.search(r'message: "([^"]+)"', text)
+    reason = cause[1] if cause else reason
+    return f"{endpoint[1]}: {reason}" if endpoint else reason

@@ -16,7 +16,7 @@ import pytest
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.reader import open_dataset
 from caco_data.dataset.writer import DatasetWriter
-from caco_data.errors import StorageError
+from caco_data.errors import InputError, StorageError
 from caco_data.storage import ObjectStorage, open_storage, read_bytes, write_bytes
 from tests.conftest import Run
 from tests.dataset.test_merge import make
@@ -237,7 +237,9 @@ def test_without_a_connection_or_credentials(
     server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(StorageError, match="No connection"):
+    with pytest.raises(
+        StorageError, match=r"No connection: http://127\.0\.0\.1:9: Connection refused"
+    ):
         open_dataset("s3://bucket-elsewhere/x")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -245,3 +247,6 @@ def test_without_a_connection_or_credentials(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(StorageError, match="No access: Unable to locate credentials"):
         open_dataset("s3://bucket-without-credentials/y")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(InputError, match="nobody"):
+        open_dataset("s3://bucket-without-profile/y")
