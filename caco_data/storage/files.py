@@ -21,7 +21,10 @@ def open_storage(
     Raises
     ------
     InputError
-        When the URL is malformed, or the package for its protocol is not installed.
+        When the URL is malformed, the package for its protocol is not installed, or the settings of
+        the AWS tools are wrong.
+    StorageError
+        For a bucket of S3, without credentials.
     """
     text = os.fspath(root)
     if text.startswith("file://"):

@@ -31,7 +31,7 @@ class ObjectStorage:
     Raises
     ------
     InputError
-        When the packages of the extra are not installed.
+        When the packages of the extra are not installed, or the AWS settings are wrong.
     StorageError
         Without credentials.
     """
