@@ -11,6 +11,12 @@ open     `open_dataset`
 rows     open, then read the rows of 100 random locations, one after another
 stacks   open, then read the positions of all tiles, for training
 info     open, then summarise
+
+With `--pixels` every shard is written, with compressed empty tiles of one band (about 10 kB per
+location), and measured are, after resume and finish:
+
+verify   check every file; one location is damaged in 1,000 shards, or in each
+repair   remove the damaged locations
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ from pathlib import Path
 TARGETS = {"resume": (15, 500), "finish": (30, 500), "open": (3, 300), "info": (10, 500)}
 TARGET_SIZE = 1_000_000
 SETTLED = 1_000
+DAMAGED = 1_000
 ROWS_OF = 100
 #: Seconds and CPU seconds of a step, and peak memory of its process in MB.
 Figures = tuple[float, float, float]
@@ -46,13 +53,18 @@ class Clock:
         return time.perf_counter() - self._wall, time.process_time() - self._cpu, peak_mb
 
 
-def build(folder: Path, n: int) -> dict[str, Figures]:
+def build(folder: Path, n: int, pixels: bool = False) -> dict[str, Figures]:
     """Write the locations table and the unfinished data set."""
     clock = Clock()
     from tests.support.large_dataset import write_unfinished
 
-    write_unfinished(folder, n, fill=True)
+    write_unfinished(folder, n, fill=True, pixels=pixels)
     return {"(build)": clock.read()}
+
+
+def shards(folder: Path, n: int) -> dict[str, Figures]:
+    """Write the locations table and the unfinished data set, with its shards."""
+    return build(folder, n, pixels=True)
 
 
 def download(folder: Path, n: int) -> dict[str, Figures]:
@@ -74,7 +86,8 @@ def download(folder: Path, n: int) -> dict[str, Figures]:
 
     locations = read_locations(folder / "locations.parquet")
     out = str(folder / "dataset")
-    result = run.download(settings(fill=True), locations, out, ClusterSettings(), watch)
+    chosen = settings(fill=True, pixels=(folder / "dataset" / "shards").exists())
+    result = run.download(chosen, locations, out, ClusterSettings(), watch)
     assert result.done == n, result
     return found | {"finish": clock.read()}
 
@@ -140,9 +153,35 @@ def info(folder: Path, n: int) -> dict[str, Figures]:
     return {"info": clock.read()}
 
 
+def verify(folder: Path, n: int) -> dict[str, Figures]:
+    """Damage shards, verify, then repair."""
+    from caco_data.storage import open_storage
+
+    storage = open_storage(folder / "dataset")
+    damaged = sorted((folder / "dataset" / "shards").iterdir())[:DAMAGED]
+    for path in damaged:
+        with path.open("r+b") as file:
+            file.seek(512 + 20)  # in the first array of its first location
+            file.write(b"damaged")
+    clock = Clock()
+    from caco_data.dataset.repair import repair
+    from caco_data.dataset.verify import verify
+
+    verdict = verify(storage)
+    assert (verdict.good, len(verdict.damages)) == (n - len(damaged), len(damaged))
+    found = {"verify": clock.read()}
+    clock = Clock()
+    assert repair(storage, verdict) == len(damaged)
+    return found | {"repair": clock.read()}
+
+
 STEPS: dict[str, Callable[[Path, int], dict[str, Figures]]] = {
-    step.__name__: step for step in (build, download, settle, open_, rows, stacks, info)
+    step.__name__: step
+    for step in (build, shards, download, settle, open_, rows, stacks, info, verify)
 }
+#: Steps with and without pixels, in order.
+WITHOUT_PIXELS = ["build", "download", "settle", "open_", "rows", "stacks", "info"]
+WITH_PIXELS = ["shards", "download", "verify"]
 
 
 def line(n: int, step: str, figures: Figures) -> str:
@@ -160,6 +199,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Time and memory by the number of locations.")
     parser.add_argument("--sizes", default="10000,100000,1000000", help="numbers of locations")
+    parser.add_argument("--pixels", action="store_true", help="verify and repair, with shards")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)  # in a child process
     parser.add_argument("--folder", type=Path, help="folder for the data sets (1 GB for 1,000,000)")
     options = parser.parse_args()
@@ -169,7 +209,7 @@ def main() -> None:
         return
     for n in sizes:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            for step in STEPS:
+            for step in WITH_PIXELS if options.pixels else WITHOUT_PIXELS:
                 child = [sys.executable, "-m", "benchmarks.bench_size", "--sizes", str(n)]
                 child += ["--step", step, "--folder", folder]
                 done = subprocess.run(child, check=True, stdout=subprocess.PIPE)

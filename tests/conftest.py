@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
@@ -16,6 +17,8 @@ from click.testing import CliRunner, Result
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # google-auth asks this address, where nothing listens, not the metadata server of a cloud machine.
 os.environ["GCE_METADATA_IP"] = os.environ["GCE_METADATA_HOST"] = "127.0.0.1:9"
+# A shell starts background jobs with SIGINT ignored; processes of the tests would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("fixed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 
-from caco_data.storage import LocalStorage, ObjectStorage, RemoteStorage, Storage
+from caco_data.storage import LocalStorage, RemoteFolder, Storage
 
 #: Errors of `link` and `rename` where a file can only be copied.
 _COPY = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -34,17 +34,8 @@ def transfer(source: Storage, name: str, target: Storage, new: str, move: bool) 
         except OSError as error:
             if error.errno not in _COPY:
                 raise
-    if not _copied(source, name, target, new):
+    if not (isinstance(target, RemoteFolder) and target.copy(source, name, new)):
         with source.open(name) as file, target.writing(new) as out:
             shutil.copyfileobj(file, out, _CHUNK)
     if move:
         source.remove(name)
-
-
-def _copied(source: Storage, name: str, target: Storage, new: str) -> bool:
-    """Whether the service itself has copied the file."""
-    if isinstance(source, ObjectStorage) and isinstance(target, ObjectStorage):
-        return target.copy(source, name, new)
-    if isinstance(source, RemoteStorage) and isinstance(target, RemoteStorage):
-        return target.copy(source, name, new)
-    return False

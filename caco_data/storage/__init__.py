@@ -8,7 +8,7 @@ No name leads out of the root: absolute names and `..` are refused, and so are l
 Only regular files are opened. The root itself may be a link.
 """
 
-from caco_data.storage.base import LOCK, Storage
+from caco_data.storage.base import LOCK, RemoteFolder, Storage
 from caco_data.storage.files import (
     open_storage,
     read_bytes,
@@ -26,6 +26,7 @@ __all__ = [
     "LOCK",
     "LocalStorage",
     "ObjectStorage",
+    "RemoteFolder",
     "RemoteStorage",
     "Storage",
     "check_url",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
@@ -84,3 +85,38 @@ class Storage(Protocol):
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with its content, if it exists."""
         ...
+
+
+class RemoteFolder(ABC):
+    """The part of a remote storage that follows from a list of its files."""
+
+    root: str
+
+    @abstractmethod
+    def entries(self, folder: str) -> dict[str, int]:
+        """Sizes in bytes of the files directly in a folder, by their last name."""
+
+    @abstractmethod
+    def copy(self, source: Storage, name: str, new: str) -> bool:
+        """Let the service copy a file of another storage; False if this is impossible."""
+
+    def where(self, name: str) -> str:
+        """URL of a file, for messages."""
+        return f"{self.root}/{name}" if name else self.root
+
+    def names(self, folder: str = "") -> list[str]:
+        """List the complete files directly in a folder, by sorted names relative to the root."""
+        return joined(folder, filter(is_content, self.entries(folder)))
+
+    def temporaries(self, folder: str = "") -> list[str]:
+        """List the temporary files directly in a folder, like `names`."""
+        return joined(folder, filter(TEMPORARY.fullmatch, self.entries(folder)))
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Sizes in bytes of the complete files directly in a folder, by names like `names`."""
+        sizes = {name: size for name, size in self.entries(folder).items() if is_content(name)}
+        return dict(zip(joined(folder, sizes), (sizes[n] for n in sorted(sizes)), strict=True))
+
+    def irregular(self, folder: str = "") -> dict[str, str]:
+        """Return an empty mapping: remote storages have no links that could be followed."""
+        return {}

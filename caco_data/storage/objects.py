@@ -11,14 +11,14 @@ from typing import IO, Any
 
 from caco_data.errors import InputError, StorageError
 from caco_data.safe_paths import check_name
-from caco_data.storage.base import TEMPORARY, is_content, joined
+from caco_data.storage.base import RemoteFolder, Storage
 from caco_data.storage.failures import failure, no_bucket
 
 #: Bytes of a part of an upload, and of one request while a file is read in order.
 _BLOCK = 8 << 20
 
 
-class ObjectStorage:
+class ObjectStorage(RemoteFolder):
     """A prefix of a bucket. An object appears when it is complete.
 
     Failures of the service and of the connection are StorageError.
@@ -45,9 +45,6 @@ class ObjectStorage:
         key = f"{self._prefix}/{check_name(name)}" if name else self._prefix
         return key.strip("/")
 
-    def _where(self, name: str) -> str:
-        return f"{self.root}/{name}" if name else self.root
-
     def exists(self, name: str) -> bool:
         """Whether a complete file of this name exists."""
         try:
@@ -56,43 +53,26 @@ class ObjectStorage:
             return False
         return True
 
-    def names(self, folder: str = "") -> list[str]:
-        """List the complete files directly in a folder, by sorted names relative to the root."""
-        return joined(folder, filter(is_content, self._entries(folder)))
-
-    def temporaries(self, folder: str = "") -> list[str]:
-        """List the temporary files directly in a folder, like `names`."""
-        return joined(folder, filter(TEMPORARY.fullmatch, self._entries(folder)))
-
-    def sizes(self, folder: str = "") -> dict[str, int]:
-        """Sizes in bytes of the complete files directly in a folder, by names like `names`."""
-        sizes = {name: size for name, size in self._entries(folder).items() if is_content(name)}
-        return dict(zip(joined(folder, sizes), (sizes[n] for n in sorted(sizes)), strict=True))
-
-    def _entries(self, folder: str) -> dict[str, int]:
+    def entries(self, folder: str) -> dict[str, int]:
         """Sizes of the files directly in a folder, by their last name."""
-        with _failures_reported(self._where(folder)):
+        with _failures_reported(self.where(folder)):
             found = self._store.list_with_delimiter(self._key(folder) or None)["objects"]
         entries = {o["path"].rsplit("/", 1)[-1]: int(o["size"]) for o in found}
         return {name: size for name, size in entries.items() if name}  # "" marks an empty folder
 
-    def irregular(self, folder: str = "") -> dict[str, str]:
-        """Return an empty mapping: object stores contain objects only."""
-        return {}
-
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
-        with _failures_reported(self._where(name)):
+        with _failures_reported(self.where(name)):
             return int(self._store.head(self._key(name))["size"])
 
     def read(self, name: str) -> bytes:
         """Read a file, with one request."""
-        with _failures_reported(self._where(name)):
+        with _failures_reported(self.where(name)):
             return bytes(self._store.get(self._key(name)).bytes())
 
     def read_range(self, name: str, offset: int, nbytes: int) -> bytes:
         """Read some bytes of a file, with one request; `offset` is within the file."""
-        with _failures_reported(self._where(name)):
+        with _failures_reported(self.where(name)):
             return bytes(self._store.get_range(self._key(name), start=offset, length=nbytes))
 
     def open(self, name: str) -> IO[bytes]:
@@ -109,27 +89,27 @@ class ObjectStorage:
 
         key = self._key(name)
         with (
-            _failures_reported(self._where(name)),
+            _failures_reported(self.where(name)),
             obstore.open_writer(self._store, key, buffer_size=_BLOCK) as upload,
         ):
             yield _Upload(upload)  # type: ignore[misc]
 
-    def copy(self, source: ObjectStorage, name: str, new: str) -> bool:
-        """Copy a file of the same bucket without transferring it; False if this is impossible."""
-        if source._store is not self._store:
+    def copy(self, source: Storage, name: str, new: str) -> bool:
+        """Copy a file of the same bucket without transferring it; False for another storage."""
+        if not (isinstance(source, ObjectStorage) and source._store is self._store):
             return False
-        with _failures_reported(self._where(new)):
+        with _failures_reported(self.where(new)):
             self._store.copy(source._key(name), self._key(new))
         return True
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
-        with suppress(FileNotFoundError), _failures_reported(self._where(name)):
+        with suppress(FileNotFoundError), _failures_reported(self.where(name)):
             self._store.delete(self._key(name))
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with its content, if it exists."""
-        with _failures_reported(self._where(folder)):
+        with _failures_reported(self.where(folder)):
             for found in self._store.list(self._key(folder) or None):
                 self._store.delete([o["path"] for o in found])
 

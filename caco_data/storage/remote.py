@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from caco_data.errors import InputError
 from caco_data.safe_paths import check_name
-from caco_data.storage.base import TEMPORARY, is_content, joined, temporary_name
+from caco_data.storage.base import RemoteFolder, Storage, temporary_name
 from caco_data.storage.failures import failure, no_bucket
 
 #: Extra that contains the package for a protocol.
@@ -75,7 +75,7 @@ def open_file_system(url: str) -> tuple[Any, str]:
     return fs, path
 
 
-class RemoteStorage:
+class RemoteStorage(RemoteFolder):
     """A prefix of an fsspec file system; object stores list complete objects only.
 
     Failures of the service and of the connection are StorageError.
@@ -90,34 +90,15 @@ class RemoteStorage:
     def _full(self, name: str) -> str:
         return f"{self._prefix}/{check_name(name)}" if name else self._prefix
 
-    def _where(self, name: str) -> str:
-        return f"{self.root}/{name}" if name else self.root
-
     def exists(self, name: str) -> bool:
         """Whether a complete file of this name exists."""
-        with failures_reported(self._where(name)):
+        with failures_reported(self.where(name)):
             return bool(self._fs.isfile(self._full(name)))
 
-    def names(self, folder: str = "") -> list[str]:
-        """List the complete files directly in a folder, by sorted names relative to the root."""
-        return joined(folder, filter(is_content, self._files(folder)))
-
-    def temporaries(self, folder: str = "") -> list[str]:
-        """List the temporary files directly in a folder, like `names`."""
-        return joined(folder, filter(TEMPORARY.fullmatch, self._files(folder)))
-
-    def sizes(self, folder: str = "") -> dict[str, int]:
-        """Sizes in bytes of the complete files directly in a folder, by names like `names`."""
-        sizes = {name: size for name, size in self._entries(folder).items() if is_content(name)}
-        return dict(zip(joined(folder, sizes), (sizes[n] for n in sorted(sizes)), strict=True))
-
-    def _files(self, folder: str) -> list[str]:
-        return list(self._entries(folder))
-
-    def _entries(self, folder: str) -> dict[str, int]:
+    def entries(self, folder: str) -> dict[str, int]:
         """Sizes of the files directly in a folder, by their last name."""
         try:
-            with failures_reported(self._where(folder)):
+            with failures_reported(self.where(folder)):
                 entries = self._fs.ls(self._full(folder), detail=True, refresh=True)
         except FileNotFoundError:
             return {}
@@ -125,31 +106,27 @@ class RemoteStorage:
         found = {e["name"].rsplit("/", 1)[-1]: int(e["size"] or 0) for e in files}
         return {name: size for name, size in found.items() if name}  # "" marks an empty folder
 
-    def irregular(self, folder: str = "") -> dict[str, str]:
-        """Return an empty mapping: object stores contain objects only."""
-        return {}
-
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
-        with failures_reported(self._where(name)):
+        with failures_reported(self.where(name)):
             return int(self._fs.size(self._full(name)))
 
     def read(self, name: str) -> bytes:
         """Read a small file, as last written by any process."""
         # `open` may use a size from a cached listing.
-        with failures_reported(self._where(name)):
+        with failures_reported(self.where(name)):
             data: bytes = self._fs.cat_file(self._full(name))
         return data
 
     def read_range(self, name: str, offset: int, nbytes: int) -> bytes:
         """Read some bytes of a file, with one request."""
-        with failures_reported(self._where(name)):
+        with failures_reported(self.where(name)):
             data: bytes = self._fs.cat_file(self._full(name), start=offset, end=offset + nbytes)
         return data
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
-        with failures_reported(self._where(name)):
+        with failures_reported(self.where(name)):
             file = self._fs.open(self._full(name), "rb")
         return io.BufferedReader(file)  # files of fsspec lack `readline` with a size
 
@@ -157,7 +134,7 @@ class RemoteStorage:
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """Open a binary file that gets its name once the block ends without an error."""
         full = self._full(name)
-        with failures_reported(self._where(name)):
+        with failures_reported(self.where(name)):
             if self._atomic:
                 with self._uploading(full) as file:
                     yield file
@@ -190,20 +167,20 @@ class RemoteStorage:
             file.closed = True  # or it would be completed when it is garbage-collected
             raise
 
-    def copy(self, source: RemoteStorage, name: str, new: str) -> bool:
-        """Copy a file of the same service without transferring it; False if this is impossible."""
-        if source._fs is not self._fs or not self._atomic:
+    def copy(self, source: Storage, name: str, new: str) -> bool:
+        """Copy a file of the same service without transferring it; False for another storage."""
+        if not (isinstance(source, RemoteStorage) and source._fs is self._fs and self._atomic):
             return False
-        with failures_reported(self._where(new)):
+        with failures_reported(self.where(new)):
             self._fs.copy(source._full(name), self._full(new))
         return True
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
-        with suppress(FileNotFoundError), failures_reported(self._where(name)):
+        with suppress(FileNotFoundError), failures_reported(self.where(name)):
             self._fs.rm(self._full(name))
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with its content, if it exists."""
-        with suppress(FileNotFoundError), failures_reported(self._where(folder)):
+        with suppress(FileNotFoundError), failures_reported(self.where(folder)):
             self._fs.rm(self._full(folder), recursive=True)

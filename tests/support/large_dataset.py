@@ -1,7 +1,8 @@
-"""Synthetic data sets of any size, without pixels: the files of a download before its end.
+"""Synthetic data sets of any size: the files of a download before its end.
 
 Tables and names are those of a real download from the simulated archive. The shards exist in the
-tables only, since neither resuming nor finishing nor opening reads them.
+tables only, since neither resuming nor finishing nor opening reads them; `pixels` writes them too,
+with compressed empty tiles.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any
@@ -18,14 +20,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from caco_data.dataset.arrays import member_formats
 from caco_data.dataset.description_check import max_shard_nbytes
-from caco_data.dataset.layout import DESCRIPTION, INDEX_SCHEMA, TRUTH_SCHEMA, shard_name
+from caco_data.dataset.hashing import HashingWriter
+from caco_data.dataset.layout import DESCRIPTION, INDEX_SCHEMA, SHARDS, TRUTH_SCHEMA, shard_name
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.shard_content import ShardContent, join_contents, write_contents
-from caco_data.dataset.shards import Record, table_rows, write_shard
+from caco_data.dataset.shards import Record, rows_table, table_rows, write_shard
 from caco_data.dataset.work_folder import part_file, rejection_file
 from caco_data.download.run import describe
 from caco_data.download.settings import DownloadSettings, FetchSettings, SceneSettings
+from caco_data.grid import false_northing_m
 from caco_data.sampling.location_files import write_locations
 from caco_data.sampling.locations import sample_locations
 from caco_data.sampling.settings import SampleSettings
@@ -74,6 +79,7 @@ class IndexRows:
         stack = pa.array(np.repeat(np.arange(2 * len(location_ids)), TILES))
         location = pa.array(np.repeat(np.arange(len(location_ids)), 2 * TILES))
         edges = self._rng.integers(10_000, 90_000, (len(location_ids), 2)) * 60.0
+        edges[:, 1] += [false_northing_m(zone) for zone in self._zone[location_ids].tolist()]
         transforms = pa.array([[10.0, 0.0, x, 0.0, -10.0, y] for x, y in edges.tolist()])
         crs = pa.array([f"EPSG:{zone}" for zone in self._zone[location_ids].tolist()])
         start = np.arange(2 * len(location_ids)) * (_DN_BYTES + _SCL_BYTES + 2048)
@@ -114,14 +120,17 @@ def is_rejected(location_id: int) -> bool:
     return location_id % REJECTED_EVERY == 7
 
 
-def settings(fill: bool) -> DownloadSettings:
-    """Settings of the download: the defaults with `--source simulated`."""
-    return DownloadSettings(
-        SimulatedSettings(), FetchSettings(SceneSettings()), PER_SHARD, fill=fill
-    )
+def settings(fill: bool, pixels: bool = False) -> DownloadSettings:
+    """Settings of the download: the defaults with `--source simulated`, or one compressed band."""
+    fetch = FetchSettings(SceneSettings())
+    if pixels:
+        fetch = replace(fetch, bands=("B2",), compress="zstd")
+    return DownloadSettings(SimulatedSettings(), fetch, PER_SHARD, fill=fill)
 
 
-def write_unfinished(folder: Path, n: int, unsharded: int = 500, fill: bool = False) -> None:
+def write_unfinished(
+    folder: Path, n: int, unsharded: int = 500, fill: bool = False, pixels: bool = False
+) -> None:
     """Write the locations table and the data set of a download stopped before its last shards.
 
     Parameters
@@ -135,11 +144,13 @@ def write_unfinished(folder: Path, n: int, unsharded: int = 500, fill: bool = Fa
         the folder `.work`.
     fill : bool
         Whether the rejected locations are replaced, so that n are complete.
+    pixels : bool
+        Whether to write the shards: about 10 kB per location. Every location is in a shard.
     """
     locations = sample_locations(SampleSettings(), n)
     write_locations(locations, folder / "locations.parquet")
     storage = _UnsyncedStorage(folder / "dataset")
-    description = Ledger(storage, describe(settings(fill), locations), []).description
+    description = Ledger(storage, describe(settings(fill, pixels), locations), []).description
     write_json(storage, DESCRIPTION, {**description, "complete": False})
     if fill:
         complete_ids = (i for i in count() if not is_rejected(i))
@@ -148,9 +159,10 @@ def write_unfinished(folder: Path, n: int, unsharded: int = 500, fill: bool = Fa
     rows = IndexRows(locations.utm_epsg, _SCENES)
     # The sizes of the shards must permit the number of locations, also of those with tiny parts.
     nbytes = max_shard_nbytes(description["settings"])
-    shards = (n - unsharded) // PER_SHARD
+    shards = -(-n // PER_SHARD) if pixels else (n - unsharded) // PER_SHARD
+    arrays = _empty_arrays(description["settings"])
     for number in range(shards):
-        ids = range(number * PER_SHARD, (number + 1) * PER_SHARD)
+        ids = range(number * PER_SHARD, min((number + 1) * PER_SHARD, n))
         complete = [i for i in ids if not is_rejected(i)]
         truth = [
             {"location_id": i, "changed_fraction": i % 97 / 970, "land_cover": "forest"}
@@ -162,8 +174,11 @@ def write_unfinished(folder: Path, n: int, unsharded: int = 500, fill: bool = Fa
             "nbytes": nbytes,
             "sha256": f"{number:064x}",
         }
+        table = rows.of(complete, shard_name(number))
+        if pixels:
+            table, entry = _write_shard(storage, table, shard_name(number), arrays)
         content = ShardContent(
-            rows.of(complete, shard_name(number)),
+            table,
             rejected,
             pa.Table.from_pylist(truth, TRUTH_SCHEMA),
             entry,
@@ -181,23 +196,51 @@ def _rejection(location_id: int) -> dict[str, Any]:
     return {"location_id": location_id, "reason": "too cloudy", "detail": "early slot 3"}
 
 
+def _empty_arrays(settings: dict[str, Any]) -> dict[str, bytes]:
+    """Array members of a location without reflectance, by name."""
+    formats = member_formats(settings)
+    return {name: one.encode(np.zeros(one.shape, one.dtype)) for name, one in formats.items()}
+
+
+def _write_shard(
+    storage: LocalStorage, table: pa.Table, shard: str, arrays: dict[str, bytes]
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Write a shard whose locations have the same arrays: its index rows and its entry."""
+    rows = [row | _positions(arrays, row["period"]) for row in table_rows(table)]
+    each = 2 * TILES
+    with storage.writing(f"{SHARDS}/{shard}") as file:
+        writer = HashingWriter(file)
+        placed = write_shard(
+            writer,  # type: ignore[arg-type]
+            shard,
+            (
+                Record(rows[i]["location_id"], arrays, tuple(rows[i : i + each]))
+                for i in range(0, len(rows), each)
+            ),
+        )
+    return rows_table(placed), {"name": shard, "nbytes": writer.nbytes, "sha256": writer.sha256}
+
+
+def _positions(arrays: dict[str, bytes], period: str) -> dict[str, Any]:
+    """Sizes and digests of a period's arrays, as in its index rows."""
+    found: dict[str, Any] = {}
+    for prefix, member in (("", period), ("scl_", f"{period}_scl")):
+        data = next(data for name, data in arrays.items() if name.split(".")[0] == member)
+        found[prefix + "nbytes"] = len(data)
+        found[prefix + "sha256"] = hashlib.sha256(data).hexdigest()
+    return found
+
+
 def _part(rows: IndexRows, location_id: int) -> bytes:
     """Shard of one location, with a few bytes per member."""
     data = io.BytesIO()
     np.save(data, np.zeros(4, np.uint16))
     array = data.getvalue()
-    digest = hashlib.sha256(array).hexdigest()
-    position = {
-        "nbytes": len(array),
-        "sha256": digest,
-        "scl_nbytes": len(array),
-        "scl_sha256": digest,
-    }
-    table = table_rows(rows.of([location_id], ""))
     names = [f"{period}{member}.npy" for period in PERIODS for member in ("", "_scl")]
-    record = Record(
-        location_id, dict.fromkeys(names, array), tuple(row | position for row in table)
-    )
+    arrays = dict.fromkeys(names, array)
+    table = table_rows(rows.of([location_id], ""))
+    placed = (row | _positions(arrays, row["period"]) for row in table)
+    record = Record(location_id, arrays, tuple(placed))
     part = io.BytesIO()
     write_shard(part, "", [record])
     return part.getvalue()
