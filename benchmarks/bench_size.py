@@ -15,7 +15,7 @@ info     open, then summarise
 With `--pixels` every shard is written, with compressed empty tiles of one band (about 10 kB per
 location), and measured are, after resume and finish:
 
-verify   check every file; one location is damaged in 1,000 shards, or in each
+verify   check every file; one location is damaged in 20 shards, or in each
 repair   remove the damaged locations
 """
 
@@ -34,7 +34,7 @@ from pathlib import Path
 TARGETS = {"resume": (15, 500), "finish": (30, 500), "open": (3, 300), "info": (10, 500)}
 TARGET_SIZE = 1_000_000
 SETTLED = 1_000
-DAMAGED = 1_000
+DAMAGED = 20
 ROWS_OF = 100
 #: Seconds and CPU seconds of a step, and peak memory of its process in MB.
 Figures = tuple[float, float, float]
