@@ -23,16 +23,19 @@ CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
 CACO := $(BIN)/caco-data
-INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e
+# Python compiles the modules that it imports, which are a fraction of those that pip would compile.
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c $(CONSTRAINTS) -e
+REQUIREMENTS := setup.cfg setup.py pyproject.toml $(CONSTRAINTS)
 
-$(VENV)/installed: setup.cfg setup.py pyproject.toml $(CONSTRAINTS)
+$(VENV)/installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) '.[train]'
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-dev: $(REQUIREMENTS)
+	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) '.[train,exchange,dev]'
-	@touch $@
+	@touch $(VENV)/installed $@
 
 # --- demo -----------------------------------------------------------------------------------------
 
