@@ -23,9 +23,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from caco_data.dataset.layout import TRUTH, TRUTH_SCHEMA
 from caco_data.dataset.reader import Dataset, open_dataset
-from caco_data.dataset.tables import read_table
 from caco_data.evaluation.features import embed
 from caco_data.evaluation.probes import change_ratio, linear_probe
 from caco_data.training.device import open_device
@@ -89,7 +87,8 @@ def evaluate(run: Path, dataset_root: Path) -> dict[str, float]:
 
 def probe(dataset: Dataset, features: NDArray[np.float32]) -> float:
     """Land cover accuracy on features of early tiles, (L, T, F), without rare classes."""
-    truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, dataset.meta["counts"]["complete"])
+    truth = dataset.truth()
+    assert truth is not None
     cover = np.array(truth["land_cover"].to_pylist())
     names, counts = np.unique(cover, return_counts=True)
     known = np.isin(cover, names[counts >= MIN_CLASS_LOCATIONS])

@@ -228,6 +228,8 @@ class Truth:
     of the late period."""
     land_cover: str
     """Dominant class in the early period."""
+    change_mask: str | None = None
+    """Kind of change of each pixel (`caco_data.change_mask`), if requested."""
 
 
 @dataclass(frozen=True, slots=True)

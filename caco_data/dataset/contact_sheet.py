@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from caco_data.dataset.layout import LOCATIONS, TRUTH, TRUTH_SCHEMA, bands_by_pixel
+from caco_data.dataset.layout import LOCATIONS, bands_by_pixel
 from caco_data.dataset.parquet_limits import stream_table
 from caco_data.dataset.reader import Dataset
-from caco_data.dataset.tables import read_table
 from caco_data.dataset.true_colour import true_colour
 from caco_data.errors import InputError
 from caco_data.printable import printable
@@ -80,11 +79,9 @@ def _choose(dataset: Dataset, rows: int) -> list[tuple[int, str]]:
     """Choose the locations to plot, each with its title."""
     ids = dataset.index.location_ids()
     changed: dict[int, float] = {}
-    if dataset.storage.exists(TRUTH):
-        complete = dataset.meta["counts"]["complete"]
-        truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, complete).to_pydict()
-        fractions = (fraction or 0.0 for fraction in truth["changed_fraction"])
-        changed = dict(zip(truth["location_id"], fractions, strict=True))
+    if (truth := dataset.truth()) is not None:
+        fractions = (fraction or 0.0 for fraction in truth["changed_fraction"].to_pylist())
+        changed = dict(zip(truth["location_id"].to_pylist(), fractions, strict=True))
         by_change = np.argsort([-changed.get(i, 0.0) for i in ids.tolist()], kind="stable")
         most = ids[by_change[: -(-rows // 2)]]
         rest = np.setdiff1d(ids, most)

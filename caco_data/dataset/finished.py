@@ -22,9 +22,9 @@ from caco_data.dataset.layout import (
     REJECTED,
     REJECTED_SCHEMA,
     TRUTH,
-    TRUTH_SCHEMA,
     shard_file,
     shard_name,
+    truth_schema,
 )
 from caco_data.dataset.parquet_limits import stream_table
 from caco_data.dataset.scan import scan_shard
@@ -59,7 +59,7 @@ def contents(
     per_shard = int(meta["settings"]["locations_per_shard"])
     entries = {shard["name"]: shard for shard in meta["shards"]}
     rejected = _cursor(storage, REJECTED, REJECTED_SCHEMA)
-    truth = _cursor(storage, TRUTH, TRUTH_SCHEMA, TRUTH in meta["tables"])
+    truth = _cursor(storage, TRUTH, truth_schema(meta["source"]), TRUTH in meta["tables"])
     index = _cursor(storage, INDEX, INDEX_SCHEMA, use_index)
     for number, first in enumerate(range(0, ids.size, per_shard)):
         name, last = shard_name(number), int(ids[first : first + per_shard][-1])

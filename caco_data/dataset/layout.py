@@ -6,8 +6,8 @@ Every name read from a file is compared with the patterns here before it is used
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -83,7 +83,14 @@ TRUTH_SCHEMA = pa.schema(
         ("land_cover", pa.string()),
     ]
 )
+#: Column of truth.parquet with `--truth-masks`: see `caco_data.change_mask`.
+CHANGE_MASK = pa.field("change_mask", pa.string())
 SPLIT_SCHEMA = pa.schema([("location_id", pa.int64()), ("split", pa.string())])
+
+
+def truth_schema(source: Mapping[str, Any]) -> pa.Schema:
+    """Columns of truth.parquet, by `source` in dataset.json."""
+    return TRUTH_SCHEMA.append(CHANGE_MASK) if source.get("truth_masks") else TRUTH_SCHEMA
 
 
 def shard_name(number: int) -> str:

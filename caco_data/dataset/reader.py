@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import member_formats
@@ -22,12 +23,15 @@ from caco_data.dataset.layout import (
     INDEX,
     SHARDS,
     SUFFIX_BY_PIXEL_M,
+    TRUTH,
     MemberSuffix,
     bands_by_pixel,
     shard_file,
+    truth_schema,
 )
 from caco_data.dataset.split import ids_of, read_split
 from caco_data.dataset.stack_table import StackTable, read_stacks
+from caco_data.dataset.tables import read_table
 from caco_data.errors import FINISH_REMEDY, REPAIR_REMEDY, DatasetError, InputError
 from caco_data.split_settings import PartName
 from caco_data.storage import LocalStorage, Storage, open_storage
@@ -90,6 +94,19 @@ class Dataset:
         fault = file_fault(self.storage, name, sha256, nbytes)
         if fault:
             raise DatasetError(fault[0].upper() + fault[1:], f"{self.root}/{name}", REPAIR_REMEDY)
+
+    def truth(self) -> pa.Table | None:
+        """Read truth.parquet; None for a data set without ground truth.
+
+        Raises
+        ------
+        DatasetError
+            When the table cannot be read.
+        """
+        if not self.storage.exists(TRUTH):
+            return None
+        schema = truth_schema(self.meta["source"])
+        return read_table(self.storage, TRUTH, schema, self.meta["counts"]["complete"])
 
     def stacks(self, bands: Collection[str] | None = None) -> StackTable:
         """Positions of the stacks of all locations.

@@ -6,14 +6,14 @@ A file has the index rows of its shards and, in the metadata, the other parts of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from caco_data.dataset.layout import TRUTH_SCHEMA
+from caco_data.dataset.layout import CHANGE_MASK, TRUTH_SCHEMA, truth_schema
 from caco_data.dataset.read_ahead import read_ahead, threads_for
 from caco_data.dataset.tables import read_parquet, read_small_parquet
 from caco_data.dataset.work_folder import ContentFile
@@ -99,7 +99,7 @@ def read_contents(
         found = [{"rows": table.num_rows, **found}]
     elif columns is None:
         columnar = json.loads(meta.get(_TRUTH, "[]"))
-        truth = [pa.Table.from_pydict(one, TRUTH_SCHEMA) for one in columnar]
+        truth = [pa.Table.from_pydict(one, _schema(one)) for one in columnar]
     else:
         truth = [TRUTH_SCHEMA.empty_table()] * count
     if not len(found) == len(truth) == count:
@@ -112,6 +112,10 @@ def read_contents(
         contents.append(ShardContent(table.slice(start, end - start), truth=rows, **entry))
         start = end
     return contents
+
+
+def _schema(columns: Collection[str]) -> pa.Schema:
+    return truth_schema({"truth_masks": CHANGE_MASK.name in columns})
 
 
 def iter_contents(

@@ -20,7 +20,6 @@ from caco_data.dataset.layout import (
     REJECTED_SCHEMA,
     ROWS_PER_GROUP,
     TRUTH,
-    TRUTH_SCHEMA,
 )
 from caco_data.dataset.read_ahead import threads_for
 from caco_data.dataset.shard_content import iter_contents
@@ -77,7 +76,8 @@ def write_tables(
     """
     pa.default_memory_pool().release_unused()  # of what was read before
     shards: list[dict[str, Any]] = []
-    rejected, truth = [REJECTED_SCHEMA.empty_table()], [TRUTH_SCHEMA.empty_table()]
+    rejected: list[pa.Table] = []
+    truth: list[pa.Table] = []
 
     def rows() -> Iterator[pa.Table]:
         most = max((file.last - file.first + 1 for file in files), default=1)

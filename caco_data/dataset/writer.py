@@ -24,9 +24,9 @@ from caco_data.dataset.layout import (
     LOCATIONS,
     SHARDS,
     SUFFIX_BY_PIXEL_M,
-    TRUTH_SCHEMA,
     bands_by_pixel,
     shard_name,
+    truth_schema,
 )
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.shard_content import ShardContent, join_contents, write_contents
@@ -70,6 +70,7 @@ class DatasetWriter:
         settings = ledger.description["settings"]
         self._per_shard = int(settings["locations_per_shard"])
         self._formats = member_formats(settings)
+        self._truth_schema = truth_schema(ledger.description["source"])
         self._stored: set[int] = set()  # locations whose part this process has stored
 
     def add(self, outcome: Outcome) -> None:
@@ -115,7 +116,7 @@ class DatasetWriter:
             if self._storage.exists(truth_file(i))
         ]
         content = ShardContent(
-            rows_table(rows), rejected, pa.Table.from_pylist(truth, TRUTH_SCHEMA), shard
+            rows_table(rows), rejected, pa.Table.from_pylist(truth, self._truth_schema), shard
         )
         write_contents(self._storage, number, [content])
         self._ledger.finished_shards.add(number)

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.dataset.layout import TRUTH, TRUTH_SCHEMA
 from caco_data.dataset.reader import Dataset
-from caco_data.dataset.tables import read_table
 
 #: A location counts as changed when more than this fraction of its pixels has changed.
 CHANGED_FRACTION = 0.02
@@ -23,9 +21,9 @@ def read_truth(dataset: Dataset, location_ids: NDArray[np.int64]) -> NDArray[np.
     DatasetError
         When the table cannot be read.
     """
-    if not dataset.storage.exists(TRUTH):
+    truth = dataset.truth()
+    if truth is None:
         return None
-    truth = read_table(dataset.storage, TRUTH, TRUTH_SCHEMA, dataset.meta["counts"]["complete"])
     fraction: Mapping[int, float] = dict(
         zip(truth["location_id"].to_pylist(), truth["changed_fraction"].to_pylist(), strict=True)
     )

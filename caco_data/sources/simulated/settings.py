@@ -23,6 +23,12 @@ class SimulatedSettings:
         minimum=0,
         maximum=2**32 - 1,
     )
+    truth_masks: bool = setting(
+        False,
+        "Write the kind of permanent change of each pixel to truth.parquet.",
+        switch=True,
+        shown_default="off",
+    )
     name: str = "simulated"
     collection: str = "simulated Sentinel-2 L2A (caco-data), version 2"
 
@@ -32,11 +38,11 @@ class SimulatedSettings:
         return True
 
     def record(self) -> dict[str, Any]:
-        """Return the settings that decide the images."""
-        return {"seed": self.seed}
+        """Return the settings that decide the images and the ground truth."""
+        return {"seed": self.seed} | ({"truth_masks": True} if self.truth_masks else {})
 
     def open(self, limiter: Limiter | None = None) -> SimulatedSource:
         """Open the archive."""
         from caco_data.sources.simulated.source import SimulatedSource
 
-        return SimulatedSource(self.seed, limiter or Limiter())
+        return SimulatedSource(self.seed, limiter or Limiter(), self.truth_masks)

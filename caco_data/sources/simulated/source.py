@@ -18,6 +18,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from caco_data.change_mask import encode_mask
 from caco_data.errors import PermanentError
 from caco_data.grid import SNAP_M, false_northing_m
 from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, SCL_BAND
@@ -51,11 +52,22 @@ SEARCH_MARGIN_M = 100
 
 
 class SimulatedSource:
-    """The archive; its methods may be called from several threads."""
+    """The archive; its methods may be called from several threads.
 
-    def __init__(self, seed: int, limiter: Limiter) -> None:
+    Parameters
+    ----------
+    seed : int
+        Seed of the land, the changes and the weather.
+    limiter : Limiter
+        Limits the requests.
+    truth_masks : bool
+        Whether `truth` includes the change mask.
+    """
+
+    def __init__(self, seed: int, limiter: Limiter, truth_masks: bool = False) -> None:
         self._seed = seed
         self._limiter = limiter
+        self._truth_masks = truth_masks
         self._lock = threading.Lock()
         self._grounds: OrderedDict[Grid, Ground] = OrderedDict()
 
@@ -115,7 +127,9 @@ class SimulatedSource:
         """Return the permanent change between the middles of two periods; see `TruthSource`."""
         first, last = self._covers(grid, early, late)
         counts = np.bincount(first.ravel(), minlength=len(Cover))
-        return Truth(float(np.mean(first != last)), Cover(int(counts.argmax())).name.lower())
+        cover = Cover(int(counts.argmax())).name.lower()
+        mask = encode_mask(kinds_of_change(first, last)) if self._truth_masks else None
+        return Truth(float(np.mean(first != last)), cover, mask)
 
     def change_mask(self, grid: Grid, early: Period, late: Period) -> NDArray[np.uint8]:
         """Return the kind of permanent change of each pixel between the middles of two periods.
