@@ -56,7 +56,7 @@ def shards(folder: Path) -> dict[str, bytes]:
 
 def download(run: Run, url: str, table: Path, out: Path, *options: object) -> Any:
     return run(
-        "download", "--ee-url", url, "--locations", table, "--out", out, "--workers", 2,
+        "download", "--ee-url", url, "--locations", table, "--out", out, "--workers", 1,
         "--min-complete", 0, *options,
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_the_simulated_archive_gives_the_same_bytes_through_earth_engine(
 ) -> None:
     bands = ("--bands", "all", "--locations-per-shard", 4)
     with server_process("--page-size", "30", "--gzip") as url:
-        result = download(run, url, table, tmp_path / "ee", *bands)
+        result = download(run, url, table, tmp_path / "ee", *bands, "--workers", 2)
         assert result.exit_code == 0, result.stderr
         asked = counters(url)["requests"]
     options = ("--source", "simulated", "--locations", table, "--out", tmp_path / "simulated")
@@ -117,11 +117,13 @@ FLAT = ("--source", "flat")
 
 
 @pytest.fixture(scope="module")
-def many(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred locations, all of which the flat source can serve."""
-    out = tmp_path_factory.mktemp("many") / "locations.parquet"
-    assert run("sample", "--n", 100, "--out", out).exit_code == 0
-    return out
+def whole(run: Run, table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Shards of an undisturbed download from the flat source."""
+    out = tmp_path_factory.mktemp("whole") / "d"
+    with server_process(*FLAT) as url:
+        result = download(run, url, table, out, "--locations-per-shard", 4)
+    assert result.exit_code == 0, result.stderr
+    return shards(out)
 
 
 @pytest.mark.parametrize("workers", [2, 4])
@@ -141,16 +143,18 @@ def test_limits_apply_to_all_workers_together(
 
 
 def test_transient_faults_of_every_kind_do_not_change_the_data_set(
-    run: Run, many: Path, tmp_path: Path
+    run: Run, tmp_path: Path
 ) -> None:
-    rates = {"429": 0.04, "429_retry_after": 0.01, "500": 0.01, "503": 0.01, "drop": 0.01,
-             "short_body": 0.01, "stall": 0.01}  # fmt: skip
+    table = tmp_path / "locations.parquet"
+    assert run("sample", "--n", 30, "--out", table).exit_code == 0
+    rates = {"429": 0.06, "429_retry_after": 0.03, "500": 0.03, "503": 0.03, "drop": 0.03,
+             "short_body": 0.03, "stall": 0.03}  # fmt: skip
     fast = ("--bands", "B2", "--requests-per-second", 2000, "--deadline", 1)
     with server_process(*FLAT) as url:
-        calm = download(run, url, many, tmp_path / "calm", *fast)
+        calm = download(run, url, table, tmp_path / "calm", *fast)
         assert calm.exit_code == 0, calm.stderr
         put_plan(url, FaultPlan(rates, retry_after_s=0.2, stall_s=1.5))
-        rough = download(run, url, many, tmp_path / "rough", *fast)
+        rough = download(run, url, table, tmp_path / "rough", *fast, "--workers", 2)
         assert rough.exit_code == 0, rough.stderr
         faults = counters(url)["faults"]
     assert set(faults) == set(rates)
@@ -192,25 +196,22 @@ def test_a_permanent_fault_rejects_that_location_only(
 
 
 def test_an_exhausted_quota_stops_the_run_and_resuming_continues(
-    run: Run, table: Path, tmp_path: Path
+    run: Run, table: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
-    options = ("--locations-per-shard", 2, "--concurrency", 2)
+    options = ("--locations-per-shard", 4, "--concurrency", 2, "--workers", 2)
     with server_process(*FLAT) as url:
-        whole = download(run, url, table, tmp_path / "whole", *options)
-        assert whole.exit_code == 0, whole.stderr
         put_plan(url, FaultPlan(quota=40))
         stopped = download(run, url, table, tmp_path / "d", *options)
         assert stopped.exit_code == 4
         assert "EECU-hours per month" in stopped.stderr
         assert "Run the same command again" in stopped.stderr
-        kept = len(list((tmp_path / "d").rglob("0000*.tar")))
-        assert kept >= 1
+        assert list((tmp_path / "d").rglob("0000*.tar"))
         put_plan(url, FaultPlan())
         before = counters(url)["requests"]["getPixels"]
         resumed = download(run, url, table, tmp_path / "d", *options)
         assert resumed.exit_code == 0, resumed.stderr
         assert counters(url)["requests"]["getPixels"] - before < 10 * N + 1
-    assert shards(tmp_path / "d") == shards(tmp_path / "whole")
+    assert shards(tmp_path / "d") == whole
 
 
 def test_a_service_that_never_answers_stops_the_run(run: Run, table: Path, tmp_path: Path) -> None:
@@ -233,13 +234,15 @@ def disturb(url: str, process: subprocess.Popen[str], fault: str, plan: FaultPla
     assert process.returncode == 0, stderr
 
 
-def test_an_outage_only_delays_the_download(table: Path, tmp_path: Path, run: Run) -> None:
-    with server_process(*FLAT) as url:
-        with started(url, table, tmp_path / "d", "--max-retries", "0") as process:
-            disturb(url, process, "503", FaultPlan(outage="503"))
-        options = ("--locations-per-shard", 4)
-        assert download(run, url, table, tmp_path / "whole", *options).exit_code == 0
-    assert shards(tmp_path / "d") == shards(tmp_path / "whole")
+def test_an_outage_only_delays_the_download(
+    table: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    with (
+        server_process(*FLAT) as url,
+        started(url, table, tmp_path / "d", "--max-retries", "0") as process,
+    ):
+        disturb(url, process, "503", FaultPlan(outage="503"))
+    assert shards(tmp_path / "d") == whole
     events = (tmp_path / "d" / "events.jsonl").read_text()
     assert '"event": "retries"' in events
 
@@ -264,32 +267,39 @@ def test_an_outage_that_is_too_long_leaves_the_locations_pending(
     assert json.loads(run("info", "--json", out).stdout)["events"]["outages"] == 1
 
 
+def refusing(message: str, after: int) -> FaultPlan:
+    return FaultPlan(refuse_pixels_after=after, refusal_status=400, refusal_message=message)
+
+
 @pytest.mark.parametrize(
-    ("status", "message"),
+    "message",
     [
-        (400, "Total request size (65000000 bytes) must be less than or equal to 50331648 bytes."),
-        (400, "Words that nobody has foreseen."),
+        "Total request size (65000000 bytes) must be less than or equal to 50331648 bytes.",
+        "Words that nobody has foreseen.",
     ],
 )
-def test_a_service_that_refuses_all_tiles_stops_the_run_and_rejects_nothing(
-    run: Run, table: Path, tmp_path: Path, status: int, message: str
+def test_a_service_that_refuses_all_tiles_stops_the_run_at_once(
+    run: Run, table: Path, tmp_path: Path, message: str
 ) -> None:
-    def refusing(after: int) -> FaultPlan:
-        return FaultPlan(refuse_pixels_after=after, refusal_status=status, refusal_message=message)
-
     with server_process(*FLAT) as url:
-        put_plan(url, refusing(0))
+        put_plan(url, refusing(message, after=0))
         first = download(run, url, table, tmp_path / "none")
         assert first.exit_code == 4
         assert message.rstrip(".") in first.stderr
         assert first.stderr.count("\n") == 1
         assert not (tmp_path / "none").exists()
         assert counters(url)["requests"]["getPixels"] <= 12
-        # In the middle of a run: after some complete locations.
-        put_plan(url, refusing(35))
+
+
+def test_a_service_that_begins_to_refuse_all_tiles_stops_the_run_and_rejects_nothing(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    message = "Words that nobody has foreseen"
+    with server_process(*FLAT) as url:
+        put_plan(url, refusing(message, after=35))  # after some complete locations
         stopped = download(run, url, table, tmp_path / "d", "--concurrency", 2)
         assert stopped.exit_code == 4, stopped.stderr
-        assert message.rstrip(".") in stopped.stderr
+        assert message in stopped.stderr
         assert not list((tmp_path / "d").rglob("*.rejected.json"))
         put_plan(url, FaultPlan())
         resumed = download(run, url, table, tmp_path / "d")
@@ -352,17 +362,20 @@ def test_nothing_is_written_when_the_service_cannot_be_opened(
     assert not (tmp_path / "d").exists()
 
 
-def test_download_on_an_existing_scheduler(run: Run, table: Path, tmp_path: Path) -> None:
+def test_download_on_an_existing_scheduler(
+    run: Run, table: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
     with external_cluster(tmp_path, (4, 4)) as existing, server_process(*FLAT) as url:
-        limits = ("--scheduler", existing.address, "--concurrency", 6)
+        limits = (
+            "--scheduler", existing.address, "--concurrency", 6, "--locations-per-shard", 4,
+        )  # fmt: skip
         result = download(run, url, table, tmp_path / "there", *limits)
         assert result.exit_code == 0, result.stderr
         seen = counters(url)
         assert seen["most_in_flight"] <= 6
         # Once as a trial, and once in each worker; the second one may connect too late.
         assert seen["requests"]["algorithms"] in (2, 3)
-        assert download(run, url, table, tmp_path / "here").exit_code == 0
-    assert shards(tmp_path / "there") == shards(tmp_path / "here")
+    assert shards(tmp_path / "there") == whole
 
 
 def test_a_dry_run_prints_the_plan_and_makes_no_request(
