@@ -50,6 +50,11 @@ class CatalogueFile:
             )
         self._tile = next(((name, text) for name, text in _TILES if name in names), None)
 
+    @property
+    def knows_tiles(self) -> bool:
+        """Whether a column has the name of the tile."""
+        return self._tile is not None
+
     def items(self, area: Area, year: int) -> list[Item]:
         """Return the trimmed items of an area and a year."""
         first, end = (datetime(y, 1, 1, tzinfo=UTC) for y in (year, year + 1))

@@ -27,6 +27,8 @@ class Preset:
     token_url: str = ""
     """Address that issues tokens for the files of a storage container; `{account}` and
     `{container}` are replaced. Files are public if empty."""
+    jpeg2000: bool = False
+    """Whether the files are JPEG 2000 in the S3 store of the Copernicus Data Space."""
 
 
 PRESETS = {
@@ -53,6 +55,7 @@ PRESETS = {
             ("sentinel-2-l2a",),
             "grid:code",
             searches_per_second=5.0,
+            jpeg2000=True,
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,6 +30,12 @@ class StacSettings:
         metavar="NAMES",
         shown_default="those of the service",
     )
+    catalog: str | None = setting(
+        None,
+        "stac-geoparquet file with the items, instead of searches of the API: the same file gives "
+        "the same scenes.",
+        metavar="FILE",
+    )
     deadline_s: float = setting(
         60.0,
         "Timeout per request, seconds.",
@@ -37,8 +43,6 @@ class StacSettings:
         minimum=0.1,
         maximum=3600,
     )
-    work_folder: str = ""
-    """Folder or URL for listings and blocks that the workers share; none if empty."""
     name: str = "stac"
 
     @property
@@ -63,12 +67,19 @@ class StacSettings:
         return False
 
     def record(self) -> dict[str, Any]:
-        """Return the address of the API, without a port."""
-        return {"endpoint": urlsplit(self.preset.url).hostname}
+        """Return the address of the API, without a port, and the digest of the catalogue.
 
-    def sharing(self, work_folder: str) -> StacSettings:
-        """See `SharingSettings`."""
-        return replace(self, work_folder=work_folder)
+        Raises
+        ------
+        InputError
+            When the catalogue cannot be read.
+        """
+        recorded: dict[str, Any] = {"endpoint": urlsplit(self.preset.url).hostname}
+        if self.catalog:
+            from caco_data.sources.stac.catalogue_file import file_digest
+
+            recorded["catalog_sha256"] = file_digest(self.catalog)
+        return recorded
 
     def open(self, limiter: Limiter | None = None) -> StacSource:
         """Open the API in this process.
@@ -76,10 +87,10 @@ class StacSettings:
         Raises
         ------
         InputError
-            When the address is not that of a STAC API.
+            When the address is not that of a STAC API, or the catalogue cannot be read.
         TransientError, RefusedError
             When the service cannot be reached, or refuses the user.
         """
         from caco_data.sources.stac.source import StacSource
 
-        return StacSource(self.preset, self.deadline_s, limiter or Limiter())
+        return StacSource(self.preset, self.deadline_s, limiter or Limiter(), self.catalog)

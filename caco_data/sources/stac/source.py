@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,32 @@ from numpy.typing import NDArray
 from caco_data.errors import InconsistentError, PermanentError
 from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, SCL_BAND, SCL_PIXEL_M
 from caco_data.sources.limiter import Limiter
-from caco_data.sources.stac.cog import BlockReader
-from caco_data.sources.stac.items import Candidate
+from caco_data.sources.stac.catalogue_file import CatalogueFile
+from caco_data.sources.stac.cog import BlockReader, CogReader
+from caco_data.sources.stac.gdal_reader import GdalReader, cdse_options
+from caco_data.sources.stac.items import Candidate, Item
 from caco_data.sources.stac.listings import Listings
 from caco_data.sources.stac.merging import merge
 from caco_data.sources.stac.mgrs import Area, cell_with, squares_with
 from caco_data.sources.stac.offsets import check_offset, without_offset
 from caco_data.sources.stac.presets import Preset
 from caco_data.sources.stac.search import StacApi
+from caco_data.sources.stac.signing import TokenSigner
 from caco_data.sources.stac.web import FileServer, Web
 from caco_data.types import Footprint, Grid, Scene
+
+
+class Catalogue(Protocol):
+    """Items by area and year; may be used from several threads."""
+
+    @property
+    def knows_tiles(self) -> bool:
+        """Whether items can be found by the name of a tile."""
+        ...
+
+    def items(self, area: Area, year: int) -> list[Item]:
+        """Return the trimmed items of an area and a year."""
+        ...
 
 
 class StacSource:
@@ -38,15 +55,32 @@ class StacSource:
         Timeout of a request, seconds.
     limiter : Limiter
         Admits each request.
+    catalog : str, optional
+        File with the items, instead of those of the API.
+
+    Raises
+    ------
+    InputError
+        When the address is not that of a STAC API, the catalogue cannot be read, or a required key
+        is missing.
+    TransientError
+        When the API cannot be reached.
     """
 
-    def __init__(self, preset: Preset, deadline_s: float, limiter: Limiter) -> None:
+    def __init__(
+        self, preset: Preset, deadline_s: float, limiter: Limiter, catalog: str | None = None
+    ) -> None:
         self._preset = preset
         web = Web(deadline_s, limiter)
-        self._api = StacApi(self._preset, web, limiter)
-        self._api.open()
-        self._listings = Listings(self._api.items)
-        self._reader = BlockReader(FileServer(web))
+        self._reader = _reader(preset, web, limiter, deadline_s)
+        catalogue: Catalogue
+        if catalog:
+            catalogue = CatalogueFile(catalog)
+        else:
+            catalogue = StacApi(preset, web, limiter)
+            catalogue.open()
+        self._by_tile = catalogue.knows_tiles
+        self._listings = Listings(catalogue.items)
 
     def list_scenes(
         self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0
@@ -54,7 +88,7 @@ class StacSource:
         """List the scenes of the tiles that contain a footprint; see `ImageSource.list_scenes`."""
         found: list[Candidate] = []
         areas: Sequence[Area]
-        areas = squares_with(footprint) if self._api.knows_tiles else [cell_with(footprint)]
+        areas = squares_with(footprint) if self._by_tile else [cell_with(footprint)]
         for area in areas:
             for year in range(start.year, end.year + 1):
                 found += [
@@ -105,3 +139,11 @@ class StacSource:
         if href is None:
             raise PermanentError(f"No file of band '{band}'", scene.image_id)
         return self._reader.read(href, grid, pixel_m)
+
+
+def _reader(preset: Preset, web: Web, limiter: Limiter, deadline_s: float) -> CogReader:
+    """Return the reader of a service's files."""
+    if preset.jpeg2000:
+        return GdalReader(limiter, deadline_s, cdse_options())
+    signer = TokenSigner(web, preset.token_url) if preset.token_url else None
+    return BlockReader(FileServer(web, signer))

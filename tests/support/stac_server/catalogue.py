@@ -123,6 +123,7 @@ class Catalogue:
         if product.projection:
             code = square.epsg if product.projection == "proj:epsg" else f"EPSG:{square.epsg}"
             properties[product.projection] = code
+        lons, lats = scene.footprint.longitudes, scene.footprint.latitudes
         if product.flag is not None:
             properties["earthsearch:boa_offset_applied"] = product.flag
         item: dict[str, Any] = {
@@ -131,7 +132,7 @@ class Catalogue:
             "id": f"{scene.image_id}_{product.collection}",
             "collection": product.collection,
             "geometry": _outline(scene.footprint),
-            "bbox": None,
+            "bbox": [min(lons), min(lats), max(lons), max(lats)],
             "properties": properties,
             "links": [],
             "assets": {
