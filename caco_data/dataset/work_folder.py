@@ -7,6 +7,7 @@
     000000123.rejected.json   a rejected location
     000000.parquet            the content of a finished shard (`shard_content`)
     000000-000007.parquet     the content of 8 finished shards
+    blocks/                   parts of files that the workers share (STAC)
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ def part_file(location_id: int) -> str:
 def truth_file(location_id: int) -> str:
     """Name of the ground truth of a complete location."""
     return f"{WORK}/{location_id:09d}.truth.json"
+
+
+#: Folder for parts of files that the workers of a download share; removed with the others.
+BLOCKS = f"{WORK}/blocks"
 
 
 def rejection_file(location_id: int) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.recorder import Recorder
+from caco_data.dataset.work_folder import BLOCKS
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.download.background_writer import BackgroundWriter
 from caco_data.download.breaker import MAX_FAILURES
@@ -18,8 +20,9 @@ from caco_data.download.reporter import Reporter
 from caco_data.download.settings import ClusterSettings, DownloadSettings
 from caco_data.errors import RefusedError
 from caco_data.folder_lock import FolderLock
+from caco_data.sources.base import SharingSettings
 from caco_data.sources.limiter import Limiter, RateShare
-from caco_data.storage import Storage
+from caco_data.storage import LocalStorage, Storage
 from caco_data.types import Location, Outcome, Rejection
 
 if TYPE_CHECKING:
@@ -61,14 +64,17 @@ def start_workers(
     from caco_data.download.cluster import connect  # imports Dask, which takes a second
 
     source, fetch = settings.source, settings.fetch
+    shared = source
+    if isinstance(source, SharingSettings) and isinstance(storage, LocalStorage):
+        shared = source.sharing(str(Path(storage.root).absolute() / BLOCKS))
     # A complete location is tried if the first pending ones cannot be read.
     trial = [*pending[:2], *complete[:1], *pending[2:MAX_LISTED]]
     if cluster.scheduler:  # the workers have the credentials, this machine may have none
-        workers = stack.enter_context(connect(cluster, source, fetch, storage))
+        workers = stack.enter_context(connect(cluster, shared, fetch, storage))
         return workers, workers.probe(trial)
     limiter = Limiter(RateShare(1, cluster.requests_per_second))
     known_tile = try_source(source, fetch, cluster.retry, limiter, trial)
-    return stack.enter_context(connect(cluster, source, fetch, storage)), known_tile
+    return stack.enter_context(connect(cluster, shared, fetch, storage)), known_tile
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,15 @@ class TruthSource(Protocol):
         ...
 
 
+@runtime_checkable
+class SharingSettings(Protocol):
+    """Settings of a source whose processes share what they have read, in files of a folder."""
+
+    def sharing(self, folder: str) -> SourceSettings:
+        """Return the settings with that folder; it need not exist in a process."""
+        ...
+
+
 class SourceSettings(Protocol):
     """Settings that open a source: a frozen, picklable dataclass."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from caco_data.errors import PermanentError, TransientError
 from caco_data.sources.stac.blocks import SharedCache
 from caco_data.sources.stac.cog_header import CogHeader, decode_block, parse_header
+from caco_data.sources.stac.disk_cache import DiskCache
 from caco_data.sources.stac.web import FileServer
 from caco_data.types import Grid
 
@@ -64,10 +65,13 @@ class BlockReader:
     ----------
     files : FileServer
         Reads parts of files.
+    disk : DiskCache, optional
+        Keeps blocks for other processes.
     """
 
-    def __init__(self, files: FileServer) -> None:
+    def __init__(self, files: FileServer, disk: DiskCache | None = None) -> None:
         self._files = files
+        self._disk = disk or DiskCache(None)
         self._headers: SharedCache[str, CogHeader] = SharedCache(
             lambda header: 2000 + 2 * header.offsets.nbytes, _HEADER_CACHE_NBYTES
         )
@@ -98,35 +102,50 @@ class BlockReader:
         return pixels
 
     def _read_header(self, href: str) -> CogHeader:
-        for nbytes in (HEADER_NBYTES, _LONG_HEADER_NBYTES):
-            try:
-                return parse_header(self._files.read(href, 0, nbytes, at_most=True))
-            except ValueError as error:
-                reason = str(error)
+        with self._disk.locked(href):
+            if known := self._disk.get(href, 0):
+                return parse_header(known)
+            for nbytes in (HEADER_NBYTES, _LONG_HEADER_NBYTES):
+                data = self._files.read(href, 0, nbytes, at_most=True)
+                try:
+                    header = parse_header(data)
+                except ValueError as error:
+                    reason = str(error)
+                    continue
+                self._disk.put(href, 0, data)
+                return header
         raise PermanentError(f"Not a cloud-optimised GeoTIFF: {reason}", href)
 
     def _load(self, header: CogHeader, keys: list[_Key]) -> dict[_Key, NDArray[np.uint16]]:
-        """Fetch and decode blocks; neighbours in the file with one request."""
+        """Fetch and decode blocks of one file; neighbours in the file with one request."""
+        href = keys[0][0]
         loaded: dict[_Key, NDArray[np.uint16]] = {}
         places = []
-        for key in keys:
-            start, nbytes = int(header.offsets[key[1:]]), int(header.nbytes[key[1:]])
-            if start and nbytes:
-                places.append((start, nbytes, key))
-            else:
-                loaded[key] = np.zeros((header.block, header.block), np.uint16)
-        for run in _runs(sorted(places)):
-            first, end = run[0][0], run[-1][0] + run[-1][1]
-            data = self._files.read(run[0][2][0], first, end - first)
-            for start, nbytes, key in run:
-                try:
-                    loaded[key] = decode_block(header, data[start - first : start - first + nbytes])
-                except ValueError as error:
-                    # Transmission is checked by the length only.
-                    raise TransientError(
-                        "corrupt body", f"{key[0]}: {error}", uncertain=True
-                    ) from None
+        with self._disk.locked(href):
+            for key in keys:
+                start, nbytes = int(header.offsets[key[1:]]), int(header.nbytes[key[1:]])
+                if not (start and nbytes):
+                    loaded[key] = np.zeros((header.block, header.block), np.uint16)
+                elif (known := self._disk.get(href, start)) is not None:
+                    loaded[key] = _decoded(header, known, href)
+                else:
+                    places.append((start, nbytes, key))
+            for run in _runs(sorted(places)):
+                first, end = run[0][0], run[-1][0] + run[-1][1]
+                data = self._files.read(href, first, end - first)
+                for start, nbytes, key in run:
+                    block = data[start - first : start - first + nbytes]
+                    loaded[key] = _decoded(header, block, href)
+                    self._disk.put(href, start, block)
         return loaded
+
+
+def _decoded(header: CogHeader, data: bytes, href: str) -> NDArray[np.uint16]:
+    try:
+        return decode_block(header, data)
+    except ValueError as error:
+        # Transmission is checked by the length only.
+        raise TransientError("corrupt body", f"{href}: {error}", uncertain=True) from None
 
 
 def _check(header: CogHeader, grid: Grid, pixel_m: int, href: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -43,6 +44,8 @@ class StacSettings:
         minimum=0.1,
         maximum=3600,
     )
+    shared_folder: str | None = None
+    """Folder for blocks of files that the workers share, in a folder that may not exist yet."""
     name: str = "stac"
 
     @property
@@ -81,6 +84,10 @@ class StacSettings:
             recorded["catalog_sha256"] = file_digest(self.catalog)
         return recorded
 
+    def sharing(self, folder: str) -> StacSettings:
+        """See `SharingSettings`."""
+        return replace(self, shared_folder=folder)
+
     def open(self, limiter: Limiter | None = None) -> StacSource:
         """Open the API in this process.
 
@@ -93,4 +100,5 @@ class StacSettings:
         """
         from caco_data.sources.stac.source import StacSource
 
-        return StacSource(self.preset, self.deadline_s, limiter or Limiter(), self.catalog)
+        folder = Path(self.shared_folder) if self.shared_folder else None
+        return StacSource(self.preset, self.deadline_s, limiter or Limiter(), self.catalog, folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, SCL_BAND, SCL_PIXEL_M
 from caco_data.sources.limiter import Limiter
 from caco_data.sources.stac.catalogue_file import CatalogueFile
 from caco_data.sources.stac.cog import BlockReader, CogReader
+from caco_data.sources.stac.disk_cache import DiskCache
 from caco_data.sources.stac.gdal_reader import GdalReader, cdse_options
 from caco_data.sources.stac.items import Candidate, Item
 from caco_data.sources.stac.listings import Listings
@@ -57,6 +59,8 @@ class StacSource:
         Admits each request.
     catalog : str, optional
         File with the items, instead of those of the API.
+    shared_folder : Path, optional
+        Folder for blocks of files that other processes read, too.
 
     Raises
     ------
@@ -68,11 +72,21 @@ class StacSource:
     """
 
     def __init__(
-        self, preset: Preset, deadline_s: float, limiter: Limiter, catalog: str | None = None
+        self,
+        preset: Preset,
+        deadline_s: float,
+        limiter: Limiter,
+        catalog: str | None = None,
+        shared_folder: Path | None = None,
     ) -> None:
         self._preset = preset
         web = Web(deadline_s, limiter)
-        self._reader = _reader(preset, web, limiter, deadline_s)
+        self._reader: CogReader
+        if preset.jpeg2000:
+            self._reader = GdalReader(limiter, deadline_s, cdse_options())
+        else:
+            signer = TokenSigner(web, preset.token_url) if preset.token_url else None
+            self._reader = BlockReader(FileServer(web, signer), DiskCache(shared_folder))
         catalogue: Catalogue
         if catalog:
             catalogue = CatalogueFile(catalog)
@@ -139,11 +153,3 @@ class StacSource:
         if href is None:
             raise PermanentError(f"No file of band '{band}'", scene.image_id)
         return self._reader.read(href, grid, pixel_m)
-
-
-def _reader(preset: Preset, web: Web, limiter: Limiter, deadline_s: float) -> CogReader:
-    """Return the reader of a service's files."""
-    if preset.jpeg2000:
-        return GdalReader(limiter, deadline_s, cdse_options())
-    signer = TokenSigner(web, preset.token_url) if preset.token_url else None
-    return BlockReader(FileServer(web, signer))

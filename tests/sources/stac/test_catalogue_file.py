@@ -65,8 +65,8 @@ def test_scenes_and_pixels_are_those_of_the_api(server: StacServer, catalogue: P
     assert server.requests == before  # no search
     assert scenes == expected
     scene = next(s for s in scenes if s.epsg == GRID.epsg and s.offset_dn is not None)
-    tiles = (one.read_tile(scene, GRID, ["B4", "SCL"]) for one in (source, api))
-    np.testing.assert_array_equal(*tiles)
+    tile, expected_tile = (one.read_tile(scene, GRID, ["B4", "SCL"]) for one in (source, api))
+    np.testing.assert_array_equal(tile, expected_tile)
 
 
 def test_the_digest_of_the_catalogue_is_recorded(catalogue: Path, tmp_path: Path) -> None:
