@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import ArrayFormat
 from caco_data.dataset.cursor import Cursor
+from caco_data.dataset.index_files import stream_index
 from caco_data.dataset.layout import (
-    INDEX,
     INDEX_SCHEMA,
     REJECTED,
     REJECTED_SCHEMA,
@@ -60,7 +60,7 @@ def contents(
     entries = {shard["name"]: shard for shard in meta["shards"]}
     rejected = _cursor(storage, REJECTED, REJECTED_SCHEMA)
     truth = _cursor(storage, TRUTH, truth_schema(meta["source"]), TRUTH in meta["tables"])
-    index = _cursor(storage, INDEX, INDEX_SCHEMA, use_index)
+    index = Cursor(stream_index(storage) if use_index else [], INDEX_SCHEMA)
     for number, first in enumerate(range(0, ids.size, per_shard)):
         name, last = shard_name(number), int(ids[first : first + per_shard][-1])
         yield (

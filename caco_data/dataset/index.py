@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from caco_data.dataset.index_files import is_index, names_in_file
 from caco_data.dataset.layout import INDEX, INDEX_SCHEMA, ROWS_PER_GROUP
 from caco_data.dataset.parquet_limits import check_footer, expanded
 from caco_data.dataset.tables import unreadable
@@ -127,13 +128,17 @@ class Index:
         names = INDEX_SCHEMA.names if columns is None else list(columns)
         with _dataset_errors(self.storage), self.storage.open(INDEX) as source:
             file = pq.ParquetFile(source, metadata=self.footer, read_dictionary=_TEXTS)
+            stored = names_in_file(names, file.schema_arrow.names)
             for some in self._together(groups):
                 # Arrow's threads release the Python file later: see `read_parquet`.
                 batches = file.iter_batches(
-                    ROWS_PER_GROUP, row_groups=some, columns=names, use_threads=False
+                    ROWS_PER_GROUP, row_groups=some, columns=stored, use_threads=False
                 )
                 read = [expanded(batch) for batch in batches]
-                yield pa.Table.from_batches(read).select(names) if read else _empty(names)
+                if read:
+                    yield pa.Table.from_batches(read).select(stored).rename_columns(names)
+                else:
+                    yield _empty(names)
 
     def _together(self, groups: Sequence[int]) -> Iterator[list[int]]:
         """Join row groups to lists with about `ROWS_PER_GROUP` rows."""
@@ -164,7 +169,7 @@ def open_index(storage: Storage) -> Index:
     """
     with _dataset_errors(storage), storage.open(INDEX) as source:
         file = pq.ParquetFile(source)
-        if not file.schema_arrow.remove_metadata().equals(INDEX_SCHEMA):
+        if not is_index(file.schema_arrow):
             raise ValueError("the columns are not those of the format")
         check_footer(file.metadata)
         return Index(storage, file.metadata)

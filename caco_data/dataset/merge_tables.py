@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 from caco_data import __version__
 from caco_data.dataset.cursor import Cursor
 from caco_data.dataset.description_check import MAX_LOCATIONS_PER_SHARD
-from caco_data.dataset.layout import EVENTS, INDEX, LOCATIONS
+from caco_data.dataset.index_files import stream_index
+from caco_data.dataset.layout import EVENTS, INDEX, INDEX_SCHEMA, LOCATIONS
 from caco_data.dataset.parquet_limits import stream_table
+from caco_data.dataset.table_writer import write_index
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.storage import Storage
 from caco_data.types import PERIODS, TILES
@@ -41,6 +43,9 @@ def join_tables(sources: Sequence[Source], target: Storage, name: str) -> None:
     DatasetError
         When location ids are not ascending.
     """
+    if name == INDEX:
+        write_index(target, _index_rows(sources))
+        return
     schemas = [_schema(storage, name) for storage, _, _ in sources]
     try:
         schema = pa.unify_schemas([schema.remove_metadata() for schema in schemas])
@@ -52,9 +57,9 @@ def join_tables(sources: Sequence[Source], target: Storage, name: str) -> None:
     schema = schema.with_metadata(_joined_metadata([x.metadata or {} for x in schemas]))
     last = -1
     with target.writing(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for storage, offset, shards in sources:
-            for table in _tables(storage, name, shards):
-                rows = _renamed(table, offset, shards)
+        for storage, offset, _ in sources:
+            for table in _tables(storage, name):
+                rows = _renamed(table, offset)
                 last = _check_order(rows, last, f"{storage.root}/{name}")
                 writer.write_table(_with_columns(rows, schema))
 
@@ -64,35 +69,36 @@ def _schema(storage: Storage, name: str) -> pa.Schema:
         return pq.read_schema(file)
 
 
-def _tables(storage: Storage, name: str, shards: Iterable[str]) -> Iterator[pa.Table]:
-    """Read a table in batches; the index by shard, one row group each."""
+def _index_rows(sources: Sequence[Source]) -> Iterator[pa.Table]:
+    """Yield the index rows of all data sets, shard by shard."""
+    last = -1
+    for storage, offset, shards in sources:
+        where = f"{storage.root}/{INDEX}"
+        cursor = Cursor(stream_index(storage), INDEX_SCHEMA)
+        for shard, new in shards.items():
+            table = cursor.of_shard(shard, MAX_LOCATIONS_PER_SHARD * len(PERIODS) * TILES)
+            rows = _renamed(table, offset)
+            last = _check_order(rows, last, where)
+            names = pa.array([new] * rows.num_rows, pa.string())
+            yield rows.set_column(rows.schema.get_field_index("shard"), "shard", names)
+        if not cursor.is_at_end():
+            raise DatasetError("The index is not ordered by shard", where, REPAIR_REMEDY)
+
+
+def _tables(storage: Storage, name: str) -> Iterator[pa.Table]:
+    """Read a table in batches."""
     if name == LOCATIONS:  # it may have columns of any size
         with storage.open(name) as file:
             for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, use_threads=False):
                 yield pa.Table.from_batches([batch])
         return
-    batches = stream_table(storage, name)
-    if name != INDEX:
-        yield from (pa.Table.from_batches([batch]) for batch in batches)
-        return
-    cursor = Cursor(batches, _schema(storage, name).remove_metadata())
-    for shard in shards:
-        yield cursor.of_shard(shard, MAX_LOCATIONS_PER_SHARD * len(PERIODS) * TILES)
-    if not cursor.is_at_end():
-        raise DatasetError(
-            "The index is not ordered by shard", f"{storage.root}/{INDEX}", REPAIR_REMEDY
-        )
+    yield from (pa.Table.from_batches([batch]) for batch in stream_table(storage, name))
 
 
-def _renamed(table: pa.Table, offset: int, shards: dict[str, str]) -> pa.Table:
+def _renamed(table: pa.Table, offset: int) -> pa.Table:
     at = table.schema.get_field_index("location_id")
     ids = pc.add_checked(table["location_id"].cast(pa.int64()), offset)
-    table = table.set_column(at, "location_id", ids)
-    if "shard" not in table.column_names or not table.num_rows:
-        return table
-    name = table["shard"][0].as_py()
-    new = pa.array([shards[name]] * table.num_rows, pa.string())
-    return table.set_column(table.schema.get_field_index("shard"), "shard", new)
+    return table.set_column(at, "location_id", ids)
 
 
 def _check_order(rows: pa.Table, last: int, where: str) -> int:

@@ -118,7 +118,7 @@ def stream_table(
     DatasetError
         When it is missing, unreadable, not of the schema, or has larger values than permitted.
     """
-    with _dataset_errors(f"{storage.root}/{name}"), storage.open(name) as source:
+    with dataset_errors(f"{storage.root}/{name}"), storage.open(name) as source:
         if schema is not None and not _schema(source).equals(schema):
             raise ValueError("the columns are not those of the format")
         file = open_parquet(source, columns)
@@ -132,7 +132,8 @@ def _schema(source: IO[bytes]) -> pa.Schema:
 
 
 @contextmanager
-def _dataset_errors(where: str) -> Iterator[None]:
+def dataset_errors(where: str) -> Iterator[None]:
+    """Raise DatasetError for a table that is missing or unreadable."""
     try:
         yield
     except FileNotFoundError as error:

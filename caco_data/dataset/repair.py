@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from caco_data.dataset.arrays import ArrayFormat, member_formats
 from caco_data.dataset.description import read_description
 from caco_data.dataset.finished import contents, unpack
+from caco_data.dataset.index_files import stream_index
 from caco_data.dataset.layout import (
     DESCRIPTION,
     INDEX,
-    INDEX_SCHEMA,
     LOCATIONS,
     REJECTED,
     REJECTED_SCHEMA,
@@ -130,12 +130,13 @@ def _location_ids(
 ) -> tuple[NDArray[np.int64], int]:
     """Ids of all locations, ascending, and the number of rejected ones."""
     damaged = {damage.where for damage in verdict.damages}
-    rejected = _ids_in_table(storage, REJECTED, REJECTED_SCHEMA)
+    batches = stream_table(storage, REJECTED, REJECTED_SCHEMA, [_ID])
+    rejected = _ids(batches, REJECTED, storage)
     if not rebuild:
-        complete = _ids_in_table(storage, INDEX, INDEX_SCHEMA)
+        complete = _ids(stream_index(storage, [_ID]), INDEX, storage)
     elif LOCATIONS not in damaged:
         # The only table with the ids of damaged locations.
-        complete = _ids_in_table(storage, LOCATIONS)
+        complete = _ids(stream_table(storage, LOCATIONS, columns=[_ID]), LOCATIONS, storage)
     else:
         formats = member_formats(meta["settings"])
         names = [shard["name"] for shard in meta["shards"]]
@@ -144,12 +145,10 @@ def _location_ids(
     return np.union1d(rejected, complete), np.unique(rejected).size
 
 
-def _ids_in_table(
-    storage: Storage, name: str, schema: pa.Schema | None = None
-) -> NDArray[np.int64]:
+def _ids(batches: Iterator[pa.RecordBatch], name: str, storage: Storage) -> NDArray[np.int64]:
     """Location ids of a table, each at least once."""
     found = [np.empty(0, np.int64)]
-    for batch in stream_table(storage, name, schema, [_ID]):
+    for batch in batches:
         column = batch.column(0)
         if not pa.types.is_int64(column.type) or column.null_count:
             raise DatasetError("The location ids are not whole numbers", f"{storage.root}/{name}")

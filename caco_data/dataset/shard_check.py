@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from caco_data.dataset.arrays import ArrayFormat
 from caco_data.dataset.hashing import HashingReader
+from caco_data.dataset.index_files import old_row, renamed
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
     NO_MASK,
@@ -177,8 +178,8 @@ def parse_rows(data: bytes) -> list[Row]:
         When it does not contain index rows, written as by `record_json`.
     """
     try:
-        rows = table_rows(rows_table(json.loads(data)))
-        same = record_json(rows) == data
+        rows = table_rows(rows_table(renamed(row) for row in json.loads(data)))
+        same = _is_json_of(rows, data)
     except (
         ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
         pa.ArrowException,
@@ -189,12 +190,17 @@ def parse_rows(data: bytes) -> list[Row]:
     return rows
 
 
+def _is_json_of(rows: list[Row], data: bytes) -> bool:
+    """Whether a json member has these rows, written by this version or an earlier one."""
+    return data in (record_json(rows), record_json(map(old_row, rows)))
+
+
 def check_entry(
     entry: Entry, shard: str, rows: list[Row], formats: Mapping[str, ArrayFormat]
 ) -> None:
     """Compare a location's members with its index rows; ValueError states the difference."""
     # Parsing is faster than encoding; NaN differs from itself.
-    if json.loads(entry.json) != rows and record_json(rows) != entry.json:
+    if json.loads(entry.json) != rows and not _is_json_of(rows, entry.json):
         raise ValueError("the json member and index.parquet differ")
     if [(row["period"], row["t"]) for row in rows] != _ORDER:
         raise ValueError("the index rows are not those of five early and five late tiles")
@@ -231,10 +237,10 @@ def _check_row(row: Row, entry: Entry) -> None:
     code = (row["crs"] or "").removeprefix("EPSG:")
     if not (code.isdecimal() and int(code) // 100 in (326, 327) and 1 <= int(code) % 100 <= 60):
         raise ValueError(f"{row['crs']} is not a UTM zone")
-    transform = row["transform"]
-    if not transform or len(transform) != 6 or None in transform:
-        raise ValueError(f"transform {transform} is not affine")
-    a, b, left, d, e, top = transform
+    affine = row["affine"]
+    if not affine or len(affine) != 6 or None in affine:
+        raise ValueError(f"{affine} is not an affine transform")
+    a, b, left, d, e, top = affine
     north = top - false_northing_m(int(code))
     if (a, b, d, e) != (PIXEL_M, 0, 0, -PIXEL_M) or left % SNAP_M or north % SNAP_M:
-        raise ValueError(f"transform {transform} is not on the {SNAP_M} m grid")
+        raise ValueError(f"the affine transform {affine} is not on the {SNAP_M} m grid")

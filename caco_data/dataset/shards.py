@@ -30,6 +30,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import ArrayFormat, member_formats
+from caco_data.dataset.index_files import renamed
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
     INDEX_SCHEMA,
@@ -61,7 +62,7 @@ class Record:
     def of(cls, entry: Entry, check: bool = True) -> Record:
         """Make a record of an entry; ValueError if an array does not match its digest."""
         try:
-            rows = json.loads(entry.json)
+            rows = [renamed(row) for row in json.loads(entry.json)]
             if check:
                 check_digests(rows, entry.arrays)
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -117,7 +118,7 @@ def encode(stacks: LocationStacks, dtype: Dtype = "uint16", compress: Compress =
                 "cloud_mask": tile.cloud_mask,
                 "baseline": tile.scene.baseline,
                 "crs": stacks.grid.crs,
-                "transform": list(stacks.grid.transform),
+                "affine": list(stacks.grid.transform),
             }
             rows.append(row | position)
     return Record(stacks.location.location_id, arrays, tuple(rows))

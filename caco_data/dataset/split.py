@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from caco_data import __version__
-from caco_data.dataset.layout import INDEX, SPLIT, SPLIT_SCHEMA
+from caco_data.dataset.index_files import stream_index
+from caco_data.dataset.layout import SPLIT, SPLIT_SCHEMA
 from caco_data.dataset.nearby import earth_positions, near
 from caco_data.dataset.tables import read_table
-from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
+from caco_data.errors import DatasetError, InputError
 from caco_data.split_settings import PartName, SplitSettings
 from caco_data.storage import Storage
 from caco_data.types import PATCH_M
@@ -66,15 +67,10 @@ def read_centres(storage: Storage) -> Centres:
     """
     from caco_data.grid import to_lonlat  # PROJ is not needed to read a data set
 
-    found: list[NDArray[Any]] = []
-    columns = ["location_id", "period", "t", "crs", "transform"]
-    try:
-        with storage.open(INDEX) as file:
-            for batch in pq.ParquetFile(file).iter_batches(columns=columns, use_threads=False):
-                found.append(_centres(pa.Table.from_batches([batch])))
-    except (pa.ArrowInvalid, OSError, ValueError, KeyError) as error:
-        where = f"{storage.root}/{INDEX}"
-        raise DatasetError(f"Unreadable table: {error}", where, REPAIR_REMEDY) from error
+    columns = ["location_id", "period", "t", "crs", "affine"]
+    found: list[NDArray[Any]] = [
+        _centres(pa.Table.from_batches([batch])) for batch in stream_index(storage, columns)
+    ]
     rows = np.concatenate(found or [np.empty((0, 4))])
     longitude, latitude = to_lonlat(rows[:, 1], rows[:, 2], rows[:, 3].astype(np.int64))
     return Centres(rows[:, 0].astype(np.int64), longitude, latitude)
@@ -85,11 +81,11 @@ def _centres(table: pa.Table) -> NDArray[np.float64]:
     import pyarrow.compute as pc
 
     first = table.filter(pc.and_(pc.equal(table["period"], "early"), pc.equal(table["t"], 0)))
-    transform = np.array(first["transform"].to_pylist(), np.float64).reshape(-1, 6)
+    affine = np.array(first["affine"].to_pylist(), np.float64).reshape(-1, 6)
     crs = [int(code.removeprefix("EPSG:")) for code in first["crs"].to_pylist()]
     half = PATCH_M / 2
     ids = first["location_id"].to_numpy().astype(np.float64)  # exact up to 2**53
-    return np.stack([ids, transform[:, 2] + half, transform[:, 5] - half, np.array(crs, float)], 1)
+    return np.stack([ids, affine[:, 2] + half, affine[:, 5] - half, np.array(crs, float)], 1)
 
 
 def assign(centres: Centres, settings: SplitSettings) -> NDArray[np.int8]:

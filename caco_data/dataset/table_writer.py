@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caco_data.dataset.footprints import with_footprints
 from caco_data.dataset.hashing import HashingWriter
+from caco_data.dataset.index_files import FILE_SCHEMA
 from caco_data.dataset.layout import (
     INDEX,
-    INDEX_SCHEMA,
     REJECTED,
     REJECTED_SCHEMA,
     ROWS_PER_GROUP,
@@ -33,8 +34,8 @@ from caco_data.types import PERIODS, TILES
 _AHEAD_ROWS = 2 * ROWS_PER_GROUP
 #: Columns with few different values in a row group; a dictionary of the others only takes time.
 _REPEATED = [
-    "transform.list.element" if field.name == "transform" else field.name
-    for field in INDEX_SCHEMA
+    "affine.list.element" if field.name == "affine" else field.name
+    for field in FILE_SCHEMA
     if field.name not in ("image_id", "acquired", "cloud_pct", "clear_fraction")
 ]
 
@@ -121,11 +122,11 @@ def write_index(storage: Storage, tables: Iterator[pa.Table]) -> str:
         hashing = HashingWriter(file)
         with pq.ParquetWriter(
             hashing,
-            INDEX_SCHEMA,
+            FILE_SCHEMA,
             compression="zstd",
             use_dictionary=_REPEATED,
             write_statistics=["location_id"],  # those that `Index.of` uses
         ) as writer:
             for group in regrouped(tables, ROWS_PER_GROUP):
-                writer.write_table(group)
+                writer.write_table(with_footprints(group))
     return hashing.sha256

@@ -48,7 +48,7 @@ def tile_rows(dataset: Dataset, location_id: int) -> list[TileRow]:
     return [
         TileRow(
             row["period"], row["t"], row["acquired"], row["image_id"], row["cloud_pct"],
-            row["clear_fraction"], row["cloud_mask"], row["crs"], tuple(row["transform"]),
+            row["clear_fraction"], row["cloud_mask"], row["crs"], tuple(row["affine"]),
         )
         for row in here
     ]  # fmt: skip

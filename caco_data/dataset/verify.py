@@ -21,6 +21,7 @@ from caco_data.dataset.cursor import Cursor
 from caco_data.dataset.description import read_description
 from caco_data.dataset.description_check import max_shard_nbytes
 from caco_data.dataset.hashing import file_fault
+from caco_data.dataset.index_files import stream_index
 from caco_data.dataset.layout import (
     CARD,
     DESCRIPTION,
@@ -34,7 +35,6 @@ from caco_data.dataset.layout import (
     TRUTH,
     shard_file,
 )
-from caco_data.dataset.parquet_limits import stream_table
 from caco_data.dataset.shard_check import Damage, ShardRows, ShardVerdict, check_shard
 from caco_data.dataset.split import split_fault
 from caco_data.errors import FINISH_REMEDY, DatasetError
@@ -113,7 +113,7 @@ class _Index:
     """Index rows of the shards, one shard after another."""
 
     def __init__(self, storage: Storage, meta: dict[str, Any]) -> None:
-        self._cursor = Cursor(stream_table(storage, INDEX, INDEX_SCHEMA), INDEX_SCHEMA)
+        self._cursor = Cursor(stream_index(storage), INDEX_SCHEMA)
         self._most = meta["settings"]["locations_per_shard"] * ROWS
         self._fault: str | None = None
 

@@ -224,7 +224,7 @@ def _record(
     rows = tuple(
         row | {
             "cloud_pct": scene.cloud_pct, "clear_fraction": None, "crs": one.crs,
-            "transform": None if one.transform is None else list(one.transform),
+            "affine": None if one.transform is None else list(one.transform),
         }
         for row, (scene, one) in zip(record.rows, flat, strict=True)
     )  # fmt: skip

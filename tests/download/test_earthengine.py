@@ -94,7 +94,7 @@ def test_tiles_are_georeferenced_to_the_pixel(run: Run, table: Path, tmp_path: P
         tile = dataset.read_member(row["location_id"], row["period"])[row["t"]]
         with MemoryFile() as file:
             profile = {"driver": "GTiff", "count": 3, "height": 264, "width": 264}
-            place = {"crs": row["crs"], "transform": rasterio.Affine(*row["transform"][:6])}
+            place = {"crs": row["crs"], "transform": rasterio.Affine(*row["affine"][:6])}
             with file.open(**profile, **place, dtype="uint16") as written:
                 written.write(tile)
             with file.open() as read:

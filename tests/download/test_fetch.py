@@ -44,7 +44,7 @@ def test_a_location_becomes_a_part_with_its_truth() -> None:
     grid = patch_grid(locations(1)[0])
     b4 = FORMATS["early.npy"].decode(record.arrays["early.npy"])[0, 0]
     assert b4[0, 0] == 1 + ((grid.left_m // 10) * 3 + (grid.top_m // 10) * 5 + 3000) % 9999
-    assert record.rows[0]["transform"] == [10, 0, grid.left_m, 0, -10, grid.top_m]
+    assert record.rows[0]["affine"] == [10, 0, grid.left_m, 0, -10, grid.top_m]
     assert record.rows[0]["crs"] == "EPSG:32631"
 
 

@@ -52,12 +52,12 @@ def test_geotiff_files_have_position_bands_dates_and_classes(
         assert file.name.endswith(f"early_0_{row['acquired']:%Y%m%d}.tif")
         assert file.descriptions == (*BANDS, "SCL")
         assert file.crs.to_epsg() == 32631
-        assert list(file.transform)[:6] == list(row["transform"])
+        assert list(file.transform)[:6] == list(row["affine"])
         assert file.scales[:2] == (1e-4, 1e-4)
         assert file.tags()["image_id"] == row["image_id"]
         assert file.tags(2)["wavelength_nm"] == "664.6"
         pixels = file.read()
-    left, top = row["transform"][2], row["transform"][5]
+    left, top = row["affine"][2], row["affine"][5]
     assert (pixels[1] == expected_dn(left, top, 3)).all()  # B4 is the fourth L2A band
     assert (pixels[:4] == read_tiles(data, 1, "early")[0]).all()
     assert (pixels[4] == 4).all()

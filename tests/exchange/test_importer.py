@@ -40,7 +40,7 @@ def test_an_import_of_an_export_has_equal_pixels_dates_and_positions(
                 location_id, period
             )
             assert equal.all()
-    for column in ("acquired", "image_id", "crs", "transform"):
+    for column in ("acquired", "image_id", "crs", "affine"):
         assert found.index[column].to_pylist() == wanted.index[column].to_pylist()
     verified = run("verify", tmp_path / "set")
     assert verified.exit_code == 0, verified.stdout
@@ -117,6 +117,6 @@ def test_real_files(run: Run, tmp_path: Path) -> None:
     data = caco_data.open_dataset(tmp_path / "set")
     row = data.index.read().to_pylist()[0]
     assert row["crs"] == "EPSG:4326"
-    assert row["transform"][2] == pytest.approx(-39.723, abs=1e-3)
+    assert row["affine"][2] == pytest.approx(-39.723, abs=1e-3)
     assert 0 <= row["cloud_pct"] <= 100
     assert 0 < np.median(data.read_member(0, "early")) < 5000

@@ -65,7 +65,7 @@ def test_xarray_has_coordinates_and_crs(data: ReadableDataset) -> None:
     assert here["acquired"].values == np.datetime64(row["acquired"].tz_localize(None))
     assert str(here["image_id"].values) == row["image_id"]
     assert (here["reflectance"].values == read_tiles(data, 1, "late")[2]).all()
-    left, top = row["transform"][2], row["transform"][5]
+    left, top = row["affine"][2], row["affine"][5]
     assert found["x"].values[:2].tolist() == [left + 5, left + 15]
     assert found["y"].values[0] == top - 5
     assert found["x_scl"].values[0] == left + 10

@@ -96,7 +96,7 @@ class IndexRows:
             "cloud_mask": pa.array(["scl"] * size),
             "baseline": pa.array(["05.00"] * size),
             "crs": crs.take(location),
-            "transform": transforms.take(location),
+            "affine": transforms.take(location),
             "shard": pa.array([shard] * size),
             "offset": pa.array(start + 512).take(stack),
             "nbytes": pa.array([_DN_BYTES] * size),
