@@ -1,7 +1,7 @@
 """Verification of a data set: digests, shapes, positions and counts.
 
 The shards and the index are read once, in step with each other: the time is linear in the size of
-the data set, and the memory does not depend on it. Threads check several shards at a time.
+the data set, and the rows of a few shards are in memory. Threads check several shards at a time.
 """
 
 from __future__ import annotations
