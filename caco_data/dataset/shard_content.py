@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caco_data.dataset.index_files import OLD_NAMES
 from caco_data.dataset.layout import CHANGE_MASK, TRUTH_SCHEMA, truth_schema
 from caco_data.dataset.read_ahead import read_ahead, threads_for
 from caco_data.dataset.tables import read_parquet, read_small_parquet
@@ -92,6 +93,7 @@ def read_contents(
     else:
         table = read_parquet(storage, file.name, columns)
     meta = table.schema.metadata or {}
+    table = table.rename_columns([OLD_NAMES.get(name, name) for name in table.column_names])
     found = json.loads(meta.get(_METADATA, "[]"))
     count = file.last - file.first + 1
     if isinstance(found, dict):  # an unfinished data set of version 0.1

@@ -15,12 +15,14 @@ import shapely
 from caco_data.dataset import shards
 from caco_data.dataset.footprints import with_footprints
 from caco_data.dataset.index_files import old_row
-from caco_data.dataset.layout import INDEX, INDEX_SCHEMA
+from caco_data.dataset.layout import INDEX, INDEX_SCHEMA, TRUTH_SCHEMA
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.merge import merge
 from caco_data.dataset.reader import open_dataset
 from caco_data.dataset.repair import repair
+from caco_data.dataset.shard_content import ShardContent, read_contents, write_contents
 from caco_data.dataset.verify import verify
+from caco_data.dataset.work_folder import ContentFile
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.storage import LocalStorage
@@ -118,6 +120,17 @@ def test_a_data_set_of_an_earlier_version_is_repaired(
     verdict = verify(old)
     assert (verdict.good, verdict.damages) == (N, ())
     assert pq.read_schema(Path(old.root) / INDEX).names[-1] == "geometry"
+
+
+def test_an_unfinished_data_set_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    rows = pa.Table.from_pylist([{"location_id": 7, "affine": [10.0] * 6}], INDEX_SCHEMA)
+    old = rows.rename_columns([*old_row(dict.fromkeys(rows.column_names))])
+    assert "transform" in old.column_names
+    truth = TRUTH_SCHEMA.empty_table()
+    write_contents(storage, 0, [ShardContent(old, [], truth, None)])
+    (content,) = read_contents(storage, ContentFile(0, 0))
+    assert content.rows.equals(rows)
 
 
 def test_data_sets_of_both_versions_are_merged(

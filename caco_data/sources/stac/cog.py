@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
@@ -104,7 +105,8 @@ class BlockReader:
     def _read_header(self, href: str) -> CogHeader:
         with self._disk.locked(href):
             if known := self._disk.get(href, 0):
-                return parse_header(known)
+                with suppress(ValueError):  # damaged on the disk: read it again
+                    return parse_header(known)
             for nbytes in (HEADER_NBYTES, _LONG_HEADER_NBYTES):
                 data = self._files.read(href, 0, nbytes, at_most=True)
                 try:
@@ -126,10 +128,12 @@ class BlockReader:
                 start, nbytes = int(header.offsets[key[1:]]), int(header.nbytes[key[1:]])
                 if not (start and nbytes):
                     loaded[key] = np.zeros((header.block, header.block), np.uint16)
-                elif (known := self._disk.get(href, start)) is not None:
-                    loaded[key] = _decoded(header, known, href)
-                else:
-                    places.append((start, nbytes, key))
+                    continue
+                if (known := self._disk.get(href, start)) is not None:
+                    with suppress(ValueError):  # damaged on the disk: read it again
+                        loaded[key] = decode_block(header, known)
+                        continue
+                places.append((start, nbytes, key))
             for run in _runs(sorted(places)):
                 first, end = run[0][0], run[-1][0] + run[-1][1]
                 data = self._files.read(href, first, end - first)

@@ -38,6 +38,11 @@ def test_processes_share_blocks(server: StacServer, tmp_path: Path) -> None:
     assert fetched - before >= 4  # header and blocks of two files
     np.testing.assert_array_equal(second.read_tile(scene, GRID, ["B4", "SCL"]), tile)
     assert files_read(server) == fetched
+    for path in tmp_path.rglob("*"):  # damaged on the disk
+        if path.is_file() and path.name != "lock":
+            path.write_bytes(b"damaged")
+    third = settings.open()
+    np.testing.assert_array_equal(third.read_tile(scene, GRID, ["B4", "SCL"]), tile)
 
 
 def test_nothing_is_written_without_the_folder_of_the_data_set(tmp_path: Path) -> None:
