@@ -35,7 +35,8 @@ class DaskCluster:
         host = () if self.options else ("--host", "127.0.0.1")
         self.scheduler = self._start("scheduler", *host, "--port", "0")
         deadline = time.monotonic() + WAIT_S
-        while not self.file.exists():
+        # The scheduler creates the file before it writes the text, which ends with a brace.
+        while not (self.file.exists() and self.file.read_text().endswith("}")):
             assert time.monotonic() < deadline
             assert self.scheduler.poll() is None
             time.sleep(0.1)
