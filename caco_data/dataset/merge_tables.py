@@ -17,7 +17,7 @@ from caco_data.dataset.cursor import Cursor
 from caco_data.dataset.description_check import MAX_LOCATIONS_PER_SHARD
 from caco_data.dataset.index_files import stream_index
 from caco_data.dataset.layout import EVENTS, INDEX, INDEX_SCHEMA, LOCATIONS
-from caco_data.dataset.parquet_limits import stream_table
+from caco_data.dataset.parquet_limits import iter_batches, stream_table
 from caco_data.dataset.table_writer import write_index
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.storage import Storage
@@ -89,7 +89,7 @@ def _tables(storage: Storage, name: str) -> Iterator[pa.Table]:
     """Read a table in batches."""
     if name == LOCATIONS:  # it may have columns of any size
         with storage.open(name) as file:
-            for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, use_threads=False):
+            for batch in iter_batches(pq.ParquetFile(file), _BATCH_ROWS):
                 yield pa.Table.from_batches([batch])
         return
     yield from (pa.Table.from_batches([batch]) for batch in stream_table(storage, name))

@@ -122,9 +122,20 @@ def stream_table(
         if schema is not None and not _schema(source).equals(schema):
             raise ValueError("the columns are not those of the format")
         file = open_parquet(source, columns)
-        # Arrow's threads release the Python file later: see `read_parquet`.
-        for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+        for batch in iter_batches(file, _BATCH_ROWS, columns):
             yield expanded(batch)
+
+
+def iter_batches(
+    file: pq.ParquetFile, rows: int, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Read a Parquet file in batches of up to `rows` rows, one row group at a time.
+
+    pyarrow keeps the bytes of all row groups that are read in one call until its end.
+    """
+    for group in range(file.num_row_groups):
+        # Arrow's threads release the Python file later: see `read_parquet`.
+        yield from file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
 
 
 def _schema(source: IO[bytes]) -> pa.Schema:

@@ -160,8 +160,9 @@ def _check_files(
     parts = {*meta["tables"], *(shard_file(shard["name"]) for shard in meta["shards"])}
     for name, kind in irregular.items():
         yield Damage(name, f"{kind}, not a regular file" if name in parts else FOREIGN)
+    parts |= {DESCRIPTION, CARD, EVENTS, SPLIT}
     for name in [*storage.names(), *storage.names(SHARDS)]:
-        if name not in parts | {DESCRIPTION, CARD, EVENTS, SPLIT}:
+        if name not in parts:
             yield Damage(name, FOREIGN)
 
 

@@ -165,7 +165,8 @@ def _not_finite(run: Run, locations: NDArray[np.int64]) -> CacoDataError:
 def _auroc(run: Run) -> float | None:
     if run.learner.estimator is None or run.truth is None:
         return None
-    return auroc(run.learner.estimator.ratios(), run.truth)
+    found = auroc(run.learner.estimator.ratios(), run.truth)
+    return None if np.isnan(found) else found
 
 
 def save(run: Run, stopping: bool) -> None:

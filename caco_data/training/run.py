@@ -105,6 +105,9 @@ def open_run(settings: TrainSettings) -> Iterator[Run]:
     check_batches(stacks, settings.batch_size, fabric.world_size)
     truth = read_truth(dataset, stacks.location_ids)
     leads = fabric.is_global_zero
+    if leads and truth is not None and (truth.all() or not truth.any()):
+        kind = "all" if truth.all() else "none"
+        _log.warning("No AUROC is computed: %s of the %d locations changed", kind, truth.size)
     storage = LocalStorage(settings.out)
     with folder_lock(storage, "caco-data train") if leads else nullcontext() as lock:
         folder = RunFolder(settings, dataset)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -306,6 +307,17 @@ def test_training_on_other_bands_without_a_truth_table(tmp_path: Path) -> None:
     assert last is not None
     assert last.auroc is None
     assert load_file(out / "encoder.safetensors")["conv1.weight"].shape == (64, 4, 7, 7)
+
+
+def test_without_changed_locations_no_auroc_is_computed(
+    tiny: TrainSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    unchanged = np.zeros(LOCATIONS, dtype=bool)
+    monkeypatch.setattr("caco_data.training.run.read_truth", lambda *_: unchanged)
+    last = train(dataclasses.replace(tiny, epochs=1))
+    assert last is not None
+    assert last.auroc is None
+    assert f"none of the {LOCATIONS} locations changed" in caplog.text
 
 
 @pytest.mark.parametrize(
