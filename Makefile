@@ -110,7 +110,7 @@ $(OUT)/run/encoder.safetensors: $(OUT)/downloaded
 ## Further pytest options
 PYTEST_ARGS ?=
 
-## Run the tests in parallel and print the coverage; fail below 90 % of lines
+## Run the tests in parallel; print the coverage without child processes, fail below 90 % of lines
 test: $(VENV)/installed-dev
 	$(BIN)/pytest --cov=caco_data --cov=cli --cov-fail-under=90 $(PYTEST_ARGS)
 
