@@ -142,6 +142,8 @@ class StacServer:
     def _correct(self, method: str, target: str, fields: Any, body: bytes) -> Response:
         path = urlsplit(target).path
         if match := _FILE.fullmatch(path):
+            if method == "HEAD":
+                return self._size(match[1], match[2], match[3])
             return self._file(match[1], match[2], match[3], fields.get("range", ""))
         if path in ("", "/"):
             return _json(self._landing())
@@ -183,6 +185,15 @@ class StacServer:
             for scene, product in items[first : first + limit]
         ]
         return _json({"type": "FeatureCollection", "features": page, "links": links})
+
+    def _size(self, collection: str, image_id: str, band: str) -> Response:
+        """Return the header fields of a file, for which none of its blocks are made."""
+        try:
+            nbytes = self.catalogue.cog(image_id, collection, band).nbytes
+        except LookupError:
+            return Response(b"", 404, "application/xml")
+        fields = {"Content-Length": str(nbytes), "Accept-Ranges": "bytes", "ETag": '"1"'}
+        return Response(b"", 200, "image/tiff", **fields)
 
     def _file(self, collection: str, image_id: str, band: str, wanted: str) -> Response:
         try:
@@ -263,6 +274,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**response.fields, "Content-Length": length}.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         half = len(response.body) // 2 if response.stall_s else 0
         if half:
             self.wfile.write(response.body[:half])
@@ -272,4 +285,4 @@ class _Handler(BaseHTTPRequestHandler):
         if int(length) != len(response.body):
             self.close_connection = True
 
-    do_GET = do_POST = _respond  # noqa: N815
+    do_GET = do_HEAD = do_POST = _respond  # noqa: N815
