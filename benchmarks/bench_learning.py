@@ -142,6 +142,7 @@ def main() -> None:
             data=str(dataset), out=str(options.out / f"{method}-{seed}"), method=method, seed=seed,
             epochs=options.epochs, batch_size=64, queue_size=1024, key_momentum=0.99,
             crop_size=64, device="cpu", workers=2, keep_best=0, resume=True,
+            change_estimate="smoothed",
         )
         for seed in range(options.seeds)
         for method in reversed(METHODS)

@@ -179,7 +179,7 @@ def main() -> None:
             data=str(root), device=options.device, method=options.method,
             framework=options.framework, encoder=options.encoder, precision=options.precision,
             compile=options.compile, batch_size=options.batch_size, crop_size=options.crop_size,
-            workers=options.workers,
+            workers=options.workers, change_estimate="smoothed",
         )  # fmt: skip
         bench = Bench(settings, options.steps)
         for _ in range(2):

@@ -142,7 +142,7 @@ class BatchReader:
             len(self._stacks.location_ids)
         )
         per_batch = self._rows // 2
-        with closing(_Readers(self._stacks, self._workers)) as readers:
+        with closing(Readers(self._stacks, self._workers)) as readers:
             waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
             for step in range(first_step, self.steps):
                 locations = order[step * per_batch : (step + 1) * per_batch]
@@ -155,7 +155,7 @@ class BatchReader:
                 yield _finish(*waiting.popleft())
 
     def _start(
-        self, readers: _Readers, locations: NDArray[np.int64], chosen: NDArray[np.int64]
+        self, readers: Readers, locations: NDArray[np.int64], chosen: NDArray[np.int64]
     ) -> tuple[Batch, list[Future[None]]]:
         number, parts = self._part
         size = len(locations) // parts
@@ -191,7 +191,7 @@ def _finish(batch: Batch, futures: list[Future[None]]) -> Batch:
     return batch
 
 
-class _Readers:
+class Readers:
     """Threads that fill batches."""
 
     def __init__(self, stacks: StackTable, workers: int) -> None:

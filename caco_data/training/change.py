@@ -7,24 +7,21 @@ mixture of two Gaussians separates changed locations from the rest.
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caco_data.training.mixture import fit_mixture
+from caco_data.training.change_labels import ChangeLabels
 from caco_data.training.settings import EstimateName, MixtureKind
 
-_log = logging.getLogger(__name__)
 #: Keeps the ratio finite if two tiles have equal embeddings (the authors' value).
 EPSILON = 1e-4
 
 LONG, SHORT, RATIO = range(3)
 
 
-class ChangeEstimator:
+class ChangeEstimator(ChangeLabels):
     """Smoothed distances of every location, and the change labels fitted to them.
 
     Row 2l of the state is the early period of location l, row 2l + 1 the late one. Locations are
@@ -52,28 +49,13 @@ class ChangeEstimator:
         estimate: EstimateName = "smoothed",
         dtype: torch.dtype | None = None,
     ) -> None:
+        super().__init__(locations, device, mixture)
         self.distances = torch.zeros(2 * locations, 3, dtype=dtype, device=device)
         """(2L, 3): smoothed long-term distance, short-term distance and their ratio."""
         self.seen = torch.zeros(2 * locations, dtype=torch.bool, device=device)
         """(2L,) bool: whether a row has been measured."""
-        self.probability = torch.zeros(locations, dtype=torch.float32, device=device)
-        """(L,) float32: probability of change by the last fit."""
-        self.threshold = float("inf")
-        """Ratio above which a location is labelled changed by the last fit."""
-        self._kind = mixture
         self._column = LONG if estimate == "distance" else RATIO
         self._smooth = estimate == "smoothed"
-        self._warned = False
-
-    @property
-    def changed(self) -> Tensor:
-        """Change labels, (L,) bool; all false before the first fit."""
-        return self.probability > 0.5
-
-    @property
-    def changed_share(self) -> float:
-        """Share of the locations labelled changed."""
-        return float(self.changed.float().mean())
 
     @torch.no_grad()
     def update(self, rows: Tensor, anchor: Tensor, key: Tensor) -> None:
@@ -110,37 +92,12 @@ class ChangeEstimator:
         result: NDArray[np.float64] = both.cpu().numpy()
         return result
 
-    def fit(self) -> None:
-        """Update the labels; none is labelled changed if the mixture cannot be fitted."""
-        ratios = self.ratios()
-        finite = np.isfinite(ratios)
-        mixture = fit_mixture(ratios, self._kind)
-        probability = np.zeros(len(ratios), dtype=np.float32)
-        self.threshold = float("inf")
-        if mixture is not None:
-            probability[finite] = mixture.probability(ratios[finite])
-            self.threshold = mixture.threshold
-        if not (probability > 0.5).any() and not self._warned:
-            self._warned = True
-            _log.warning(
-                "The change ratios of %d locations do not form two groups: no location is labelled "
-                "changed.",
-                int(finite.sum()),
-            )
-        self.probability.copy_(torch.from_numpy(probability))
-
     def state_dict(self) -> dict[str, Tensor]:
         """Return the state as tensors, for a checkpoint."""
-        return {
-            "distances": self.distances,
-            "seen": self.seen,
-            "probability": self.probability,
-            "threshold": torch.tensor(self.threshold, dtype=torch.float64),
-        }
+        return {"distances": self.distances, "seen": self.seen, **super().state_dict()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the state of a checkpoint of the same locations."""
+        super().load_state_dict(state)
         self.distances.copy_(state["distances"])
         self.seen.copy_(state["seen"])
-        self.probability.copy_(state["probability"])
-        self.threshold = float(state["threshold"])

@@ -17,6 +17,7 @@ from caco_data.training.batches import Batch
 from caco_data.training.change import ChangeEstimator
 from caco_data.training.device import to_device
 from caco_data.training.distributed import gather, share_batch_norm
+from caco_data.training.local_change import LocalChange
 from caco_data.training.loss import Scores, score
 from caco_data.training.methods import METHODS
 from caco_data.training.models.encoder import make_encoder
@@ -37,7 +38,7 @@ class Learner:
         Device, precision and processes.
     """
 
-    estimator: ChangeEstimator | None
+    estimator: ChangeEstimator | LocalChange | None
     """None for methods without change labels."""
 
     def __init__(self, settings: TrainSettings, stacks: StackTable, fabric: Fabric) -> None:
@@ -67,9 +68,12 @@ class Learner:
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
             self._forward, self._optimizer = fabric.setup(model, optimizer)
         self.estimator = None
-        if self.method.estimates_change:
+        locations = len(stacks.location_ids)
+        if self.method.estimates_change and settings.change_estimate == "local":
+            self.estimator = LocalChange(locations, device, settings.mixture)
+        elif self.method.estimates_change:
             self.estimator = ChangeEstimator(
-                len(stacks.location_ids), device, settings.mixture, settings.change_estimate
+                locations, device, settings.mixture, settings.change_estimate
             )
 
     def learn(self, batch: Batch, step: int, lr: float) -> Scores:
@@ -94,14 +98,15 @@ class Learner:
         locations = to_device(torch.from_numpy(batch.locations), fabric.device)  # (N / 2,)
         first = fabric.global_rank * tiles[0].shape[1]
         views = self._views(tiles, step, first, 2 * len(locations))  # (1 + V) x (n, C, size, size)
-        out = self._forward(views, with_anchor=self.estimator is not None)
+        embeds = isinstance(self.estimator, ChangeEstimator)
+        out = self._forward(views, with_anchor=embeds)
         # Without a queue (SimCLR), gradients also flow through the keys.
         keys = gather(fabric, out.keys, 2, model.queue is None)  # (V, V, N, E)
         scores = self._score(out, keys, locations, first)
         self._optimise(scores.loss.sum(), lr)
         if isinstance(model, MoCo):
             model.enqueue(keys)
-        if self.estimator is not None:
+        if isinstance(self.estimator, ChangeEstimator):
             rows = torch.stack([2 * locations, 2 * locations + 1], dim=1).flatten()  # (N,)
             anchor = gather(fabric, out.anchor, 0)  # (N, E)
             self.estimator.update(rows, anchor, keys[1, 1].detach())

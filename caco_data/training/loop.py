@@ -20,6 +20,7 @@ from caco_data.training.batches import Batch
 from caco_data.training.checkpoint import FOLDER, NOT_FINITE, save_checkpoint, write_checkpoint
 from caco_data.training.distributed import any_process
 from caco_data.training.learner import learning_rate
+from caco_data.training.local_change import LocalChange
 from caco_data.training.metrics import TrainProgress, auroc
 from caco_data.training.outputs import save_change, save_encoder, save_plots
 from caco_data.training.prefetch import prefetch
@@ -62,6 +63,9 @@ def train(
     """
     with open_run(settings) as run:
         resume(run)
+        estimator = run.learner.estimator
+        if isinstance(estimator, LocalChange) and not run.step:
+            estimator.measure(run.stacks, settings.workers, run.fabric)
         return _train(run, show)
 
 

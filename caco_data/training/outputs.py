@@ -14,7 +14,8 @@ from caco_data.dataset.layout import LOCATIONS
 from caco_data.dataset.reader import Dataset
 from caco_data.storage import LocalStorage, write_bytes
 from caco_data.training.band_scaling import band_scaling
-from caco_data.training.change import ChangeEstimator
+from caco_data.training.change_labels import ChangeLabels
+from caco_data.training.local_change import LocalChange
 from caco_data.training.metrics import METRICS
 from caco_data.training.models.card import CARD_KEY, CITATION, EncoderCard, band_input
 from caco_data.training.models.weights import ENCODER
@@ -76,18 +77,22 @@ def save_encoder(folder: RunFolder, dataset: Dataset, encoder: nn.Module, featur
 
 
 def save_change(
-    storage: LocalStorage, location_ids: NDArray[np.int64], estimator: ChangeEstimator
+    storage: LocalStorage, location_ids: NDArray[np.int64], estimator: ChangeLabels
 ) -> None:
-    """Save ratio, probability and label of each location; the ratio is null if never measured."""
+    """Save ratio, probability and label of each location; the ratio is null if never measured.
+
+    A local estimate adds row and column of the largest change, in 10 m pixels of the patch.
+    """
     ratios = estimator.ratios()
-    table = pa.table(
-        {
-            "location_id": location_ids,
-            "ratio": pa.array(ratios, mask=np.isnan(ratios)),
-            "probability": estimator.probability.cpu().numpy(),
-            "label": estimator.changed.cpu().numpy(),
-        }
-    )
+    columns = {
+        "location_id": location_ids,
+        "ratio": pa.array(ratios, mask=np.isnan(ratios)),
+        "probability": estimator.probability.cpu().numpy(),
+        "label": estimator.changed.cpu().numpy(),
+    }
+    if isinstance(estimator, LocalChange):
+        columns |= dict(zip(("row", "column"), estimator.place.int().numpy().T, strict=True))
+    table = pa.table(columns)
     with storage.writing(CHANGE) as file:
         pq.write_table(table, file)
 
@@ -96,7 +101,7 @@ def save_plots(
     storage: LocalStorage,
     dataset: Dataset,
     location_ids: NDArray[np.int64],
-    estimator: ChangeEstimator | None,
+    estimator: ChangeLabels | None,
 ) -> None:
     """Save the loss curve and, for methods that estimate change, the histogram of change ratios.
 
@@ -115,4 +120,5 @@ def save_plots(
             estimator.ratios(),
             estimator.threshold,
             storage.path(HISTOGRAM),
+            estimator.place.numpy() if isinstance(estimator, LocalChange) else None,
         )

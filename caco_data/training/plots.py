@@ -16,6 +16,8 @@ from caco_data.types import PERIODS
 
 #: Number of example locations shown per group: with the least and with the most change.
 EXAMPLES = 4
+#: Radius of the circle around the largest change, pixels.
+MARK_PX = 18
 
 
 def plot_loss_curve(rows: list[dict[str, str]], path: str | os.PathLike[str]) -> None:
@@ -58,6 +60,7 @@ def plot_change_histogram(
     ratios: NDArray[np.float64],
     threshold: float,
     path: str | os.PathLike[str],
+    places: NDArray[np.int64] | None = None,
 ) -> None:
     """Plot the histogram of change ratios with example locations (paper, Figure 3).
 
@@ -73,6 +76,8 @@ def plot_change_histogram(
         Minimum ratio of a location labelled changed; infinite when none is.
     path : path
         PNG file to write.
+    places : ndarray, shape (L, 2), optional
+        Row and column of the largest change, in 10 m pixels; marked where the change is largest.
 
     Raises
     ------
@@ -83,6 +88,7 @@ def plot_change_histogram(
 
     known = np.isfinite(ratios) & (ratios > 0)
     location_ids, ratios = location_ids[known], ratios[known]
+    places = None if places is None else places[known]
     order = ratios.argsort()
     bands = bands_by_pixel(dataset.bands).get(PIXEL_M, ())
     examples = min(EXAMPLES, len(order) // 2) if bands else 0
@@ -91,12 +97,13 @@ def plot_change_histogram(
     _histogram(panels[0].subplots(), ratios, threshold)
     if examples:
         sides: Any = panels[1].subfigures(1, 2, wspace=0.04)
-        for side, title, places in (
-            (sides[0], "least change", order[:examples]),
-            (sides[1], "most change", order[::-1][:examples]),
+        least, most = order[:examples], order[::-1][:examples]
+        for side, title, some, marks in (
+            (sides[0], "least change", least, None),
+            (sides[1], "most change", most, None if places is None else places[most]),
         ):
             side.suptitle(f"{title}: early above, late below", fontsize=9)
-            _examples(side, dataset, bands, location_ids[places], ratios[places])
+            _examples(side, dataset, bands, location_ids[some], ratios[some], marks)
     figure.savefig(path)
 
 
@@ -106,13 +113,19 @@ def _examples(
     bands: tuple[str, ...],
     location_ids: NDArray[np.int64],
     ratios: NDArray[np.float64],
+    marks: NDArray[np.int64] | None,
 ) -> None:
+    from matplotlib.patches import Circle
+
     grid = figure.subplots(2, len(location_ids), squeeze=False)
     for column, (location_id, ratio) in enumerate(zip(location_ids, ratios, strict=True)):
         for axes, period in zip(grid[:, column], PERIODS, strict=True):
             tile = true_colour(dataset.read_member(int(location_id), period)[:1], bands)[0]
             axes.imshow(tile, interpolation="antialiased")
             axes.set_axis_off()
+            if marks is not None:
+                y, x = marks[column]
+                axes.add_patch(Circle((x, y), MARK_PX, fill=False, color="yellow", linewidth=1))
         grid[0, column].set_title(f"{location_id}: {ratio:.2f}", fontsize=7)
 
 

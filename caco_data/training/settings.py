@@ -12,7 +12,8 @@ from caco_data.split_settings import PartName
 MixtureKind = Literal["log", "raw"]
 #: The paper's Table 8: distance between the periods; its ratio to the distance within a period;
 #: that ratio with both periods' dates in the same seasons; its moving average over the epochs.
-EstimateName = Literal["distance", "ratio", "aligned", "smoothed"]
+#: `local` is not in the paper: the ratio of the most changed part of a patch, from the pixels.
+EstimateName = Literal["local", "distance", "ratio", "aligned", "smoothed"]
 MethodName = Literal["moco", "moco-tp", "seco", "teco", "caco"]
 Framework = Literal["moco", "simclr"]
 Device = Literal["cuda", "cpu"]
@@ -23,8 +24,8 @@ PresetName = Literal["paper-100k", "paper-1m"]
 #: (preset names count images: 10k and 100k locations).
 FRAMEWORKS: dict[Framework, dict[str, Any]] = {"moco": {}, "simclr": {"batch_size": 512}}
 PRESETS: dict[PresetName, dict[str, Any]] = {
-    "paper-100k": {"epochs": 1000},
-    "paper-1m": {"epochs": 200},
+    "paper-100k": {"epochs": 1000, "change_estimate": "smoothed"},
+    "paper-1m": {"epochs": 200, "change_estimate": "smoothed"},
 }
 
 #: May differ when a run is resumed: paths, hardware, speed and reports.
@@ -93,10 +94,11 @@ class TrainSettings:
         0.999, "Momentum of the key network (moco); lower it for short runs.", minimum=0, maximum=1
     )
     change_estimate: EstimateName = setting(
-        "smoothed",
-        "Change estimate (paper, Table 8): distance between the periods; ratio to the distance "
-        "within a period; aligned: ratio over the same seasons; smoothed: moving average of "
-        "aligned over the epochs.",
+        "local",
+        "Change estimate. local: the most changed part of a patch, from the pixels, before the "
+        "first step. From the embeddings (paper, Table 8): distance between the periods; ratio to "
+        "the distance within a period; aligned: ratio over the same seasons; smoothed: moving "
+        "average of aligned over the epochs (the paper's).",
     )
     mixture: MixtureKind = setting(
         "log",
@@ -149,7 +151,7 @@ class TrainSettings:
     @property
     def aligned(self) -> bool:
         """Whether a step takes early and late tiles of the same seasons (paper, equation 3)."""
-        return self.change_estimate in ("aligned", "smoothed")
+        return self.change_estimate in ("local", "aligned", "smoothed")
 
     @property
     def fixed(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from torch import nn
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.training.batches import BatchReader
+from caco_data.training.change import ChangeEstimator
 from caco_data.training.distributed import mean
 from caco_data.training.learner import Learner
 from caco_data.training.loop import train
@@ -35,7 +36,13 @@ from caco_data.training.models.encoder import RESNETS
 from caco_data.training.settings import TrainSettings
 
 BASE = TrainSettings(
-    encoder="small", batch_size=16, queue_size=32, embedding=16, crop_size=32, workers=1
+    encoder="small",
+    batch_size=16,
+    queue_size=32,
+    embedding=16,
+    crop_size=32,
+    workers=1,
+    change_estimate="smoothed",
 )
 CASES = {
     "caco": BASE,
@@ -100,7 +107,7 @@ def learn(fabric: Fabric, data: str, settings: TrainSettings) -> Outcome:
     estimator = learner.estimator
     return Outcome(
         losses=[loss.tolist() for loss in losses],
-        distances=estimator.distances.tolist() if estimator is not None else [],
+        distances=estimator.distances.tolist() if isinstance(estimator, ChangeEstimator) else [],
         changed_share=estimator.changed_share if estimator is not None else 0.0,
         weights={
             name: float(weight.detach().abs().sum())
@@ -120,7 +127,7 @@ def stop_and_resume(fabric: Fabric, data: str, folder: Path) -> None:
     """Train a run without interruption, then the same run with a stop and a resumption."""
     whole = dataclasses.replace(
         BASE, data=data, out=str(folder / "whole"), epochs=2, device="cpu",
-        devices=fabric.world_size, precision="32", log_every=1,
+        devices=fabric.world_size, precision="32", log_every=1, change_estimate="local",
     )  # fmt: skip
     stopped = dataclasses.replace(whole, out=str(folder / "stopped"))
 

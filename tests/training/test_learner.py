@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from caco_data.dataset.reader import open_dataset
 from caco_data.training.band_scaling import NORMALISATION, STRETCH
 from caco_data.training.batches import BatchReader
+from caco_data.training.change import ChangeEstimator
 from caco_data.training.learner import Learner, learning_rate
 from caco_data.training.settings import TrainSettings
 from tests.support.training_data import make_training_set
@@ -22,7 +23,13 @@ torch.set_num_threads(1)
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
     data = make_training_set(tmp_path_factory.mktemp("data") / "set", 12)
     return TrainSettings(
-        data=str(data), device="cpu", batch_size=8, queue_size=64, embedding=16, crop_size=32
+        data=str(data),
+        device="cpu",
+        batch_size=8,
+        queue_size=64,
+        embedding=16,
+        crop_size=32,
+        change_estimate="smoothed",
     )
 
 
@@ -105,7 +112,7 @@ def test_a_step_never_waits_for_the_device(tiny: TrainSettings, framework: str) 
 
 def test_the_estimator_is_updated_at_the_rows_of_the_batch(tiny: TrainSettings) -> None:
     learner = make_learner(tiny)
-    assert learner.estimator is not None
+    assert isinstance(learner.estimator, ChangeEstimator)
     batch = next(BatchReader(open_dataset(tiny.data).stacks(), 8, 0).epoch(0))
     learner.learn(batch, 0, 0.03)
     seen = learner.estimator.seen.reshape(-1, 2).all(1).nonzero()[:, 0]

@@ -35,7 +35,7 @@ LOCATIONS = 12
 #: Three steps per epoch.
 TINY = TrainSettings(
     device="cpu", epochs=2, batch_size=8, queue_size=64, embedding=16, crop_size=32, log_every=1,
-    workers=2,
+    workers=2, change_estimate="smoothed",
 )  # fmt: skip
 
 
@@ -272,6 +272,7 @@ def test_a_flipped_byte_is_found_with_checksum(tiny: TrainSettings, tmp_path: Pa
         ({"method": "teco"}, 3, False),
         ({"method": "seco", "framework": "simclr"}, 3, False),
         ({"framework": "simclr"}, 3, True),
+        ({"change_estimate": "local"}, 3, True),
         ({"change_estimate": "distance"}, 3, True),
         ({"change_estimate": "ratio", "mixture": "raw"}, 3, True),
         ({"encoder": "resnet50"}, 3, True),
