@@ -198,15 +198,16 @@ class StacServer:
     def _file(self, collection: str, image_id: str, band: str, wanted: str) -> Response:
         try:
             cog = self.catalogue.cog(image_id, collection, band)
+            size = cog.nbytes
         except LookupError:
             return Response(b"<Error><Code>NoSuchKey</Code></Error>", 404, "application/xml")
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
         start = int(match[1]) if match else 0
-        end = min(int(match[2]) + 1, cog.nbytes) if match and match[2] else cog.nbytes
-        if start >= cog.nbytes:
+        end = min(int(match[2]) + 1, size) if match and match[2] else size
+        if start >= size:
             return Response(b"", 416, "application/xml")
         data = self.painter.read(cog, start, end)
-        fields = {"Content-Range": f"bytes {start}-{end - 1}/{cog.nbytes}"} if match else {}
+        fields = {"Content-Range": f"bytes {start}-{end - 1}/{size}"} if match else {}
         fields["ETag"] = '"1"'
         return Response(data, 206 if match else 200, "image/tiff", **fields)
 
