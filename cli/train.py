@@ -35,8 +35,8 @@ from .render import train_result
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
-    help="Number of epochs in the paper: 1000 for 10k locations (paper-100k), 200 for 100k "
-    "locations (paper-1m); --epochs takes precedence.",
+    help="The paper's change estimate and number of epochs: 1000 for 10k locations (paper-100k), "
+    "200 for 100k locations (paper-1m); --change-estimate and --epochs take precedence.",
 )
 @options_of(TrainSettings)
 @click.pass_context

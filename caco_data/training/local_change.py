@@ -74,7 +74,16 @@ class LocalChange(ChangeLabels):
         return found
 
     def measure(self, stacks: StackTable, workers: int, fabric: Fabric) -> None:
-        """Measure all locations, once per run; each process reads its own part.
+        """Measure all locations and fit the labels, once per run.
+
+        Parameters
+        ----------
+        stacks : StackTable
+            Positions of the stacks in the shards.
+        workers : int
+            Number of reader threads.
+        fabric : Fabric
+            Processes of the run; each measures its part of the locations.
 
         Raises
         ------
@@ -180,10 +189,9 @@ def local_change(tiles: NDArray[Any], dn: float = 1.0) -> tuple[float, int, int]
         [(period[i], period[j]) for period in x for i in range(len(period)) for j in range(i)]
     )
     ratio = between / (within + FLOOR)
-    row, column = np.unravel_index(ratio.argmax(), ratio.shape)
-    metres = PATCH_M // cells
-    y, x_ = (int((k + 0.5) * metres) // PIXEL_M for k in (int(row), int(column)))
-    return float(np.quantile(ratio, 1 - LARGEST)), y, x_
+    cell_px = PATCH_M // cells // PIXEL_M
+    row, column = (k * cell_px + cell_px // 2 for k in divmod(int(ratio.argmax()), cells))
+    return float(np.quantile(ratio, 1 - LARGEST)), row, column
 
 
 def _mean_distance(

@@ -105,7 +105,8 @@ def open_run(settings: TrainSettings) -> Iterator[Run]:
     check_batches(stacks, settings.batch_size, fabric.world_size)
     truth = read_truth(dataset, stacks.location_ids)
     leads = fabric.is_global_zero
-    if leads and truth is not None and (truth.all() or not truth.any()):
+    labels = METHODS[settings.method].estimates_change
+    if leads and labels and truth is not None and (truth.all() or not truth.any()):
         kind = "all" if truth.all() else "none"
         _log.warning("No AUROC is computed: %s of the %d locations changed", kind, truth.size)
     storage = LocalStorage(settings.out)

@@ -1,4 +1,7 @@
-"""Settings of a training run. Defaults: the paper, section 4, and the authors' code."""
+"""Settings of a training run.
+
+Defaults: the paper, section 4, and the authors' code, except for the change estimate.
+"""
 
 from __future__ import annotations
 

@@ -319,6 +319,9 @@ def test_without_changed_locations_no_auroc_is_computed(
     assert last is not None
     assert last.auroc is None
     assert f"none of the {LOCATIONS} locations changed" in caplog.text
+    caplog.clear()
+    train(dataclasses.replace(tiny, out=f"{tiny.out}-moco", epochs=1, method="moco"))
+    assert "AUROC" not in caplog.text  # it does not estimate change
 
 
 @pytest.mark.parametrize(
