@@ -67,6 +67,12 @@ class DatasetError(CacoDataError):
     exit_code = 1
 
 
+class AuditError(CacoDataError):
+    """A data set whose early and late tiles differ although nothing changed on the ground."""
+
+    exit_code = 1
+
+
 class SetupError(CacoDataError):
     """A problem of the machine, its credentials or its network; `doctor` lists the problems."""
 

@@ -114,6 +114,7 @@ def main(ctx: click.Context, config: str | None, debug: bool, quiet: bool) -> No
 def _add_commands() -> None:
     """Add the commands; heavy packages are imported inside the body of each command."""
     from . import (
+        audit,
         compare,
         doctor,
         download,
@@ -131,8 +132,8 @@ def _add_commands() -> None:
     )
 
     modules = (
-        sample, download, train, evaluate, compare, export_encoder, verify, info, report, merge,
-        split, export, import_, doctor,
+        sample, download, train, evaluate, compare, export_encoder, verify, info, audit, report,
+        merge, split, export, import_, doctor,
     )  # fmt: skip
     for module in modules:
         main.add_command(module.command)

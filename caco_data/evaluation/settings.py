@@ -124,3 +124,21 @@ class EventsSettings(PixelSettings):
     """Settings of the task `events`."""
 
     top: int = setting(50, "k of AP@k, the mean precision among the k highest scores.", count=True)
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """Settings of `caco-data audit`."""
+
+    out: str = setting("audit", "Folder of the results.", metavar="FOLDER")
+    max_locations: int = setting(
+        2000, "Maximum number of locations to read, drawn at random.", count=True
+    )
+    bootstrap: int = setting(
+        1000, "Number of bootstrap resamples for the 95 % intervals.", count=True, minimum=10
+    )
+    seed: int = setting(0, "Random seed of the locations and the resamples.", minimum=0)
+
+    def check(self) -> None:
+        """Raise InputError for values outside their limits."""
+        check_limits(self)

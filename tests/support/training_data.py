@@ -52,7 +52,9 @@ def _texture(rng: np.random.Generator, bands: int) -> NDArray[np.float64]:
     return np.clip(colour * (1 + 0.5 * rng.normal(size=(1, cells, cells))), 50, 4000)
 
 
-def _record(location_id: int, bands: tuple[str, ...], dtype: Dtype, compress: Compress) -> Record:
+def _record(
+    location_id: int, bands: tuple[str, ...], dtype: Dtype, compress: Compress, late_dn: int
+) -> Record:
     rng = np.random.default_rng([7, location_id])
     textures = [_texture(rng, len(bands)), _texture(rng, len(bands))]
     stacks = []
@@ -62,7 +64,7 @@ def _record(location_id: int, bands: tuple[str, ...], dtype: Dtype, compress: Co
         for t in range(TILES):
             season = texture * (1 + 0.2 * np.sin(2 * np.pi * t / TILES))
             noisy = season + rng.normal(0, 40, size=season.shape)
-            pixels = np.clip(noisy, 1, 10000).astype(np.uint16)
+            pixels = np.clip(noisy, 1, 10000).astype(np.uint16) + np.uint16(late * late_dn)
             pixels = pixels.repeat(_CELL, axis=1).repeat(_CELL, axis=2)
             tiles.append(Tile(_SCENE, pixels, _SCL, 1.0))
         stacks.append(Stack(period, tuple(tiles)))
@@ -83,8 +85,12 @@ def make_training_set(
     compress: Compress = "none",
     per_shard: int = 5,
     truth: bool = True,
+    late_dn: int = 0,
 ) -> Path:
-    """Write a complete data set with location ids 0, 10, 20, ...; return its folder."""
+    """Write a complete data set with location ids 0, 10, 20, ...; return its folder.
+
+    `late_dn` is added to the late tiles.
+    """
     (root / SHARDS).mkdir(parents=True)
     ids = [10 * i for i in range(locations)]
     rows = []
@@ -92,7 +98,7 @@ def make_training_set(
         name = f"{first // per_shard:06d}.tar"
         chunk = ids[first : first + per_shard]
         with (root / SHARDS / name).open("wb") as file:
-            records: Iterator[Record] = (_record(i, bands, dtype, compress) for i in chunk)
+            records: Iterator[Record] = (_record(i, bands, dtype, compress, late_dn) for i in chunk)
             rows += write_shard(file, name, records)
     pq.write_table(rows_table(rows), root / INDEX)
     if truth:

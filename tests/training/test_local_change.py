@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import open_dataset
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.training.local_change import CELL_M, local_change
+from caco_data.training.local_ratio import CELL_M, local_change
 from caco_data.training.loop import train
 from caco_data.training.metrics import TrainProgress
 from caco_data.training.settings import TrainSettings
