@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from caco_data.dataset.index_files import is_index, names_in_file
+from caco_data.dataset.index_files import is_index, names_in_file, with_names
 from caco_data.dataset.layout import INDEX, INDEX_SCHEMA, ROWS_PER_GROUP
 from caco_data.dataset.parquet_limits import check_footer, expanded
 from caco_data.dataset.tables import unreadable
@@ -136,7 +136,7 @@ class Index:
                 )
                 read = [expanded(batch) for batch in batches]
                 if read:
-                    yield pa.Table.from_batches(read).select(stored).rename_columns(names)
+                    yield with_names(pa.Table.from_batches(read), names)
                 else:
                     yield _empty(names)
 

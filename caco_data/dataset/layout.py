@@ -51,8 +51,9 @@ COLUMN_PREFIX: dict[MemberSuffix, str] = {"": "", "20": "b20_", "60": "b60_", "_
 SUFFIX_BY_PIXEL_M: dict[int, Literal["", "20", "60"]] = {10: "", 20: "20", 60: "60"}
 
 _POSITION = [("offset", pa.int64()), ("nbytes", pa.int64()), ("sha256", pa.string())]
-#: Index rows, one per tile: entry `t` of the first axis of its members. `affine` has the transform
-#: of the 10 m grid in rasterio's order. `offset`, `nbytes` and `sha256` (with a prefix of
+#: Index rows, one per tile: entry `t` of the first axis of its members. `offset_dn` was subtracted
+#: from the DN of the files; it is null for sources whose values are harmonised. `affine` has the
+#: transform of the 10 m grid in rasterio's order. `offset`, `nbytes` and `sha256` (with a prefix of
 #: `COLUMN_PREFIX`) locate each member in the shard; null without such a member.
 INDEX_SCHEMA = pa.schema(
     [
@@ -65,6 +66,7 @@ INDEX_SCHEMA = pa.schema(
         ("clear_fraction", pa.float64()),
         ("cloud_mask", pa.string()),
         ("baseline", pa.string()),
+        ("offset_dn", pa.int32()),
         ("crs", pa.string()),
         ("affine", pa.list_(pa.float64())),
         ("shard", pa.string()),

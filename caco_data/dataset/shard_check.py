@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from caco_data.dataset.arrays import ArrayFormat
 from caco_data.dataset.hashing import HashingReader
-from caco_data.dataset.index_files import old_row, renamed
+from caco_data.dataset.index_files import earlier_row, old_row, renamed
 from caco_data.dataset.layout import (
     COLUMN_PREFIX,
     NO_MASK,
@@ -192,7 +192,7 @@ def parse_rows(data: bytes) -> list[Row]:
 
 def _is_json_of(rows: list[Row], data: bytes) -> bool:
     """Whether a json member has these rows, written by this version or an earlier one."""
-    return data in (record_json(rows), record_json(map(old_row, rows)))
+    return any(data == record_json(map(row_of, rows)) for row_of in (dict, earlier_row, old_row))
 
 
 def check_entry(

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from caco_data.dataset.index_files import OLD_NAMES
-from caco_data.dataset.layout import CHANGE_MASK, TRUTH_SCHEMA, truth_schema
+from caco_data.dataset.index_files import OLD_NAMES, with_names
+from caco_data.dataset.layout import CHANGE_MASK, INDEX_SCHEMA, TRUTH_SCHEMA, truth_schema
 from caco_data.dataset.read_ahead import read_ahead, threads_for
 from caco_data.dataset.tables import read_parquet, read_small_parquet
 from caco_data.dataset.work_folder import ContentFile
@@ -93,7 +93,8 @@ def read_contents(
     else:
         table = read_parquet(storage, file.name, columns)
     meta = table.schema.metadata or {}
-    table = table.rename_columns([OLD_NAMES.get(name, name) for name in table.column_names])
+    names = INDEX_SCHEMA.names if columns is None else table.column_names
+    table = with_names(table, [OLD_NAMES.get(name, name) for name in names])
     found = json.loads(meta.get(_METADATA, "[]"))
     count = file.last - file.first + 1
     if isinstance(found, dict):  # an unfinished data set of version 0.1

@@ -117,6 +117,7 @@ def encode(stacks: LocationStacks, dtype: Dtype = "uint16", compress: Compress =
                 "clear_fraction": tile.clear_fraction,
                 "cloud_mask": tile.cloud_mask,
                 "baseline": tile.scene.baseline,
+                "offset_dn": tile.scene.offset_dn,
                 "crs": stacks.grid.crs,
                 "affine": list(stacks.grid.transform),
             }
@@ -230,4 +231,7 @@ def rows_table(rows: Iterable[Row]) -> pa.Table:
 
 def table_rows(table: pa.Table) -> list[Row]:
     """Convert an Arrow table to index rows, as in the `.json` members."""
-    return [row | {"acquired": row["acquired"].isoformat()} for row in table.to_pylist()]
+    return [
+        row | {"acquired": row["acquired"] and row["acquired"].isoformat()}
+        for row in table.to_pylist()
+    ]

@@ -25,6 +25,7 @@ Key = tuple[str, str]
 #: Metadata by name, with their meaning.
 METADATA = {
     "baseline": "processing baseline",
+    "offset": "DN subtracted from those of the files",
     "platform": "satellite, A to D as 0 to 3",
     "cloud mask": "none, scl and cs+ as 0, 1 and 2",
     "clear": "clear fraction of the patch",
@@ -35,7 +36,7 @@ DAY: Key = ("day", "")
 _MASKS = {"none": 0.0, "scl": 1.0, "cs+": 2.0}
 _COLUMNS = (
     "location_id", "period", "t", "image_id", "acquired", "cloud_pct", "clear_fraction",
-    "cloud_mask", "baseline",
+    "cloud_mask", "baseline", "offset_dn",
 )  # fmt: skip
 
 
@@ -141,6 +142,7 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, float | None]:
     baseline = re.fullmatch(r"\d{1,2}\.\d{1,2}", row["baseline"] or "")
     return {
         "baseline": float(baseline[0]) if baseline else None,
+        "offset": row["offset_dn"],
         "platform": float("ABCD".index(platform[1])) if platform else None,
         "cloud mask": _MASKS.get(row["cloud_mask"]),
         "clear": row["clear_fraction"],

@@ -35,6 +35,8 @@ def values(kind: pa.DataType) -> st.SearchStrategy[Any]:
         return st.none() | st.text(max_size=20) | st.sampled_from(["late", "000001.tar", "../x"])
     if pa.types.is_int64(kind):
         return st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 3)
+    if pa.types.is_int32(kind):
+        return st.none() | st.integers(-(2**31), 2**31 - 1)
     if pa.types.is_int8(kind):
         return st.none() | st.integers(-128, 127)
     if pa.types.is_float64(kind):

@@ -14,7 +14,7 @@ import shapely
 
 from caco_data.dataset import shards
 from caco_data.dataset.footprints import with_footprints
-from caco_data.dataset.index_files import old_row
+from caco_data.dataset.index_files import ADDED, earlier_row, old_row
 from caco_data.dataset.layout import INDEX, INDEX_SCHEMA, TRUTH_SCHEMA
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.merge import merge
@@ -48,7 +48,7 @@ def old(results: list[Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(shards, "record_json", old_json)
         storage = make_dataset(str(tmp_path / "old"), results)
-    table = pq.read_table(tmp_path / "old" / INDEX).drop_columns("geometry")
+    table = pq.read_table(tmp_path / "old" / INDEX).drop_columns(["geometry", *ADDED])
     names = ["transform" if name == "affine" else name for name in table.column_names]
     table = table.rename_columns(names).replace_schema_metadata()
     pq.write_table(table, tmp_path / "old" / INDEX)
@@ -108,6 +108,34 @@ def test_a_data_set_of_an_earlier_version_is_read_and_verified(old: LocalStorage
     assert (verdict.good, verdict.damages) == (N, ())
 
 
+def test_a_data_set_without_the_added_columns_is_read_and_verified(
+    results: list[Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = shards.record_json
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "record_json", lambda rows: encode(map(earlier_row, rows)))
+        storage = make_dataset(str(tmp_path), results)
+    assert b"offset_dn" not in (tmp_path / "shards" / "000000.tar").read_bytes()
+    pq.write_table(pq.read_table(tmp_path / INDEX).drop_columns(list(ADDED)), tmp_path / INDEX)
+    redigest(tmp_path, INDEX)
+    index = open_dataset(tmp_path).index
+    assert index.read(["offset_dn", "baseline"]).to_pylist() == (
+        10 * N * [{"offset_dn": None, "baseline": "05.00"}]
+    )
+    assert index["offset_dn"].to_pylist() == 10 * N * [None]
+    assert index.of([0]).schema == INDEX_SCHEMA
+    verdict = verify(storage)
+    assert (verdict.good, verdict.damages) == (N, ())
+    # A value of the index that the json member lacks is a difference.
+    table = pq.read_table(tmp_path / INDEX)
+    at = INDEX_SCHEMA.get_field_index("offset_dn")
+    field = INDEX_SCHEMA.field(at)
+    ones = pa.array([1000] * table.num_rows, field.type)
+    pq.write_table(table.add_column(at, field, ones), tmp_path / INDEX)
+    redigest(tmp_path, INDEX)
+    assert len(verify(storage).damages) == N
+
+
 def test_a_data_set_of_an_earlier_version_is_repaired(
     old: LocalStorage, results: list[Outcome]
 ) -> None:
@@ -125,7 +153,8 @@ def test_a_data_set_of_an_earlier_version_is_repaired(
 def test_an_unfinished_data_set_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     rows = pa.Table.from_pylist([{"location_id": 7, "affine": [10.0] * 6}], INDEX_SCHEMA)
-    old = rows.rename_columns([*old_row(dict.fromkeys(rows.column_names))])
+    old = rows.drop_columns(list(ADDED))
+    old = old.rename_columns([*old_row(dict.fromkeys(old.column_names))])
     assert "transform" in old.column_names
     truth = TRUTH_SCHEMA.empty_table()
     write_contents(storage, 0, [ShardContent(old, [], truth, None)])

@@ -16,7 +16,9 @@ from tests.support.stac_server.server import StacServer
 
 N = 2
 #: Columns of the index that name the scenes, or are positions in shards of another size.
-_OTHER = ("image_id", "baseline", "offset", "b20_offset", "b60_offset", "scl_offset")
+_OTHER = (
+    "image_id", "baseline", "offset_dn", "offset", "b20_offset", "b60_offset", "scl_offset",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +63,12 @@ def test_tiles_and_choice_of_scenes_are_those_of_the_simulated_archive(
     assert len(stac) == len(simulated) > 0
     for one, other in zip(stac, simulated, strict=True):
         assert archive_name(one["image_id"]) == other["image_id"]
+        assert one["offset_dn"] in (0, 1000)
+        assert other["offset_dn"] is None
         equal = [name for name in other if name not in _OTHER]
         assert {name: one[name] for name in equal} == {name: other[name] for name in equal}
+    assert {one["offset_dn"] for one in stac if one["baseline"] >= "04.00"} >= {1000}
+    assert {one["offset_dn"] for one in stac if one["baseline"] < "04.00"} == {0}
     assert run("verify", tmp_path / "stac").exit_code == 0
     assert open_dataset(str(tmp_path / "stac")).meta["source"] == {
         "name": "stac",
