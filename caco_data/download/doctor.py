@@ -8,56 +8,39 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
+from caco_data.download.doctor_checks import DAY, PLACE, TIMEOUT_S, Check, endpoint, guarded
+from caco_data.download.doctor_stac import check_stac
 from caco_data.download.estimate import tile_nbytes
 from caco_data.download.plan import usable
 from caco_data.download.settings import FetchSettings, SceneSettings
 from caco_data.errors import CacoDataError
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sentinel2 import RGB_BANDS, SCL_BAND
+from caco_data.sources.base import SourceSettings
 from caco_data.sources.earthengine.credentials import FoundCredentials, find_project
 from caco_data.sources.earthengine.settings import EarthEngineSettings
-from caco_data.types import Location
+from caco_data.sources.stac.settings import StacSettings
 
-State = Literal["ok", "warn", "fail"]
-#: Timeout of a connection attempt, seconds; a request may take twice as long.
-TIMEOUT_S = 5.0
 #: Warn when the free disk space is not enough for this many RGB locations.
 FEW_LOCATIONS = 1000
-#: Any place and date with images, here Toulouse.
-_PLACE = Location(0, 1.44, 43.6, 32631)
-_DAY = datetime(2020, 6, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Result of one check."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
-    """What the user can do; empty when the check passed."""
-
-
-def check(settings: EarthEngineSettings, out: str) -> Iterator[Check]:
+def check(settings: SourceSettings, out: str) -> Iterator[Check]:
     """Check the requirements of a download and of training.
 
     Parameters
     ----------
-    settings : EarthEngineSettings
-        Settings of the Earth Engine source.
+    settings : SourceSettings
+        Settings of the source.
     out : str
         Folder or URL of the data set.
 
@@ -72,28 +55,22 @@ def check(settings: EarthEngineSettings, out: str) -> Iterator[Check]:
     yield _training()
     yield _disk(out)
     yield _writable(out)
-    result, credentials = _guarded("credentials", lambda: _credentials(settings))
+    if isinstance(settings, EarthEngineSettings):
+        yield from _check_earthengine(settings)
+    if isinstance(settings, StacSettings):
+        yield from check_stac(settings)
+
+
+def _check_earthengine(settings: EarthEngineSettings) -> Iterator[Check]:
+    result, credentials = guarded("credentials", lambda: _credentials(settings))
     yield result
     yield _project(settings, credentials)
-    reachable = _endpoint(settings.url)
+    reachable = endpoint("endpoint", settings.url)
     yield reachable
     if credentials is None or reachable.state == "fail":
         yield Check("Earth Engine", "warn", "not checked", "Fix the failed checks above")
     else:
-        yield _guarded("Earth Engine", lambda: _request(settings))[0]
-
-
-#: A check and, if it finds any, the credentials.
-Found = tuple[Check, FoundCredentials | None]
-
-
-def _guarded(name: str, run: Callable[[], Found]) -> Found:
-    """Run a check; an error of caco-data becomes a failed check."""
-    try:
-        return run()
-    except CacoDataError as error:
-        where = f" ({error.where})" if error.where else ""
-        return Check(name, "fail", f"{error.what}{where}", error.remedy or "Try again"), None
+        yield guarded("Earth Engine", lambda: (_request(settings), None))[0]
 
 
 def _python() -> Check:
@@ -181,7 +158,7 @@ def _writable(out: str) -> Check:
     return Check("output", "ok", f"{path} can be written")
 
 
-def _credentials(settings: EarthEngineSettings) -> Found:
+def _credentials(settings: EarthEngineSettings) -> tuple[Check, FoundCredentials]:
     found = replace(settings, deadline_s=TIMEOUT_S).find_credentials()
     where = f" ({found.where})" if found.where else ""
     return Check("credentials", "ok", f"{found.kind}{where}"), found
@@ -199,35 +176,19 @@ def _project(settings: EarthEngineSettings, found: FoundCredentials | None) -> C
         return Check("project", "fail", error.what, error.remedy)
 
 
-def _endpoint(url: str) -> Check:
-    """Check that the endpoint accepts a connection, or that a proxy is set."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        began = time.monotonic()
-        socket.create_connection((parts.hostname or "", port), TIMEOUT_S).close()
-    except (OSError, ValueError) as error:
-        if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
-            return Check("endpoint", "warn", f"{url}: no direct connection; a proxy is set")
-        return Check(
-            "endpoint", "fail", f"{url}: {error}", "Check the network, the firewall and HTTPS_PROXY"
-        )
-    return Check("endpoint", "ok", f"{url}, {(time.monotonic() - began) * 1000:.0f} ms to connect")
-
-
-def _request(settings: EarthEngineSettings) -> Found:
+def _request(settings: EarthEngineSettings) -> Check:
     """List scenes and read 6 x 6 pixels of one."""
     source = replace(settings, deadline_s=TIMEOUT_S * 2).open()
     began = time.monotonic()
-    grid = patch_grid(_PLACE)
-    scenes = source.list_scenes(grid_footprint(grid), _DAY, _DAY + timedelta(days=30))
+    grid = patch_grid(PLACE)
+    scenes = source.list_scenes(grid_footprint(grid), DAY, DAY + timedelta(days=30))
     readable = usable(scenes, grid, SceneSettings(max_cloud_pct=100))
     if not readable:
-        return Check("Earth Engine", "fail", "listed no scenes", "Check --ee-url"), None
+        return Check("Earth Engine", "fail", "listed no scenes", "Check --ee-url")
     few = replace(grid, width_px=6, height_px=6)
     types = source.pixel_types(readable[0], few, (*RGB_BANDS, SCL_BAND))
     found = (
         f"listed {len(scenes)} scenes and read 6 x 6 pixels in {time.monotonic() - began:.1f} s: "
         f"{', '.join(f'{band} {dtype}' for band, dtype in types.items())}"
     )
-    return Check("Earth Engine", "ok", found), None
+    return Check("Earth Engine", "ok", found)

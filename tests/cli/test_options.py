@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[tuple[type, ...], set[str]]] = {
         },
     ),
     "train": ((TrainSettings,), {"preset"}),
-    "doctor": ((EarthEngineSettings,), {"out", "as_json"}),
+    "doctor": ((EarthEngineSettings, StacSettings), {"source", "out", "as_json"}),
 }  # fmt: skip
 #: Options of several sources.
 SHARED = {"deadline"}

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from caco_data.download.doctor_checks import PLACE
+from caco_data.grid import patch_grid
 from tests.conftest import Run
 from tests.support.earthengine.faults import FaultPlan
 from tests.support.earthengine.server import EarthEngineServer
 from tests.support.flat_source import FlatSource
+from tests.support.stac_server.server import Response, StacServer
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +87,42 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
     )
     assert "click 0.1 is not >=" in done.stdout
     assert "dask is missing" in done.stdout
+
+
+def test_a_stac_service(run: Run, tmp_path: Path) -> None:
+    with StacServer(patches=[patch_grid(PLACE)]) as server:
+        options = ("--source", "stac", "--stac-url", server.url, "--out", tmp_path)
+        code, found = states(run, *options)
+        result = run("doctor", *options)
+        _, without = states(run, *options, "--collection", "none")
+    assert code == 0, result.stdout
+    names = ["endpoint", "STAC API", "file header", "file block"]
+    assert [found[name] for name in names] == ["ok"] * 4
+    assert "credentials" not in found
+    assert "uint8, 5490 x 5490 pixels of 20 m in blocks of 512" in result.stdout
+    assert "; offset of the scene: 0 DN" in result.stdout
+    assert [without[name] for name in names] == ["ok", "fail", "warn", "warn"]
+
+
+def test_a_stac_service_whose_files_are_missing(run: Run) -> None:
+    with StacServer(patches=[]) as server:
+        server.fault = lambda path, right: Response(b"", 404) if "/files/" in path else right
+        _, found = states(run, "--source", "stac", "--stac-url", server.url)
+    assert [found[name] for name in ("STAC API", "file header", "file block")] == [
+        "ok", "fail", "warn",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--stac-url", "nowhere"), "Neither a service nor an address (--stac-url nowhere)"),
+        (("--stac-url", "http://127.0.0.1:9"), "Check the network, the firewall and HTTPS_PROXY"),
+        (("--catalog", "none.parquet"), "Unreadable catalogue"),
+    ],
+)
+def test_a_stac_service_that_cannot_be_used(run: Run, options: tuple[str, ...], words: str) -> None:
+    result = run("doctor", "--source", "stac", *options)
+    assert result.exit_code == 1
+    assert words in result.stdout
+    assert result.stdout.count("not checked") in (2, 3)

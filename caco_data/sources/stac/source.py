@@ -139,6 +139,23 @@ class StacSource:
         """Read the scene classes at 20 m; see `SceneClassSource.read_scene_classes`."""
         return self._native(scene, grid, SCL_BAND, SCL_PIXEL_M).astype(np.uint8)
 
+    def describe_file(self, scene: Scene, band: str) -> str:
+        """Read the header of a band's file, and describe it in a few words.
+
+        Raises
+        ------
+        TransientError, PermanentError
+            When it cannot be read.
+        """
+        href = self._href(scene, band)
+        if not isinstance(self._reader, BlockReader):
+            return "JPEG 2000, whose header GDAL reads together with the pixels"
+        header = self._reader.header(href)
+        return (
+            f"{header.dtype}, {header.width} x {header.height} pixels of {header.pixel_m:g} m in "
+            f"blocks of {header.block}"
+        )
+
     def _layer(self, scene: Scene, grid: Grid, band: str) -> NDArray[np.uint16]:
         """Read a band on the 10 m grid, as in the file."""
         pixel_m = SCL_PIXEL_M if band == SCL_BAND else BAND_PIXEL_M.get(band)
@@ -149,7 +166,10 @@ class StacSource:
         return native if step == 1 else native.repeat(step, axis=0).repeat(step, axis=1)
 
     def _native(self, scene: Scene, grid: Grid, band: str, pixel_m: int) -> NDArray[np.uint16]:
+        return self._reader.read(self._href(scene, band), grid, pixel_m)
+
+    def _href(self, scene: Scene, band: str) -> str:
         href = dict(scene.files).get(band)
         if href is None:
             raise PermanentError(f"No file of band '{band}'", scene.image_id)
-        return self._reader.read(href, grid, pixel_m)
+        return href
