@@ -52,31 +52,46 @@ def columns(rows: list[tuple[str, str]], width: int) -> str:
 
 def estimate_table(estimate: Estimate) -> str:
     """Requests, bytes and hours of a download, one line each."""
-    from caco_data.download.estimate import LATENCY_S
-
     return columns(
         [
             ("locations", f"{estimate.locations:,}"),
-            ("requests", f"about {estimate.requests:,}, at least {estimate.min_requests:,}"),
-            ("received", f"about {size(estimate.received_nbytes)} before compression"),
+            ("requests", _requests(estimate)),
+            ("received", _received(estimate)),
             (
                 "on disk",
                 f"at most {size(estimate.disk_nbytes)} in {plural(estimate.shards, 'shard')}",
             ),
-            (
-                "time",
-                f"at least {_hours(estimate.min_hours)} at the maximum rate, "
-                f"about {_hours(estimate.hours)} if each request takes {LATENCY_S:g} s",
-            ),
+            ("time", _time(estimate)),
         ],
         10,
     )
 
 
+def _requests(estimate: Estimate) -> str:
+    if estimate.shared:
+        return f"at most about {estimate.requests:,}; locations of one city share many of them"
+    return f"about {estimate.requests:,}, at least {estimate.min_requests:,}"
+
+
+def _received(estimate: Estimate) -> str:
+    if estimate.shared:
+        return f"at most about {size(estimate.received_nbytes)}, likewise"
+    return f"about {size(estimate.received_nbytes)} before compression"
+
+
+def _time(estimate: Estimate) -> str:
+    from caco_data.download.estimate import LATENCY_S
+
+    least = f"at least {_hours(estimate.min_hours)} at the maximum rate, "
+    about = f"about {_hours(estimate.hours)} if each request takes {LATENCY_S:g} s"
+    return f"at most {about}" if estimate.shared else least + about
+
+
 def estimate_line(estimate: Estimate) -> str:
     """Requests, bytes and hours of a download in one line."""
+    about = "at most about" if estimate.shared else "about"
     return (
-        f"about {estimate.requests:,} requests, {size(estimate.disk_nbytes)} on disk, "
+        f"{about} {estimate.requests:,} requests, {size(estimate.disk_nbytes)} on disk, "
         f"{_hours(estimate.hours)}; see --dry-run for details"
     )
 

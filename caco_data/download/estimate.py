@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from caco_data.dataset.layout import bands_by_pixel
 from caco_data.download.settings import ClusterSettings, DownloadSettings, FetchSettings
 from caco_data.sentinel2 import SCL_PIXEL_M
+from caco_data.sources.stac.cost import Cost, bands_cost, classes_cost, listing_cost
+from caco_data.sources.stac.settings import StacSettings
 from caco_data.types import PATCH_M, PATCH_PX, PERIODS, TILES
 
 #: Scenes read per accepted tile, also at rejected locations: mean of 300 locations of the simulated
@@ -16,6 +18,8 @@ CANDIDATES = 1.05
 LATENCY_S = 1.0
 #: Compressed bytes of a listing.
 _LISTING_NBYTES = 50_000
+#: Tiles of a location.
+_TILES = TILES * len(PERIODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Estimate:
     """Hours at the maximum request rate; 0 without one."""
     hours: float
     """Hours at the maximum rate and concurrency if each request takes `LATENCY_S`."""
+    shared: bool = False
+    """Whether neighbouring locations share requests, so that `requests` is an upper limit."""
 
 
 def estimate(locations: int, settings: DownloadSettings, cluster: ClusterSettings) -> Estimate:
@@ -52,25 +58,34 @@ def estimate(locations: int, settings: DownloadSettings, cluster: ClusterSetting
     cluster : ClusterSettings
         Maximum concurrency and request rate.
     """
-    tiles = TILES * len(PERIODS)
-    fetch = settings.fetch
-    scored = fetch.scenes.cloud_mask == "cs+"
-    per_tile = 2 if scored else 1
-    listings = len(PERIODS)
-    requests = round(locations * (listings + tiles * per_tile * CANDIDATES))
-    pixel_nbytes = 2 * len(fetch.bands) + 1 + (4 if scored else 0)
-    received = tiles * CANDIDATES * PATCH_PX**2 * pixel_nbytes + listings * _LISTING_NBYTES
+    least, usual = (_cost(settings, per_tile) for per_tile in (1, CANDIDATES))
+    requests = round(locations * usual.requests)
     rate = cluster.requests_per_second or float("inf")
     return Estimate(
         locations,
-        locations * (listings + tiles * per_tile),
+        round(locations * least.requests),
         requests,
-        round(locations * received),
-        locations * tiles * tile_nbytes(fetch),
+        round(locations * usual.nbytes),
+        locations * _TILES * tile_nbytes(settings.fetch),
         -(-locations // settings.locations_per_shard),
         requests / rate / 3600,
         requests / min(cluster.concurrency / LATENCY_S, rate) / 3600,
+        shared=isinstance(settings.source, StacSettings),
     )
+
+
+def _cost(settings: DownloadSettings, candidates: float) -> Cost:
+    """Cost of a location with a number of candidates per tile."""
+    fetch, source = settings.fetch, settings.source
+    if isinstance(source, StacSettings):
+        listing = listing_cost(from_file=source.catalog is not None)
+        # The bands are read of clear candidates only.
+        tiles = classes_cost().times(candidates).plus(bands_cost(fetch.bands))
+        return listing.plus(tiles.times(_TILES))
+    scored = fetch.scenes.cloud_mask == "cs+"
+    pixel_nbytes = 2 * len(fetch.bands) + 1 + (4 if scored else 0)
+    tile = Cost(2 if scored else 1, PATCH_PX**2 * pixel_nbytes)
+    return Cost(1, _LISTING_NBYTES).times(len(PERIODS)).plus(tile.times(_TILES * candidates))
 
 
 def tile_nbytes(settings: FetchSettings) -> int:

@@ -26,6 +26,8 @@ def test_a_dry_run_prints_an_estimate_and_writes_nothing(
     assert not (tmp_path / "out").exists()
     scored = run("download", "--locations", table, "--dry-run", "--cloud-mask", "cs+")
     assert "at least 44\n" in scored.stdout
+    stac = run("download", "--locations", table, "--dry-run", "--source", "stac")
+    assert "requests  at most about 199; locations of one city share" in stac.stdout
 
 
 def test_every_option_is_recorded(run: Run, table: Path, tmp_path: Path) -> None:

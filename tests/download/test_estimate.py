@@ -16,6 +16,7 @@ from caco_data.download.settings import (
 )
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
 from caco_data.sources.simulated.settings import SimulatedSettings
+from caco_data.sources.stac.settings import StacSettings
 from caco_data.types import Dtype
 from tests.support.plain_source import make_dataset, outcomes
 
@@ -52,3 +53,22 @@ def test_twice_the_locations_take_twice_as_much(
     for name in ("requests", "received_nbytes", "disk_nbytes", "hours"):
         assert getattr(more, name) == pytest.approx(2 * getattr(less, name), rel=0.1)
     assert less.hours * 3600 * min(concurrency, rate or 1e9) == pytest.approx(less.requests)
+
+
+def test_a_stac_service() -> None:
+    settings = replace(RGB, source=StacSettings())
+    rgb, every, listed = (
+        estimate(100, one, ClusterSettings())
+        for one in (
+            settings,
+            replace(settings, fetch=replace(settings.fetch, bands=ALL_BANDS)),
+            replace(settings, source=StacSettings(catalog="items.parquet")),
+        )
+    )
+    assert rgb.shared
+    assert listed.requests < rgb.requests < every.requests
+    # Of ten tiles: four headers, 1.13 rows of blocks of the classes, 1.26 of each band.
+    assert listed.min_requests == pytest.approx(100 * 10 * (4 + 1.13 + 3 * 1.26), rel=0.01)
+    # A window of 264 x 264 pixels takes 2.4 MB of a real file.
+    assert listed.received_nbytes == pytest.approx(100 * 10 * 3 * 2.4e6, rel=0.1)
+    assert listed.disk_nbytes == estimate(100, RGB, ClusterSettings()).disk_nbytes
