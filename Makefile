@@ -41,11 +41,11 @@ $(VENV)/installed-dev: $(REQUIREMENTS)
 
 DEMO := $(CACO) --config samples/demo.toml
 
-## Sample, download from the simulated archive and train: ten minutes, no account
+## Sample, download (SOURCE) and train: ten minutes with the simulated archive, no account
 demo: $(VENV)/installed
 	@mkdir -p demo
 	$(DEMO) sample
-	$(DEMO) download
+	$(DEMO) download --source $(SOURCE)
 	$(DEMO) train
 	$(DEMO) report
 	@echo
@@ -65,7 +65,7 @@ N ?= 10k
 SEED ?= 0
 ## Output folder of the pipeline
 OUT ?= work
-## Image source: simulated, earthengine or stac
+## Image source of the demo and the pipeline: simulated, earthengine or stac
 SOURCE ?= simulated
 ## Training device
 DEVICE ?= cuda
