@@ -7,7 +7,7 @@
     000000123.rejected.json   a rejected location
     000000.parquet            the content of a finished shard (`shard_content`)
     000000-000007.parquet     the content of 8 finished shards
-    blocks/                   parts of files that the workers share (STAC)
+    blocks/                   listings and parts of files that the workers share (STAC)
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class StacSource:
     catalog : str, optional
         File with the items, instead of those of the API.
     shared_folder : Path, optional
-        Folder for blocks of files that other processes read, too.
+        Folder for listings and blocks of files that other processes read, too.
 
     Raises
     ------
@@ -81,20 +81,23 @@ class StacSource:
     ) -> None:
         self._preset = preset
         web = Web(deadline_s, limiter)
+        disk = DiskCache(shared_folder)
         self._reader: CogReader
         if preset.jpeg2000:
             self._reader = GdalReader(limiter, deadline_s, cdse_options())
         else:
             signer = TokenSigner(web, preset.token_url) if preset.token_url else None
-            self._reader = BlockReader(FileServer(web, signer), DiskCache(shared_folder))
+            self._reader = BlockReader(FileServer(web, signer), disk)
         catalogue: Catalogue
         if catalog:
             catalogue = CatalogueFile(catalog)
+            self._listings = Listings(catalogue.items)
         else:
             catalogue = StacApi(preset, web, limiter)
             catalogue.open()
+            service = f"{preset.url} {','.join(preset.collections)}"
+            self._listings = Listings(catalogue.items, disk, service)
         self._by_tile = catalogue.knows_tiles
-        self._listings = Listings(catalogue.items)
 
     def list_scenes(
         self, footprint: Footprint, start: datetime, end: datetime, max_cloud_pct: float = 100.0

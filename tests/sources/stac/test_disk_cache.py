@@ -45,6 +45,27 @@ def test_processes_share_blocks(server: StacServer, tmp_path: Path) -> None:
     np.testing.assert_array_equal(third.read_tile(scene, GRID, ["B4", "SCL"]), tile)
 
 
+def test_processes_share_listings(server: StacServer, tmp_path: Path) -> None:
+    settings = StacSettings(server.url).sharing(str(tmp_path / ".work" / "blocks"))
+    footprint = grid_footprint(GRID)
+
+    def searches() -> int:
+        return server.requests["search"]
+
+    scenes = settings.open().list_scenes(footprint, *YEAR)
+    found = searches()
+    assert settings.open().list_scenes(footprint, *YEAR) == scenes
+    assert searches() == found + 1  # for the property with the name of a tile
+    other = StacSettings(server.url, "sentinel-2-l2a").sharing(str(tmp_path / ".work" / "blocks"))
+    other.open().list_scenes(footprint, *YEAR)
+    assert searches() > found + 2
+    found = searches()
+    for path in tmp_path.rglob("0"):  # damaged on the disk
+        path.write_bytes(b"damaged")
+    assert settings.open().list_scenes(footprint, *YEAR) == scenes
+    assert searches() > found + 1
+
+
 def test_nothing_is_written_without_the_folder_of_the_data_set(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path / "none" / ".work" / "blocks")
     with cache.locked(HREF):
