@@ -232,8 +232,26 @@ def _check_row(row: Row, entry: Entry) -> None:
         expected = members.get(f"{row['period']}{suffix}", (None, None))
         if (row[prefix + "offset"], row[prefix + "nbytes"]) != expected:
             raise ValueError("an offset or a size in index.parquet does not match the member")
-    if row["cloud_mask"] == NO_MASK:  # an imported tile keeps the grid of its file
+    if row["cloud_mask"] == NO_MASK:
+        _check_imported(row)
+    else:
+        _check_grid(row)
+
+
+def _check_imported(row: Row) -> None:
+    """Check the grid of an imported tile, which is that of its file, and may be unknown."""
+    crs, affine = row["crs"], row["affine"]
+    if crs is None and affine is None:
         return
+    if crs is None or not affine or len(affine) != 6 or None in affine:
+        raise ValueError(f"the CRS {crs} and the affine transform {affine} give no position")
+    a, b, _, d, e, _ = affine
+    if not np.isfinite(affine).all() or a * e == b * d:
+        raise ValueError(f"the affine transform {affine} has no pixel size")
+
+
+def _check_grid(row: Row) -> None:
+    """Check that a tile is on the UTM grid of patches."""
     code = (row["crs"] or "").removeprefix("EPSG:")
     if not (code.isdecimal() and int(code) // 100 in (326, 327) and 1 <= int(code) % 100 <= 60):
         raise ValueError(f"{row['crs']} is not a UTM zone")

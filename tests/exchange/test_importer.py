@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import caco_data
+from caco_data.dataset.shard_check import _check_imported
 from caco_data.exchange.export import ExportSettings, export_dataset
 from caco_data.exchange.importer import ImportSettings, import_folder
 from tests.conftest import Run
@@ -98,6 +99,27 @@ def test_folders_that_cannot_be_imported(run: Run, folders: Path, tmp_path: Path
         assert result.exit_code == 2
         assert words in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("crs", "affine", "words"),
+    [
+        ("EPSG:4326", [1e-4, 0, -39.7, 0, -1e-4, -10.2], None),
+        (None, None, None),
+        (None, [10, 0, 0, 0, -10, 0], "give no position"),
+        ("EPSG:4326", None, "give no position"),
+        ("EPSG:4326", [0, 0, 5, 0, -10, 5], "no pixel size"),
+        ("EPSG:4326", [10, 0, float("nan"), 0, -10, 5], "no pixel size"),
+    ],
+)
+def test_positions_of_imported_tiles(
+    crs: str | None, affine: list[float] | None, words: str | None
+) -> None:
+    if words is None:
+        _check_imported({"crs": crs, "affine": affine})
+        return
+    with pytest.raises(ValueError, match=words):
+        _check_imported({"crs": crs, "affine": affine})
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the files are not on this machine")
