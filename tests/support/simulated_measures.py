@@ -41,7 +41,10 @@ CITIES = (
     (9.19, 45.46), (19.05, 47.5), (-1.9, 52.48), (23.7, 37.98),
 )  # fmt: skip
 #: First months of the intervals that are searched for clear tiles, by year.
-SUMMERS = ((2018, 6), (2018, 7), (2018, 8), (2019, 7), (2020, 7), (2021, 7), (2022, 7))
+SUMMERS = (
+    (2018, 6), (2018, 7), (2018, 8), (2019, 7), (2020, 7), (2021, 7), (2022, 6), (2022, 7),
+    (2022, 8),
+)  # fmt: skip
 OTHER_SEASONS = ((2018, 10), (2019, 2), (2019, 4), (2022, 4), (2022, 10))
 
 
@@ -121,7 +124,7 @@ def over_time() -> Measured:
         for grid in [grid for grid in grids if share(grid, covers) > 0.4][:6]:
             cover, change_day = ground_of(grid)
             where = np.isin(cover, covers) & np.isinf(change_day)
-            tiles = series(grid, SUMMERS, 2) + series(grid, OTHER_SEASONS, 1)
+            tiles = series(grid, SUMMERS, 3) + series(grid, OTHER_SEASONS, 1)
             for a, b in combinations(tiles, 2):
                 gap = gap_of(a.acquired, b.acquired)
                 if gap:

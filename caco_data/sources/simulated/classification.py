@@ -30,7 +30,7 @@ SHADOW_ABOVE, THIN_ABOVE, MEDIUM_ABOVE, THICK_ABOVE = 0.35, 0.12, 0.28, 0.62
 BRIGHT = (Material.WHITE_ROOF, Material.GREENHOUSE, Material.SAND)
 #: Errors: field that decides where the classifier errs; thin clouds, and shadows, are missed where
 #: it is below these limits.
-ERROR_SCALES_PX, MISSES_THIN, MISSES_SHADOW = (24, 6), -0.7, -0.55
+ERROR_SCALES_PX, MISSES_THIN, MISSES_SHADOW = (24, 6), -0.7, -0.8
 
 #: Cloud score: decrease per unit of cloud opacity and of shadow.
 SCORE_CLOUD, SCORE_SHADOW = np.float32(2), np.float32(1.15)

@@ -61,11 +61,13 @@ CROPS = (
 )
 # fmt: on
 #: Standard deviations between parcels of emergence and of harvest, days.
-SOWING_DAYS, HARVEST_DAYS = 7.0, 8.0
+SOWING_DAYS, HARVEST_DAYS = 6.0, 7.0
 #: Specialisation of regions: standard deviation of the logarithm of a crop's share.
 SPECIALISATION = 0.6
+#: The same for parcels: soil, slope and the kind of farm favour some crops in every year.
+PREFERENCE = 1.8
 #: Fraction of the parcels on which one crop is grown for some years, and that number of years.
-MONOCULTURES, KEPT_YEARS = 0.35, 6
+MONOCULTURES, KEPT_YEARS = 0.55, 6
 #: Fraction of the fields that are ploughed within weeks of the harvest, and of the others those
 #: with a catch crop; days from harvest to ploughing at most; day of the catch crop's half cover and
 #: of its end.
@@ -76,15 +78,17 @@ RIPENING_DAYS, AUTUMN_DAYS = 5.0, 10.0
 #: Days of flowering of rape, and its duration.
 FLOWER_DAY, FLOWER_DAYS = 122.0, 12.0
 #: Mowing of clover: first day, days between cuts, days of regrowth, cover lost, last day.
-FIRST_CUT, CUT_DAYS, REGROWTH_DAYS, CUT_LOSS, LAST_CUT = 140.0, 38.0, 8.0, 0.4, 300.0
+FIRST_CUT, CUT_DAYS, REGROWTH_DAYS, CUT_LOSS, LAST_CUT = 140.0, 38.0, 7.0, 0.3, 300.0
 #: Cover of volunteers on stubble; first tillage in spring, day; factor on the soil after a tillage:
 #: minimum and range.
 VOLUNTEERS, SPRING_DAY, TILTH, TILTH_RANGE = 0.18, 70.0, 0.78, 0.44
 #: Days by which a drought brings the harvest forward; cover that the thinnest crop lacks, in
 #: average years and in addition in a drought.
-DROUGHT_DAYS, THIN, THIN_IN_DROUGHT = 12.0, 0.12, 0.3
+DROUGHT_DAYS, THIN, THIN_IN_DROUGHT = 12.0, 0.08, 0.3
 #: Numbers hashed with a parcel's name and year.
-_CROP, _SOWING, _HARVEST, _VIGOUR, _AFTER, _PLOUGHING, _TILTH, _CUT, _KEPT = range(11, 20)
+_CROP, _SOWING, _HARVEST, _VIGOUR, _AFTER, _PLOUGHING, _TILTH, _CUT, _KEPT, _PREFERENCE = range(
+    11, 21
+)
 
 _UP, _RATE, _RIPE, _HARVESTED, _COVER, _WINTER, _SOWN = (
     np.array([getattr(crop, name) for crop in CROPS])
@@ -238,5 +242,6 @@ def _limits(units: Units) -> Floats:
     oceanic, continental, dry = np.array([(c.oceanic, c.continental, c.dry) for c in CROPS]).T
     arid, ocean = units.dry[:, None], units.oceanic[:, None]
     shares = arid * dry + (1 - arid) * (ocean * oceanic + (1 - ocean) * continental)
-    shares = shares * np.exp(SPECIALISATION * units.special)
+    own = normal(units.ids[:, None], _PREFERENCE, np.arange(len(CROPS))[None, :])
+    shares = shares * np.exp(SPECIALISATION * units.special + PREFERENCE * own)
     return np.asarray(shares.cumsum(axis=1) / shares.sum(axis=1, keepdims=True))

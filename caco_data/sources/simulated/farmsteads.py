@@ -13,7 +13,7 @@ from caco_data.sources.simulated.spectra import Material, Vegetation
 from caco_data.sources.simulated.surface import Surface
 
 #: Spacing of the lattice of farmsteads, pixels, and fraction of its cells with one.
-CELL_PX, FRACTION = 38, 0.75
+CELL_PX, FRACTION = 38, 0.5
 #: Half of the side of the window in which a farmstead is drawn, pixels.
 REACH_PX = 6
 #: Radius of the garden and trees, and half sides of the yard, pixels: minimum and range.

@@ -49,8 +49,8 @@ LAKE_DRYNESS, LAKE_ABOVE = 1.1, 2.0
 MIN_LAKE_SLOPE, FAR_PX, NEAR_RIVER_PX = 0.004, 50, 6
 
 #: Towns: where the urban density is above `TOWN_ABOVE`; the field makes the outline rough.
-TOWN_EDGE = FractalNoise(WorldSalt.TOWN_EDGE, (90, 36, 14), 0.75)
-TOWN_ROUGHNESS, TOWN_ABOVE = 0.22, 0.33
+TOWN_EDGE = FractalNoise(WorldSalt.TOWN_EDGE, (60, 24), 0.9)
+TOWN_ROUGHNESS, TOWN_ABOVE = 0.55, 0.38
 #: Industrial estates in towns: field, weight of the estate's random number, threshold.
 INDUSTRY = FractalNoise(WorldSalt.INDUSTRY, (150, 60), 0.6)
 INDUSTRY_ESTATE, INDUSTRIAL_ABOVE = 0.5, 1.05

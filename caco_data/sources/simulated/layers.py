@@ -18,7 +18,7 @@ from caco_data.sources.simulated.units import Units, make_units
 Classes = NDArray[np.uint8]
 
 FIELDS = PartitionLayout(
-    WorldSalt.FIELDS, region_px=230, block_px=(55, 140), parcel_px=(10, 54), depth=5,
+    WorldSalt.FIELDS, region_px=260, block_px=(60, 160), parcel_px=(12, 60), depth=5,
     slant=0.16, warp_px=2.2, warp_scale_px=60,
 )  # fmt: skip
 STANDS = PartitionLayout(

@@ -21,6 +21,8 @@ _VALUE_BITS, _WEIGHT_BITS = 16, 18
 #: Factor to unit variance: interpolation by cubic B-splines in two dimensions reduces the variance
 #: of the lattice values, 1/12, by a factor of 0.23.
 _UNIT = 7.2 / (1 << (_VALUE_BITS + 2 * _WEIGHT_BITS))
+#: OpenBLAS uses one thread for products of at most this many multiplications.
+_ONE_THREAD = 1 << 18
 
 #: Salt that makes the hashes of columns differ from those of rows.
 _COLUMNS = 7
@@ -93,6 +95,15 @@ def _weights(first: int, count: int, scale: int) -> tuple[int, NDArray[np.float6
     return start, weights
 
 
+def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix product, computed in parts that OpenBLAS does not divide among threads.
+
+    Waiting for threads takes longer than such small products, many times longer on a busy machine.
+    """
+    rows = max(_ONE_THREAD // b.size, 1)
+    return np.concatenate([a[k : k + rows] @ b for k in range(0, len(a), rows)])
+
+
 def _lattice(seed: object, scale: int, nodes_x: Whole, nodes_y: Whole) -> NDArray[np.float64]:
     bits = mix(seed, scale, nodes_y[:, None], nodes_x[None, :]) >> np.uint64(64 - _VALUE_BITS)
     return bits.astype(np.float64) - (1 << (_VALUE_BITS - 1))
@@ -116,7 +127,7 @@ def smooth(seed: object, x0: int, y0: int, width: int, height: int, scale: int) 
     ys, wy = _weights(y0, height, scale)
     nodes_x = np.arange(xs, xs + wx.shape[1])
     nodes_y = np.arange(ys, ys + wy.shape[1])
-    exact = wy @ _lattice(seed, scale, nodes_x, nodes_y) @ wx.T
+    exact = _product(_product(wy, _lattice(seed, scale, nodes_x, nodes_y)), wx.T)
     return np.multiply(exact, _UNIT, dtype=np.float32, casting="same_kind")
 
 

@@ -21,15 +21,15 @@ from caco_data.sources.simulated.spectra import (
 from caco_data.sources.simulated.units import Units
 
 #: Deviations of the spectra: weights of what is fixed and of what is drawn for each year.
-FIXED, YEARLY = np.float32(0.75), np.float32(0.66)
+FIXED, YEARLY = np.float32(0.87), np.float32(0.5)
 #: Size of the deviations by vegetation type and material, relative to `MODES`.
 _VEGETATION_SPREAD = {
-    Vegetation.CONIFER: 0.3, Vegetation.BROADLEAF: 0.3, Vegetation.CROP: 1.0,
+    Vegetation.CONIFER: 0.18, Vegetation.BROADLEAF: 0.18, Vegetation.CROP: 1.0,
     Vegetation.MEADOW: 0.9, Vegetation.WEEDS: 1.0, Vegetation.GARDEN: 0.6,
     Vegetation.ORCHARD: 0.9, Vegetation.VINE: 0.9, Vegetation.SHRUB: 0.9,
 }  # fmt: skip
-_MATERIAL_SPREAD = {Material.SOIL: 1.0, Material.TILLED: 1.0, Material.DITCH: 0.5}
-OTHER_MATERIALS = 0.9
+_MATERIAL_SPREAD = {Material.SOIL: 1.2, Material.TILLED: 1.2, Material.DITCH: 0.5}
+OTHER_MATERIALS = 1.5
 #: Number hashed with a unit's name and the year.
 _MODE = 81
 

@@ -16,7 +16,7 @@ from caco_data.sources.simulated.view import MARGIN_PX, View
 
 #: Amplitude of the noise of sensor and processing, uniform: constant term in DN, and term relative
 #: to DN.
-NOISE_DN, RELATIVE_NOISE = 11.0, 0.007
+NOISE_DN, RELATIVE_NOISE = 12.5, 0.0045
 #: Reflectance of cirrus relative to an opaque cloud.
 CIRRUS_BRIGHTNESS = 0.55
 MAX_DN = 16_000

@@ -94,3 +94,4 @@ class SceneSalt(IntEnum):
     CARS = 81
     CANOPY = 82
     SOIL = 83
+    GAPS = 84

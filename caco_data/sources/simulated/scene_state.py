@@ -38,9 +38,9 @@ DIRECT_LIGHT = 0.72
 TROPICS_LATITUDE, TROPICS_TRANSITION = 26, 14
 
 #: Unevenness of the growth: standard deviation of the cover, per unit of 4 V (1 - V) and constant.
-UNEVEN_CROP, UNEVEN_OTHER, UNEVEN_MIN = 0.15, 0.1, 0.012
+UNEVEN_CROP, UNEVEN_OTHER, UNEVEN_MIN = 0.11, 0.1, 0.008
 #: Effect of the growth on the vegetation's reflectance.
-TONE_GROWTH = np.float32(0.035)
+TONE_GROWTH = np.float32(0.018)
 
 #: Soil: mean brightness, its amplitude over the seasons, its range between scenes: wet soils
 #: reflect up to half less than dry ones (Lobell and Asner, 2002).
@@ -49,6 +49,8 @@ SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.94, 0.06, 0.36
 #: Differences between the units, relative standard deviations: of the canopies' brightness between
 #: the edges of the swath and its middle; of canopies and soils from date to date.
 VIEW_CANOPY, DATE_CANOPY, DATE_SOIL = 0.05, 0.045, 0.15
+#: Standard deviation of the cover seen between the units from date to date, relative to V (1 - V).
+GAPS_SEEN = 0.4
 #: Cars: relative change of the brightness of paved ground from date to date, uniform.
 CARS = np.float32(0.15)
 
@@ -99,7 +101,7 @@ def scene_state(ground: Ground, conditions: Conditions) -> SceneState:
     above, shadow = _clouds(ground, conditions)
     growing = ground.year(int(conditions.growing_year), conditions.warm_days, conditions.drought)
     crops = crop_state(growing.crops, conditions.northern_day)
-    cover, uneven = _cover_by_unit(growing, conditions, crops)
+    cover, uneven = _cover_by_unit(ground, growing, conditions, crops)
     vegetation = uneven.ravel().take(surface.vegetation_key)
     vegetation *= growing.growth
     vegetation += cover.ravel().take(surface.vegetation_key)
@@ -137,12 +139,15 @@ def _anisotropy(ground: Ground, conditions: Conditions) -> tuple[Field, Field]:
 
 
 def _cover_by_unit(
-    growing: GrowingYear, conditions: Conditions, crops: CropState
+    ground: Ground, growing: GrowingYear, conditions: Conditions, crops: CropState
 ) -> tuple[Field, Field]:
     """Return the vegetation cover and the size of its unevenness, (N, vegetation types)."""
     tropics = np.clip((TROPICS_LATITUDE - abs(conditions.latitude)) / TROPICS_TRANSITION, 0, 1)
     cover = perennial_cover(growing.perennials, conditions.northern_day, float(tropics))
     cover[:, Vegetation.CROP] = crops.cover
+    # Gaps in the canopy are hidden or seen depending on the direction of view and on wilting.
+    gaps = GAPS_SEEN * normal(ground.units.ids, SceneSalt.GAPS, conditions.key)
+    cover += (cover * (1 - cover)) * gaps[:, None].astype(np.float32)
     spread = 4 * cover * (1 - cover)
     spread *= UNEVEN_OTHER
     spread[:, Vegetation.CROP] *= UNEVEN_CROP / UNEVEN_OTHER * growing.uneven

@@ -36,8 +36,8 @@ class Variation:
     """Range between fields."""
 
 
-BRIGHTNESS = Variation(coarse=0.06, fine=0.04, parcel=0.2)
-TONE = Variation(coarse=0.03, fine=0.018, parcel=0.1)
+BRIGHTNESS = Variation(coarse=0.05, fine=0.02, parcel=0.2)
+TONE = Variation(coarse=0.03, fine=0.006, parcel=0.1)
 DENSITY = Variation(coarse=0.02, fine=0.015)
 
 

@@ -15,31 +15,32 @@ from caco_data.sources.simulated.surface import SetSurface, Surface
 
 #: Forest stands: field that mixes conifers and broadleaved trees, and weight of the stand's number.
 STANDS = FractalNoise(WorldSalt.FOREST_STANDS, (700, 160), 0.8)
-STAND_OWN = 2.0
+STAND_OWN = 1.2
 #: Conifers grow where the stand's value plus (latitude - `CONIFER_LATITUDE`) / `CONIFER_RANGE`, in
 #: degrees, is above `CONIFER_ABOVE`; nowhere below the latitude `CONIFER_MIN_LATITUDE`.
 CONIFER_LATITUDE, CONIFER_RANGE, CONIFER_ABOVE, CONIFER_MIN_LATITUDE = 49, 7, 0.5, 18
 #: Trees of the other kind within a stand: where the coarse texture is above this.
-MIXED_ABOVE = 2.1
+MIXED_ABOVE = 2.6
 #: Tone of forest: mean; range between stands; weights of coarse and fine texture (the crowns).
-FOREST_TONE, FOREST_STAND, FOREST_COARSE, FOREST_FINE = 0.95, 0.08, 0.01, 0.06
+FOREST_TONE, FOREST_STAND, FOREST_COARSE, FOREST_FINE = 0.95, 0.03, 0.01, 0.07
 #: Height of the crowns' relief, standard deviation, pixels.
 CROWN_HEIGHT_PX = 0.03
 
 #: Half width of tracks along blocks of fields, pixels, and the fraction of fields without; density
 #: of the plants on them; fraction of tracks that are grassed.
-TRACK_PX, NO_TRACK_BELOW, TRACK_DENSITY, GRASSED_BELOW = 0.5, 0.25, 0.5, 0.5
+TRACK_PX, NO_TRACK_BELOW, TRACK_DENSITY, GRASSED_BELOW = 0.5, 0.5, 0.5, 0.65
 #: Density of the plants on other tracks; brightness of the ground relative to gravel.
 OPEN_TRACK_DENSITY, TRACK_BRIGHTNESS = 0.3, 0.85
 #: Ditches along fields: in plains where the steepness is below this, for fields with a number above
 #: `DITCH_ABOVE`; half width, pixels.
-DITCH_STEEPNESS, DITCH_ABOVE, DITCH_PX = 0.45, 0.4, 0.5
+DITCH_STEEPNESS, DITCH_ABOVE, DITCH_PX = 0.45, 0.55, 0.5
 #: Rows of trees along fields: fields with a number above this; half width and height, pixels.
-TREES_ABOVE, TREES_PX, TREES_HEIGHT = 0.72, 0.9, 0.6
-#: Density that is missing on the poorest land: of grass and of crops.
-POOR_GRASS, POOR_CROP = 0.65, 0.45
+TREES_ABOVE, TREES_PX, TREES_HEIGHT = 0.8, 0.9, 0.6
+#: Density that is missing on the poorest land: of grass and of crops. It is this times a number of
+#: the parcel, 0..1, to the power of `POOR_EXPONENT`: most land is fertilised.
+POOR_GRASS, POOR_CROP, POOR_EXPONENT = 0.6, 0.5, 6
 #: Grassed margins of the other fields, pixels.
-MARGIN_PX = 0.5
+MARGIN_PX = 0.35
 #: Contrast of the rows of machines within crops, and radians per pixel across the field.
 ROW_CONTRAST, ROW_FREQUENCY = 0.02, 2.1
 #: Permanent crops: fraction of vineyards by dryness; variation of the density by pixel and coarse.
@@ -50,7 +51,7 @@ VINE_BELOW, ORCHARD_NOISE, ORCHARD_COARSE = 0.5, 0.32, 0.15
 HERBACEOUS_COARSE, HERBACEOUS_FINE, HERBACEOUS_LIGHT, BUSH_ABOVE = 0.26, 0.27, 0.13, 1.6
 #: Tracks in forest and scrub: half width, pixels; density of the plants; fraction of the parcels
 #: without.
-WOOD_TRACK_PX, WOOD_TRACK_DENSITY, NO_WOOD_TRACK_BELOW = 0.45, 0.85, 0.75
+WOOD_TRACK_PX, WOOD_TRACK_DENSITY, NO_WOOD_TRACK_BELOW = 0.45, 0.85, 0.88
 
 #: Bare land is sand where dryness plus `SAND_TEXTURE` times coarse texture is above `SAND_ABOVE`.
 SAND_TEXTURE, SAND_ABOVE = 0.1, 0.75
@@ -125,14 +126,14 @@ def _set_annual_crop(surface: Surface, where: Mask, layers: Layers) -> None:
     surface.material[where] = Material.TILLED
     rows = ROW_CONTRAST * np.sin(layers.fields.across * ROW_FREQUENCY)
     surface.tone[where] += rows[where]
-    poor = POOR_CROP * layers.fields.number(FieldAttribute.FERTILITY) ** 3
+    poor = POOR_CROP * layers.fields.number(FieldAttribute.FERTILITY) ** POOR_EXPONENT
     surface.density[where] *= layers.fields.spread(1 - poor)[where]
     _set_edges(surface, where, layers)
 
 
 def _set_pasture(surface: Surface, where: Mask, layers: Layers) -> None:
     surface.vegetation[where] = Vegetation.MEADOW
-    poor = POOR_GRASS * layers.fields.number(FieldAttribute.FERTILITY) ** 3
+    poor = POOR_GRASS * layers.fields.number(FieldAttribute.FERTILITY) ** POOR_EXPONENT
     surface.density[where] *= layers.fields.spread(1 - poor)[where]
     _set_edges(surface, where, layers)
 

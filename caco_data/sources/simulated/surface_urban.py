@@ -21,7 +21,7 @@ CORE_RATE, CORE_URBAN, CORE_VARIATION = 1.3, 0.6, 0.3
 #: Side of a lot in a block, pixels: minimum and range.
 LOT_PX, LOT_RANGE_PX = 1.7, 1.9
 #: Fraction of lots with a house: in suburbs, increase to the core, range between blocks, limits.
-BUILT_FRACTION, BUILT_CORE, BUILT_BLOCK, BUILT_MIN, BUILT_MAX = 0.3, 0.36, 0.3, 0.08, 0.8
+BUILT_FRACTION, BUILT_CORE, BUILT_BLOCK, BUILT_MIN, BUILT_MAX = 0.3, 0.36, 0.6, 0.08, 0.8
 #: Roofs by an index: upper limits of the first three; weights of the house's random number and of
 #: the core index, which are added to the block's random number.
 HOUSE_ROOFS = (
@@ -32,13 +32,13 @@ HOUSE_ROOF_LIMITS = (-0.2, 0.25, 0.8, 1.35, 2.0)
 HOUSE_ROOF_HOUSE, HOUSE_ROOF_CORE = 0.5, 0.3
 #: Colour of a town's roofs: field of the index and its weight.
 ROOF_COLOURS = FractalNoise(WorldSalt.ROOF_COLOURS, (1500, 500), 0.6)
-ROOF_TOWN, HOUSE_ROOF_MIDDLE, HOUSE_ROOF_BLOCK = 0.8, 0.6, 0.6
+ROOF_TOWN, HOUSE_ROOF_MIDDLE, HOUSE_ROOF_BLOCK = 0.8, 0.6, 1.0
 #: Houses stand at most this far from the street in suburbs, pixels; height of houses, pixels.
 HOUSE_ROW_PX, HOUSE_HEIGHT, CORE_HEIGHT = 2.6, 0.35, 0.5
 #: Trees in gardens: where the white noise is above this; height, pixels.
 GARDEN_TREES_ABOVE, GARDEN_TREE_HEIGHT = 1.15, 0.35
 #: Brightness of roofs: minimum, range between houses, noise; density of the vegetation on them.
-HOUSE_BRIGHTNESS, HOUSE_BRIGHTNESS_RANGE, HOUSE_NOISE, HOUSE_DENSITY = 0.68, 0.45, 0.06, 0.12
+HOUSE_BRIGHTNESS, HOUSE_BRIGHTNESS_RANGE, HOUSE_NOISE, HOUSE_DENSITY = 0.7, 0.38, 0.06, 0.12
 #: The ground between houses is asphalt where the core index is above this, elsewhere soil.
 PAVED_ABOVE = 0.45
 #: Density of gardens: in suburbs, decrease to the core, noise.
@@ -67,19 +67,19 @@ HALL_ROOFS = (
     Material.DARK_ROOF, Material.GREY_ROOF, Material.BLUE_ROOF, Material.RED_ROOF,
     Material.CONCRETE, Material.WHITE_ROOF,
 )  # fmt: skip
-HALL_ROOF_LIMITS = (0.2, 0.34, 0.38, 0.46, 0.62)
+HALL_ROOF_LIMITS = (0.2, 0.36, 0.4, 0.5, 0.7)
 #: Height of halls, pixels.
 HALL_HEIGHT = 0.9
-HALL_ROOF_HALL, HALL_ROOF_ESTATE = 0.65, 0.35
+HALL_ROOF_HALL, HALL_ROOF_ESTATE = 0.5, 0.5
 #: Brightness of roofs: minimum, range between halls, noise.
-HALL_BRIGHTNESS, HALL_BRIGHTNESS_RANGE, HALL_NOISE = 0.7, 0.6, 0.03
+HALL_BRIGHTNESS, HALL_BRIGHTNESS_RANGE, HALL_NOISE = 0.7, 0.45, 0.03
 #: A site's random number times one of these factors: the fractional part is another random number.
 _TINT, _BRIGHTNESS = 7, 31
 #: Roads along estates: half width in pixels, brightness, density of the vegetation.
 ESTATE_ROAD_PX, ESTATE_ROAD_BRIGHTNESS, ESTATE_ROAD_DENSITY = 1.2, 1.1, 0.15
 
 #: Highways: density of the vegetation, brightness and its noise.
-HIGHWAY_DENSITY, HIGHWAY_BRIGHTNESS, HIGHWAY_NOISE = 0.08, 1.45, 0.06
+HIGHWAY_DENSITY, HIGHWAY_BRIGHTNESS, HIGHWAY_NOISE = 0.08, 1.25, 0.06
 
 #: Solar parks: spacing of the rows of panels in pixels; density of the grass and brightness of the
 #: panels, each with its amplitude across the rows.

@@ -12,7 +12,7 @@ from caco_data.sources.simulated.salts import YearSalt
 #: Weights in the growth: fixed fertility of the soil, coarse and fine; the same drawn anew every
 #: year. Their squares add up to 1. On real fields about two thirds of the detail finer than 40 m
 #: remains from year to year.
-FIXED_COARSE, FIXED_FINE, YEAR_COARSE, YEAR_FINE = 0.45, 0.35, 0.65, 0.5
+FIXED_COARSE, FIXED_FINE, YEAR_COARSE, YEAR_FINE = 0.5, 0.25, 0.8, 0.25
 #: Scales of the year's coarse texture (wet hollows, failed patches, lodging) and step, pixels.
 YEAR_SCALES_PX, YEAR_GAIN, YEAR_STEP_PX = (26, 10), 0.8, 2
 

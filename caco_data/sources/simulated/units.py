@@ -39,7 +39,7 @@ SPECIALISATION_PX, CROPS = 1200, 9
 LATITUDE_DAYS, REFERENCE_LATITUDE, LATITUDE_RANGE = 1.3, 49.5, 14.0
 #: Deviations of spectra: weights of the unit's own and of the place's, and scale of the latter in
 #: pixels: a town's roofs, a region's stone and plants have something in common.
-MODE_OWN, MODE_PLACE, PALETTE_SCALE_PX = 0.8, 1.2, 1300
+MODE_OWN, MODE_PLACE, PALETTE_SCALE_PX = 0.6, 1.5, 1300
 #: Numbers hashed with a unit's name.
 _SOIL, _MODE, _STAND = 31, 37, 47
 

@@ -8,9 +8,11 @@ then about 0.2. The shift is that of the pass; a small part of it varies along t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caco_data.sources.simulated.frame import Frame
 from caco_data.sources.simulated.noise import Field, derive_seed, normal, smooth
@@ -25,14 +27,16 @@ RAYLEIGH_MEDIAN = math.sqrt(2 * math.log(2))
 MAX_SHIFT_PX = 1.3
 #: Share of the shift's standard deviation that varies along the track, and its scale in pixels.
 JITTER, JITTER_SCALE_PX = 0.2, 300
-#: Standard deviation of the optics' point spread, pixels: with the pixel's own aperture, the
-#: modulation transfer at the Nyquist frequency is 0.25 (Sentinel-2 mission requirement 0.15-0.3).
-PSF_PX = 0.55
+#: Kernel by which the ground is blurred and shifted: cubic, with the parameters B and C of Mitchell
+#: and Netravali (1988). They make the noise and the contrast of neighbouring pixels almost the same
+#: for every shift; with the pixel's own aperture, the mean modulation transfer at the Nyquist
+#: frequency is 0.2 (Sentinel-2 mission requirement 0.15-0.3).
+KERNEL_B, KERNEL_C = 0.75, 0.7
 #: Pixels around a grid that the optics and the shift move into it.
 MARGIN_PX = 3
 
 
-Weights = tuple[Field, Field, Field]
+Weights = tuple[Field, ...]
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,19 @@ class View:
         """Return a field of the ground, (H + 6, W + 6), as the instrument sees it, (H, W)."""
         m = MARGIN_PX
         height, width = ground.shape[0] - 2 * m, ground.shape[1] - 2 * m
-        first, (before, middle, after) = self.south
-        top = m + first
-        rows = before * ground[top : top + height]
-        rows += middle * ground[top + 1 : top + 1 + height]
-        rows += after * ground[top + 2 : top + 2 + height]
-        first, (before, middle, after) = self.east
-        left = m + first
-        seen = before * rows[:, left : left + width]
-        seen += middle * rows[:, left + 1 : left + 1 + width]
-        seen += after * rows[:, left + 2 : left + 2 + width]
-        return np.asarray(seen)
+        first, weights = self.south
+        parts = (ground[m + first + k :][:height] for k in range(len(weights)))
+        rows = _weighted(weights, parts)
+        first, weights = self.east
+        parts = (rows[:, m + first + k :][:, :width] for k in range(len(weights)))
+        return _weighted(weights, parts)
+
+
+def _weighted(weights: Weights, parts: Iterator[Field]) -> Field:
+    total = weights[0] * next(parts)
+    for weight, part in zip(weights[1:], parts, strict=True):
+        total += weight * part
+    return np.asarray(total)
 
 
 def view(key: int, day: int, inner: Frame) -> View:
@@ -74,8 +80,15 @@ def _axis(key: int, inner: Frame, sigma: float, number: int) -> tuple[int, Weigh
     jitter_seed = derive_seed(key, SceneSalt.JITTER_EAST + number)
     jitter = smooth(jitter_seed, 0, inner.y0, 1, inner.height, JITTER_SCALE_PX)
     shifts = shift + JITTER * sigma * jitter.astype(np.float64)
-    first = round(shift) - 1
-    weights = [np.exp(-(((first + k - shifts) / PSF_PX) ** 2) / 2) for k in range(3)]
-    total = weights[0] + weights[1] + weights[2]
-    before, middle, after = ((weight / total).astype(np.float32) for weight in weights)
-    return first, (before, middle, after)
+    first = math.floor(shift) - 1
+    weights = [_kernel(np.abs(first + k - shifts)) for k in range(4)]
+    total = weights[0] + weights[1] + weights[2] + weights[3]
+    return first, tuple((weight / total).astype(np.float32) for weight in weights)
+
+
+def _kernel(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the cubic kernel at a distance in pixels, times 6."""
+    b, c = KERNEL_B, KERNEL_C
+    near = (12 - 9 * b - 6 * c) * x**3 + (-18 + 12 * b + 6 * c) * x**2 + 6 - 2 * b
+    far = (-b - 6 * c) * x**3 + (6 * b + 30 * c) * x**2 + (-12 * b - 48 * c) * x + 8 * b + 24 * c
+    return np.asarray(np.where(x < 1, near, np.where(x < 2, far, 0)))

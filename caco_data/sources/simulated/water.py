@@ -28,10 +28,11 @@ _SHALLOW =  (420, 520, 480, 130, 60, 20, 15, 10, 5, 0, 0, 0)
 _RIM =      (600, 760, 1100, 1400, 1550, 1650, 1720, 1800, 1880, 1900, 2200, 1900)
 # fmt: on
 
-#: Logarithm of the concentration of sediment: mean by class, standard deviations between places and
-#: between dates; greatest concentration.
+#: Logarithm of the concentration of sediment by class: mean, and standard deviation between dates;
+#: standard deviation between places; greatest concentration.
 SEDIMENT_LOG = {Cover.SEA: -3.1, Cover.LAKE: -2.5, Cover.RIVER: -1.3}
-PLACE, DATE, MOST_SEDIMENT = 0.7, 1.2, 1.25
+DATE_LOG = {Cover.SEA: 1.1, Cover.LAKE: 1.9, Cover.RIVER: 1.7}
+PLACE, MOST_SEDIMENT = 0.7, 1.25
 TURBIDITY = FractalNoise(WorldSalt.WATER_TURBIDITY, (1400, 300, 70, 20), 0.6)
 #: Days over which the weather of the water persists; scale and step of its variation, pixels.
 EPOCH_DAYS, WEATHER_SCALE_PX, WEATHER_STEP_PX = 24, 1500, 4
@@ -120,13 +121,13 @@ def water_of(
         for e, weight in ((epoch, 1 - fraction), (epoch + 1, fraction))
     ) / np.float32((fraction**2 + (1 - fraction) ** 2) ** 0.5)  # fmt: skip
     kinds = len(Cover)
-    log, flood = np.full(kinds, -2.0, np.float32), np.zeros(kinds, np.float32)
+    log, date, flood = (np.zeros(kinds, np.float32) for _ in range(3))
     for kind, value in SEDIMENT_LOG.items():
-        log[kind], flood[kind] = value, FLOOD_LOG[kind]
+        log[kind], date[kind], flood[kind] = value, DATE_LOG[kind], FLOOD_LOG[kind]
     rises = float(normal(frame.seed, SceneSalt.FLOOD, epoch)) > FLOOD_ABOVE
     log += flood * rises
     place, colour = (at_pixels(field) for field in places)
-    sediment = np.exp(log.take(cover) + PLACE * place + DATE * weather)
+    sediment = np.exp(log.take(cover) + PLACE * place + date.take(cover) * weather)
     wind = max(float(normal(key, SceneSalt.GLINT)), -1.0)
     glint = max(wind, 0.0) ** 2 * GLINT_DN
     waves = at_pixels(white(derive_seed(key, SceneSalt.GLINT), *frame.box))
