@@ -28,10 +28,13 @@ MAX_SHIFT_PX = 1.3
 #: Share of the shift's standard deviation that varies along the track, and its scale in pixels.
 JITTER, JITTER_SCALE_PX = 0.2, 300
 #: Kernel by which the ground is blurred and shifted: cubic, with the parameters B and C of Mitchell
-#: and Netravali (1988). They make the noise and the contrast of neighbouring pixels almost the same
-#: for every shift; with the pixel's own aperture, the mean modulation transfer at the Nyquist
-#: frequency is 0.2 (Sentinel-2 mission requirement 0.15-0.3).
-KERNEL_B, KERNEL_C = 0.75, 0.7
+#: and Netravali (1988). They make the contrast almost the same for every shift; with the pixel's
+#: own aperture, the mean modulation transfer at the Nyquist frequency is 0.2 (Sentinel-2 mission
+#: requirement 0.15-0.3).
+KERNEL_B, KERNEL_C = 0.75, 0.4
+#: Shift of a pass without misregistration, pixels. Noise decreases with the distance of a shift
+#: from whole pixels, 0 to 0.5: here it is that of the average of larger shifts.
+REFERENCE_PX = 0.25
 #: Pixels around a grid that the optics and the shift move into it.
 MARGIN_PX = 3
 
@@ -79,6 +82,7 @@ def _axis(key: int, inner: Frame, sigma: float, number: int) -> tuple[int, Weigh
     shift = min(max(shift, -MAX_SHIFT_PX), MAX_SHIFT_PX)
     jitter_seed = derive_seed(key, SceneSalt.JITTER_EAST + number)
     jitter = smooth(jitter_seed, 0, inner.y0, 1, inner.height, JITTER_SCALE_PX)
+    shift += REFERENCE_PX
     shifts = shift + JITTER * sigma * jitter.astype(np.float64)
     first = math.floor(shift) - 1
     weights = [_kernel(np.abs(first + k - shifts)) for k in range(4)]

@@ -20,7 +20,7 @@ Values = NDArray[np.float32]
 #: DN of clear deep water, and what sediment, algae and pale shallow ground add to it at a
 #: concentration of 1, bands as in ALL_BANDS (after Bowers and Binding, 2006, and measurements of
 #: one reservoir: 150/204/71 in B2/B3/B4 in September, 816/1,269/1,496 after a flood).
-_DEEP =     (190, 170, 150, 60, 50, 40, 38, 35, 32, 28, 20, 15)
+_DEEP =     (190, 170, 150, 70, 75, 80, 80, 78, 75, 65, 45, 35)
 _SEDIMENT = (420, 560, 1050, 1250, 1200, 800, 760, 620, 520, 320, 40, 20)
 _ALGAE =    (10, 40, 260, 90, 240, 110, 100, 80, 70, 40, 0, 0)
 _SHALLOW =  (420, 520, 480, 130, 60, 20, 15, 10, 5, 0, 0, 0)
