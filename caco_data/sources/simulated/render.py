@@ -17,6 +17,9 @@ from caco_data.sources.simulated.view import MARGIN_PX, View
 #: Amplitude of the noise of sensor and processing, uniform: constant term in DN, and term relative
 #: to DN.
 NOISE_DN, RELATIVE_NOISE = 12.5, 0.0045
+#: Least that is left of the reflectance of dark ground beside bright ground and after too strong a
+#: correction of the air.
+LEAST = np.float32(0.3)
 #: Reflectance of cirrus relative to an opaque cloud.
 CIRRUS_BRIGHTNESS = 0.55
 MAX_DN = 16_000
@@ -29,6 +32,7 @@ def band(
     row = ALL_BANDS.index(name)
     dn = surface_band(state, row)
     air = state.air
+    least = LEAST * dn[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     dn *= np.float32(air.gain[row]) * (1 + air.gain_drift)
     dn += np.float32(air.path[row])
     dn += np.float32(air.drift_dn[row]) * air.drift
@@ -37,7 +41,7 @@ def band(
     if state.clouds is not None:
         clouds = state.clouds
         dn += (np.float32(CLOUD[row]) * clouds.brightness - dn) * clouds.opacity
-    dn = view.seen(dn)
+    dn = np.maximum(view.seen(dn), least)
     noise_seed = derive_seed(conditions.key, SceneSalt.SENSOR_NOISE, row)
     noise = white(noise_seed, *ground.frame.grown(-MARGIN_PX).box)
     noise *= np.float32(NOISE_DN) + np.float32(RELATIVE_NOISE) * dn
