@@ -177,6 +177,11 @@ def _make_model(settings: TrainSettings, bands: int) -> MoCo | SimCLR:
 
 
 def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
-    """Learning rate of a step: divided by 10 after 60 % of the steps and again after 80 %."""
+    """Learning rate of a step, 0 to `steps` - 1: warm-up, then the schedule of the settings."""
+    warm = settings.warmup * steps
+    if step < warm:
+        return settings.lr * (step + 1) / (math.floor(warm) + 1)
+    if settings.schedule == "cosine":
+        return settings.lr * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
     drops = sum(step >= math.ceil(share * steps) for share in (0.6, 0.8))
     return settings.lr / 10.0**drops

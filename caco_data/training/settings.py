@@ -20,6 +20,7 @@ EstimateName = Literal["local", "distance", "ratio", "aligned", "smoothed"]
 MethodName = Literal["moco", "moco-tp", "seco", "teco", "caco"]
 Framework = Literal["moco", "simclr"]
 Device = Literal["cuda", "cpu"]
+Schedule = Literal["steps", "cosine"]
 Precision = Literal["auto", "bf16", "32"]
 PresetName = Literal["paper-100k", "paper-1m"]
 
@@ -84,10 +85,21 @@ class TrainSettings:
     """Width of an embedding."""
     lr: float = setting(
         0.03,
-        "Learning rate of SGD; divided by 10 after 60 % of the steps and by 100 after 80 %.",
+        "Learning rate of SGD, reduced by the schedule.",
         minimum=0,
         maximum=100,
         above_minimum=True,
+    )
+    schedule: Schedule = setting(
+        "steps",
+        "Learning rate over the run. steps: divided by 10 after 60 % of the steps and by 100 after "
+        "80 % (the paper's); cosine: half a period of a cosine, down to 0.",
+    )
+    warmup: float = setting(
+        0.0,
+        "Share of the steps in which the learning rate increases from 0.",
+        minimum=0,
+        maximum=0.5,
     )
     momentum: float = 0.9
     """Momentum of SGD."""

@@ -119,6 +119,17 @@ def test_the_estimator_is_updated_at_the_rows_of_the_batch(tiny: TrainSettings) 
     assert seen.tolist() == sorted(batch.locations.tolist())
 
 
+def test_learning_rate_rises_during_the_warmup_and_follows_a_cosine_to_0() -> None:
+    settings = TrainSettings(lr=1.0, schedule="cosine", warmup=0.2)
+    rates = [learning_rate(settings, step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(1 / 21)
+    assert rates[20] == max(rates) == 1
+    assert rates[60] == pytest.approx(0.5)
+    assert rates[99] < 0.001
+    assert rates[:21] == sorted(rates[:21])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+
+
 def test_learning_rate_falls_at_60_and_80_per_cent() -> None:
     rates = [learning_rate(TrainSettings(), step, 10) for step in range(10)]
     assert rates == pytest.approx([0.03] * 6 + [0.003] * 2 + [0.0003] * 2)
