@@ -15,7 +15,7 @@ INTERRUPTED = 130
 REPAIR_REMEDY = "Run 'caco-data verify --repair DATASET', then the same 'caco-data download' again"
 #: Remedy for an unfinished data set.
 RENEW_REMEDY = "Download the data set again into another folder"
-FINISH_REMEDY = "Run the same 'caco-data download' again to finish it"
+FINISH_REMEDY = "Run the same 'caco-data download' or 'caco-data import' again to finish it"
 
 
 class CacoDataError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,18 +19,22 @@ from caco_data.dataset.tiles import (
     read_tiles,
     tile_rows,
 )
+from caco_data.errors import InputError
 from caco_data.sentinel2 import SCL_BAND
 from caco_data.types import PERIODS
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path | None]:
-    """A folder that gets its name once the block ends without an error; None if it exists."""
+    """A folder that gets its name once the block ends without an error; None if it exists.
+
+    What an interrupted export left of it is removed.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
     if path.exists():
         yield None
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -88,6 +91,12 @@ def export_caco(dataset: Dataset, out: Path, location_id: int) -> None:
         if folder is None:
             return
         rows = tile_rows(dataset, location_id)
+        if len({scene_folder(row) for row in rows}) < len(rows):
+            raise InputError(
+                f"Several tiles of location {location_id} are of one scene, which has one folder",
+                str(out),
+                "Export another --format",
+            )
         for suffix, names in dataset.member_bands.items():
             for period in PERIODS:
                 tiles = dataset.read_member(location_id, period, suffix)

@@ -135,7 +135,9 @@ def test_an_interrupted_export_is_resumed(data: ReadableDataset, tmp_path: Path)
         export_dataset(data, str(out), ExportSettings("geotiff", workers=1), stop)
     done = {p: p.stat().st_mtime_ns for p in sorted(out.iterdir()) if p.name == "000000000"}
     assert done
+    (out / ".000000002.tmp").mkdir()  # as a killed process leaves it
     export_dataset(data, str(out), ExportSettings("geotiff"))
+    assert not list(out.glob(".*.tmp"))
     assert sorted(p.name for p in out.iterdir() if p.is_dir()) == [f"{i:09d}" for i in range(3)]
     assert all(p.stat().st_mtime_ns == time for p, time in done.items())
 
@@ -153,6 +155,16 @@ def test_locations_are_selected(run: Run, data: ReadableDataset, tmp_path: Path)
         result = run("export", data.root, out, *arguments)
         assert result.exit_code == 0, result.stderr
         assert sorted(path.name for path in out.iterdir() if path.is_dir()) == names
+
+
+def test_tiles_of_one_scene_do_not_share_a_folder_of_the_authors_layout(
+    run: Run, tmp_path: Path
+) -> None:
+    same = make_training_set(tmp_path / "same", 1)
+    result = run("export", same, tmp_path / "out", "--format", "caco")
+    assert result.exit_code == 2
+    assert "are of one scene" in result.stderr
+    assert not list((tmp_path / "out").glob("0*"))
 
 
 def test_bad_input_is_one_line(run: Run, data: ReadableDataset, tmp_path: Path) -> None:
