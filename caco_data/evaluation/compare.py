@@ -73,7 +73,7 @@ class Difference:
 
 
 def read_subject(path: str) -> Subject:
-    """Read a data set, the folder of a run, or the JSON file of an evaluation.
+    """Read a data set, the folder of a run, or an evaluation: its JSON file or its folder.
 
     Raises
     ------
@@ -88,6 +88,8 @@ def read_subject(path: str) -> Subject:
     if storage.exists(DESCRIPTION):
         return _dataset(path)
     if Path(path).is_dir() and (found := sorted(Path(path).glob("*.json"))):
+        if len(found) == 1:
+            return _evaluation(str(found[0]))
         names = ", ".join(one.name for one in found[:5])
         raise InputError("A folder of several evaluations", path, f"Use one of its files: {names}")
     raise InputError(

@@ -40,6 +40,11 @@ def test_a_difference_is_compared_with_its_uncertainty(run: Run, tmp_path: Path)
     assert found["settings"] == {"settings.encoder": ["a", "b", "c"]}
 
 
+def test_the_folder_of_one_evaluation_is_that_evaluation(run: Run, tmp_path: Path) -> None:
+    a, b = (evaluation(tmp_path / name, name, 0.8) for name in "ab")
+    assert run("compare", a.parent, b.parent).stdout == run("compare", a, b).stdout
+
+
 def test_data_sets(run: Run, tmp_path: Path) -> None:
     for name, count in (("a", 2), ("b", 3)):
         make_dataset(str(tmp_path / name), outcomes(count))
@@ -62,6 +67,7 @@ def test_runs(run: Run, tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(run: Run, tmp_path: Path) -> None:
     a = evaluation(tmp_path / "e", "a", 0.8)
+    evaluation(tmp_path / "e", "b", 0.8)
     make_dataset(str(tmp_path / "set"), outcomes(1))
     broken = tmp_path / "broken.json"
     broken.write_text("{")
