@@ -43,7 +43,7 @@ def write_folders(dataset: Dataset, root: Path) -> None:
     """Write `LOCATION/SCENE/B4.tif`, the layout of the CACo and SeCo data sets."""
     for location in dataset.stacks().location_ids.tolist():
         for period, name in enumerate(("early", "late")):
-            stack = dataset.read_member(location, name)  # type: ignore[arg-type]
+            stack = dataset.read_member(location, name)
             for t in range(len(stack)):
                 folder = root / f"{location}/{period}{t}"
                 folder.mkdir(parents=True)

@@ -12,16 +12,16 @@ from caco_data.types import PATCH_PX
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> str:
-    """Compress a mask, (264, 264), with zlib and encode it in base64; about 1 kB of text."""
+    """Compress a mask, (H, W), with zlib and encode it in base64; about 1 kB of text."""
     return base64.b64encode(zlib.compress(np.ascontiguousarray(mask).tobytes())).decode()
 
 
-def decode_mask(text: str) -> NDArray[np.uint8]:
-    """Decode a mask.
+def decode_mask(text: str, patch_px: int = PATCH_PX) -> NDArray[np.uint8]:
+    """Decode a mask of a patch with a side of `patch_px` pixels.
 
     Returns
     -------
-    ndarray of uint8, shape (264, 264)
+    ndarray of uint8, shape (patch_px, patch_px)
         Kind of permanent change (`caco_data.sources.simulated.change_kinds.ChangeKind`); 0 where
         nothing changed.
 
@@ -30,12 +30,12 @@ def decode_mask(text: str) -> NDArray[np.uint8]:
     ValueError
         When the text is not a mask of this size; at most that size is decompressed.
     """
-    size = PATCH_PX * PATCH_PX
+    size = patch_px * patch_px
     try:
         stream = zlib.decompressobj()
         data = stream.decompress(base64.b64decode(text, validate=True), size + 1)
     except (zlib.error, ValueError) as error:
         raise ValueError(f"not a compressed change mask: {error}") from error
     if len(data) != size:
-        raise ValueError(f"the change mask does not have {PATCH_PX} x {PATCH_PX} pixels")
-    return np.frombuffer(data, np.uint8).reshape(PATCH_PX, PATCH_PX)
+        raise ValueError(f"the change mask does not have {patch_px} x {patch_px} pixels")
+    return np.frombuffer(data, np.uint8).reshape(patch_px, patch_px)

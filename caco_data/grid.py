@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Transformer
 
-from caco_data.types import PATCH_M, Footprint, Grid, Location
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import PATCH_M, PATCH_PX, Footprint, Grid, Location
 
 #: Patch origins are multiples of this, metres: the largest native pixel size of Sentinel-2.
 SNAP_M = 60
@@ -95,24 +96,25 @@ def false_northing_m(epsg: ArrayLike) -> NDArray[np.int64]:
 
 
 def patch_origin(
-    easting: ArrayLike, northing: ArrayLike, epsg: ArrayLike
+    easting: ArrayLike, northing: ArrayLike, epsg: ArrayLike, patch_m: int = PATCH_M
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Left and top edge, in whole metres, of the patches around UTM points.
 
     Because of the snapping, the centre of a patch is within 30 m of its point on each axis.
     """
-    half = PATCH_M / 2
+    half = patch_m / 2
     equator = false_northing_m(epsg)
     left = np.round((np.asarray(easting) - half) / SNAP_M).astype(np.int64) * SNAP_M
     top = np.round((np.asarray(northing) - equator + half) / SNAP_M).astype(np.int64) * SNAP_M
     return left, top + equator
 
 
-def patch_grid(location: Location) -> Grid:
-    """Grid of a location's patch."""
+def patch_grid(location: Location, patch_px: int = PATCH_PX) -> Grid:
+    """Grid of a location's patch with a side of `patch_px` pixels of 10 m."""
     easting, northing = to_utm(location.longitude, location.latitude, location.utm_epsg)
-    left, top = patch_origin(easting, northing, location.utm_epsg)
-    return Grid(epsg=location.utm_epsg, left_m=int(left), top_m=int(top))
+    patch_m = patch_px * PIXEL_M
+    left, top = patch_origin(easting, northing, location.utm_epsg, patch_m)
+    return Grid(location.utm_epsg, int(left), int(top), patch_px, patch_px)
 
 
 def patch_corners(

@@ -6,7 +6,7 @@ They need the standard library only, so that every process can unpickle them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 from caco_data.sentinel2 import PIXEL_M
@@ -15,8 +15,31 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PeriodName = Literal["early", "late"]
+#: Name of a period; members of shards are called after it.
+PeriodName = str
+#: Default periods.
 PERIODS: tuple[PeriodName, PeriodName] = ("early", "late")
+#: Names of four or more periods. No name ends in a digit: members have endings such as `20`.
+MANY_PERIODS: tuple[PeriodName, ...] = (
+    "first", "second", "third", "fourth", "fifth", "sixth",
+    "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",
+)  # fmt: skip
+
+
+def period_names(count: int) -> tuple[PeriodName, ...]:
+    """Names of 1 to 12 periods, in order of time."""
+    few: dict[int, tuple[PeriodName, ...]] = {
+        1: ("single",), 2: PERIODS, 3: ("early", "middle", "late"),
+    }  # fmt: skip
+    return few.get(count, MANY_PERIODS[:count])
+
+
+#: All names of periods.
+PERIOD_NAMES = frozenset(
+    name for count in range(1, len(MANY_PERIODS) + 1) for name in period_names(count)
+)
+#: Maximum number of tiles per period.
+MAX_TILES = 12
 
 #: Reason of a rejection: the tiles are cloudy; too few scenes cover the patch; tiles have pixels
 #: without data; scenes cannot be read although the service reads others; the pixels of scenes
@@ -32,15 +55,44 @@ Compress = Literal["none", "zstd"]
 
 #: Side of a patch: 264 pixels of 10 m (paper, section 3.5, and the released data set).
 PATCH_PX = 264
-#: The same in metres.
+#: Limits of the side of a patch, 10 m pixels: a multiple of 60 m, the largest native pixel size.
+MIN_PATCH_PX, MAX_PATCH_PX, PATCH_STEP_PX = 66, 1056, 6
+#: Default side in metres.
 PATCH_M = PATCH_PX * PIXEL_M
 #: Tiles per stack (paper, section 3.3: five images per period).
 TILES = 5
 
 
 @dataclass(frozen=True, slots=True)
+class StackLayout:
+    """Form of the stacks of every location of a data set."""
+
+    periods: tuple[PeriodName, ...] = PERIODS
+    """Names of the periods, in order of time."""
+    tiles: int = TILES
+    """Tiles per period."""
+    patch_px: int = PATCH_PX
+    """Side of a patch, 10 m pixels; a multiple of 6."""
+
+    @property
+    def patch_m(self) -> int:
+        """Side of a patch, metres."""
+        return self.patch_px * PIXEL_M
+
+    @property
+    def rows(self) -> int:
+        """Tiles of a location, which are its rows in the index."""
+        return len(self.periods) * self.tiles
+
+    @property
+    def order(self) -> list[tuple[PeriodName, int]]:
+        """Period and `t` of a location's rows in the index, in their order."""
+        return [(period, t) for period in self.periods for t in range(self.tiles)]
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
-    """A point on land; its patch is the square of side `PATCH_M` around it."""
+    """A point on land; its patch is a square around it, by default of side `PATCH_M`."""
 
     location_id: int
     """0..n-1: row in the locations table."""
@@ -50,6 +102,8 @@ class Location:
     """Degrees north, -90..90, EPSG:4326."""
     utm_epsg: int
     """EPSG code of the patch's UTM zone (326zz north, 327zz south)."""
+    dates: tuple[date, ...] = ()
+    """Its own dates: one, or the first and the last of a span; empty without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +160,7 @@ class Period:
     """A span of at most one year from which the tiles of a stack are taken."""
 
     name: PeriodName
-    """`early` or `late`."""
+    """`early` and `late` of two periods; `StackLayout` has the names of others."""
     start: datetime
     """First instant, UTC."""
     end: datetime
@@ -140,10 +194,10 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One of five equal parts of a period; it gets one tile."""
+    """One of the equal parts of a period; it gets one tile."""
 
     t: int
-    """0..4, position in the stack."""
+    """0 to the number of slots - 1, position in the stack."""
     start: datetime
     """First instant, UTC."""
     end: datetime
@@ -160,7 +214,7 @@ class PeriodPlan:
 
     period: Period
     slots: tuple[Slot, ...]
-    """The period's five slots by `t`."""
+    """The period's slots by `t`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +223,8 @@ class Plan:
 
     location: Location
     grid: Grid
-    early: PeriodPlan
-    late: PeriodPlan
+    periods: tuple[PeriodPlan, ...]
+    """In order of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +252,14 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class LocationStacks:
-    """Both stacks of a location."""
+    """All stacks of a location."""
 
     location: Location
     grid: Grid
     bands: tuple[str, ...]
     """Names of the tiles' bands, in order."""
-    early: Stack
-    late: Stack
+    stacks: tuple[Stack, ...]
+    """One per period, in order of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +278,10 @@ class Truth:
     """Ground truth of a patch in a simulated archive."""
 
     changed_fraction: float
-    """Fraction of pixels, 0..1, with different permanent land cover in the middle of the early and
-    of the late period."""
+    """Fraction of pixels, 0..1, with different permanent land cover in the middle of the first and
+    of the last period."""
     land_cover: str
-    """Dominant class in the early period."""
+    """Dominant class in the first period."""
     change_mask: str | None = None
     """Kind of change of each pixel (`caco_data.change_mask`), if requested."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from caco_data.download.presets import PRESETS
 from caco_data.download.settings import (
     FIRST_START,
     LAST_START,
@@ -29,7 +30,7 @@ from .options import GroupedCommand, check_place, is_default, is_quiet, options_
 from .output import echo
 from .progress import DownloadDisplay
 from .render import download_result, estimate_line, estimate_table, plural
-from .types import COUNT, DateRange
+from .types import COUNT, DateRange, Dates, Months
 
 if TYPE_CHECKING:
     from caco_data.download.progress import DownloadProgress
@@ -52,7 +53,8 @@ MANY_REQUESTS = 10_000
         "project": "Earth Engine",
         "stac_url": "STAC API",
         "archive_seed": "Simulated archive",
-        "start": "Scene selection",
+        "preset": "Periods",
+        "max_cloud": "Scene selection",
         "bands": "Content of the data set",
         "concurrency": "Requests and workers",
         "min_complete": "Other options",
@@ -88,11 +90,34 @@ MANY_REQUESTS = 10_000
 )
 @options_of(EarthEngineSettings, StacSettings, SimulatedSettings)
 @click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="caco",
+    show_default=True,
+    help="Time design; other options take precedence. "
+    + "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
+    + ".",
+)
+@click.option(
     "--start",
     type=DateRange(),
     default=f"{FIRST_START}..{LAST_START}",
     show_default=True,
-    help="Range of start dates of the early period; each location gets a random one.",
+    help="Range of start dates of the first period; each location gets a random one.",
+)
+@click.option(
+    "--dates",
+    type=Dates(),
+    default=(),
+    metavar="DATE,...|table",
+    help="One period around each date, instead of random ones; 'table': the dates of each location "
+    "in the column 'date' of its table, or its period in 'start' and 'end'.",
+)
+@click.option(
+    "--months",
+    type=Months(),
+    metavar="FIRST-LAST",
+    help="Only scenes of these months, 4-10; 11-2 is from November to February.",
 )
 @options_of(SceneSettings, FetchSettings, DownloadSettings, ClusterSettings, RetryPolicy)
 @click.option(
@@ -133,9 +158,14 @@ def command(
     """
     from caco_data.download.estimate import estimate
     from caco_data.download.run import count_pending, download
+    from caco_data.sampling.location_dates import has_dates, with_dates
     from caco_data.sampling.location_files import read_locations
 
     table = read_locations(locations)
+    if values["dates"] == "table":
+        table = with_dates(table)
+    elif not values["dates"] and has_dates(table):
+        echo("note: --dates table uses the dates of the locations", err=True)
     if limit is not None:
         table = table.head(limit)
     settings, cluster = _settings(ctx, table, values)
@@ -220,40 +250,84 @@ def _incomplete(result: DownloadProgress, out: str, min_complete: float) -> Caco
     )
 
 
-def _check_dates(source: str, first: date, last: date, gap_years: int) -> None:
+def _check_dates(source: str, scenes: SceneSettings, table: LocationTable) -> None:
     """Refuse dates without images before any request."""
+    from caco_data.download.periods import span
+    from caco_data.sampling.location_dates import extremes
+
+    dates = [] if table.dates is None else extremes(table.dates)
+    given = ",".join(map(str, scenes.dates)) if scenes.dates else "table" * scenes.table_dates
+    option = f"--start {scenes.first_start}..{scenes.last_start}"
+    if scenes.periods > 1:
+        option += f" --gap-years {scenes.gap_years:g}"
+    where, remedy = (
+        (f"--dates {given}", "Use other dates or fewer --tolerance-days")
+        if given
+        else (option, "Use an earlier --start or fewer --gap-years")
+    )
+    first, end = span(scenes, dates)
     if first < MISSION_START:
         raise InputError(
-            f"Sentinel-2 has no images before {MISSION_START}", f"--start {first}",
+            f"Sentinel-2 has no images before {MISSION_START}",
+            where if given else f"--start {scenes.first_start}",
             f"Surface reflectance is global from {FIRST_START}",
-        )  # fmt: skip
-    end, today = last.year + gap_years + 1, date.today()
-    if source != "simulated" and (end, last.month, last.day) > today.timetuple()[:3]:
-        raise InputError(
-            f"The last period ends in {end}, after today",
-            f"--start {first}..{last} --gap-years {gap_years}",
-            "Use an earlier --start or fewer --gap-years",
         )
+    if source != "simulated" and end > date.today():
+        raise InputError(f"The last period ends in {end.year}, after today", where, remedy)
+
+
+def _scenes(ctx: click.Context, values: dict[str, Any]) -> SceneSettings:
+    """Settings of the scenes: the values of the options, else those of the preset."""
+    given = values["dates"]
+    first, last = values["start"]
+    fixed = {
+        "first_start": first,
+        "last_start": last,
+        "months": values["months"],
+        "dates": () if given == "table" else given,
+        "table_dates": given == "table",
+    }
+    for name in ("start", "periods", "period_months", "gap_years") if given else ():
+        if not is_default(ctx, name):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} has no effect with --dates", option, "Remove one of them")
+    if given and is_default(ctx, "tiles_per_period"):
+        values["tiles_per_period"] = 1
+    for name, value in PRESETS[values["preset"]].values.items():
+        option = "start" if name.endswith("_start") else name
+        if is_default(ctx, option):
+            (fixed if option == "start" else values)[name] = value
+    return settings_from(SceneSettings, values, **fixed)
+
+
+def _fill(table: LocationTable, values: dict[str, Any]) -> bool:
+    """Whether rejected locations are replaced."""
+    from caco_data.sampling.locations import is_sampled
+
+    if values["dates"] == "table":
+        if values["fill"]:
+            what = "Further rows of the sampler have no dates"
+            raise InputError(what, "--fill --dates table", "Use --no-fill")
+        return False
+    return is_sampled(table) if values["fill"] is None else bool(values["fill"])
 
 
 def _settings(
     ctx: click.Context, table: LocationTable, values: dict[str, Any]
 ) -> tuple[DownloadSettings, ClusterSettings]:
-    from caco_data.sampling.locations import is_sampled
-
     if is_default(ctx, "seed"):
         values["seed"] = int(table.metadata.get("seed", 0))
     if values["source"] == "earthengine" and values["requests_per_second"] is None:
         values["requests_per_second"] = QUOTA_PER_SECOND
-    first, last = values["start"]
-    _check_dates(values["source"], first, last, values["gap_years"])
-    scenes = settings_from(SceneSettings, values, first_start=first, last_start=last)
+    scenes = _scenes(ctx, values)
+    scenes.check()
+    _check_dates(values["source"], scenes, table)
     settings = settings_from(
         DownloadSettings,
         values,
         source=settings_from(SOURCES[values["source"]], values),
         fetch=settings_from(FetchSettings, values, scenes=scenes),
-        fill=is_sampled(table) if values["fill"] is None else values["fill"],
+        fill=_fill(table, values),
     )
     if values["scheduler"] and not is_default(ctx, "workers"):
         echo("--workers has no effect with --scheduler", err=True)

@@ -33,7 +33,7 @@ def command(dataset: str, **values: Any) -> None:
     settings = settings_from(SplitSettings, values)
     opened = open_dataset(dataset)
     with folder_lock(opened.storage, "caco-data split"):
-        counts = write_split(opened.storage, opened.digest, settings)
+        counts = write_split(opened.storage, opened.digest, settings, opened.layout)
     total = sum(counts.values())
     for name, n in counts.items():
         echo(f"{name:6} {n:8,} locations {n / total:6.1%}")

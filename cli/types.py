@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import date
+from typing import Literal
 
 import click
 
@@ -93,6 +94,52 @@ class DateRange(click.ParamType):  # type: ignore[type-arg]
         return first, last
 
 
+class Dates(click.ParamType):  # type: ignore[type-arg]
+    """`2019-06-01,2021-06-01`, ascending, or `table`."""
+
+    name = "dates"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[date, ...] | Literal["table"]:
+        """Parse dates; the error states the form."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value).strip()
+        if text == "table":
+            return "table"
+        try:
+            dates = tuple(date.fromisoformat(part.strip()) for part in text.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is neither of the form 2019-06-01,2021-06-01 nor 'table'",
+                      param, ctx)  # fmt: skip
+        if list(dates) != sorted(set(dates)):
+            self.fail(f"the dates {value!r} are not in order of time", param, ctx)
+        if len(dates) > MAX_DATES:
+            self.fail(f"more than {MAX_DATES} dates", param, ctx)
+        return dates
+
+
+class Months(click.ParamType):  # type: ignore[type-arg]
+    """First and last month: `4-10`, `11-2` across the new year, or `7`."""
+
+    name = "months"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse months; the error states the form."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"\s*(\d{1,2})(?:\s*-\s*(\d{1,2}))?\s*", str(value))
+        months = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not all(1 <= month <= 12 for month in months):
+            self.fail(f"{value!r} is not of the form 4-10", param, ctx)
+        return months
+
+
+#: Maximum number of periods.
+MAX_DATES = 12
 COUNT = Count()
 DURATION = Duration()
 BANDS = Bands()

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caco_data.dataset.layout import member_shapes
-from caco_data.types import PERIODS
+from caco_data.dataset.layout import member_shapes, stack_layout
 
 #: Start of the array data in a `.npy` member (numpy's format 1.0, header padded to 64 bytes).
 NPY_HEADER_BYTES = 128
@@ -108,14 +107,15 @@ def member_formats(settings: Mapping[str, Any]) -> dict[str, ArrayFormat]:
     Parameters
     ----------
     settings : mapping
-        `bands`, `dtype` and `compress`, as in dataset.json.
+        `bands`, `dtype` and `compress`, and what `layout_record` returns, as in dataset.json.
     """
+    layout = stack_layout(settings)
     compressed = settings["compress"] != "none"
     ending = ".npy.zst" if compressed else ".npy"
     return {
         f"{period}{suffix}{ending}": ArrayFormat(
             shape, np.dtype("uint8" if suffix == "_scl" else settings["dtype"]), compressed
         )
-        for period in PERIODS
-        for suffix, shape in member_shapes(settings["bands"]).items()
+        for period in layout.periods
+        for suffix, shape in member_shapes(settings["bands"], layout).items()
     }

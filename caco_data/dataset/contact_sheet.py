@@ -18,14 +18,17 @@ from caco_data.dataset.true_colour import true_colour
 from caco_data.errors import InputError
 from caco_data.printable import printable
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.types import PERIODS, TILES
 
 #: Maximum length of the name of a place, characters.
 _TITLE = 100
+#: Width of a tile, inches; two periods of five tiles are 15.2 inches wide.
+_TILE_INCHES = 15.2 / 10.1
+#: Gap between the periods, in tiles.
+_GAP = 0.1
 
 
 def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -> None:
-    """Plot a contact sheet: one row per location, five early tiles left of five late ones.
+    """Plot a contact sheet: one row per location, its periods beside each other.
 
     With a simulated source, half of the locations are those with the most change.
 
@@ -51,11 +54,14 @@ def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
         raise InputError(what, dataset.root, "Download one with --bands rgb")
     chosen = _choose(dataset, rows)
     inches, margin = 1.75, 0.15
-    figure = Figure(figsize=(15.2, inches * len(chosen) + margin), dpi=100)
+    periods, count = dataset.layout.periods, dataset.layout.tiles
+    width = _TILE_INCHES * (len(periods) * count + _GAP * (len(periods) - 1))
+    figure = Figure(figsize=(width, inches * len(chosen) + margin), dpi=100)
     panels = figure.subfigures(len(chosen), 1, squeeze=False)[:, 0]
     for panel, (location_id, title) in zip(panels, chosen, strict=True):
         grid = panel.add_gridspec(
-            1, 2 * TILES + 1, width_ratios=[1] * TILES + [0.1] + [1] * TILES,
+            1, len(periods) * (count + 1) - 1,
+            width_ratios=[*([1.0] * count + [_GAP]) * (len(periods) - 1), *[1.0] * count],
             wspace=0.03, left=0.005, right=0.995, top=0.84, bottom=0.01,
         )  # fmt: skip
         panel.text(
@@ -64,13 +70,14 @@ def plot_stacks(dataset: Dataset, path: str | os.PathLike[str], rows: int = 8) -
         acquired = dataset.index.of([location_id], ["acquired"])["acquired"]
         days = [f"{day:%Y-%m-%d}" for day in acquired.to_pylist()]
         tiles = np.concatenate(
-            [true_colour(dataset.read_member(location_id, period), bands) for period in PERIODS]
+            [true_colour(dataset.read_member(location_id, period), bands) for period in periods]
         )
         for i, (tile, day) in enumerate(zip(tiles, days, strict=True)):
-            axes = panel.add_subplot(grid[0, i + (i >= len(tiles) // 2)])
+            axes = panel.add_subplot(grid[0, i + i // count])
             axes.imshow(tile, interpolation="antialiased")
             axes.set_axis_off()
-            axes.text(5, 258, day, fontsize=6, color="white", va="bottom",
+            axes.text(0.02, 0.02, day, fontsize=6, color="white", va="bottom",
+                      transform=axes.transAxes,
                       bbox={"color": "black", "alpha": 0.45, "pad": 1, "lw": 0})  # fmt: skip
     figure.savefig(path)
 

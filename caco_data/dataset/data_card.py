@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from caco_data.dataset.layout import stack_layout
+from caco_data.types import StackLayout
+
 _CARD = """\
 ---
 license: other
@@ -26,13 +29,13 @@ configs:
 
 # Sentinel-2 stacks of {complete:,} locations
 
-Early and late stacks of five tiles per location, made with {software}.
+{stacks}, made with {software}.
 Source: {source}, {collection}.
 
 | member | content |
 |---|---|
 {members}
-| `early_scl.npy`, `late_scl.npy` | scene classification, uint8 (5, 132, 132), 20 m |
+| {classes} | scene classification, uint8 ({tiles}, {side}, {side}), 20 m |
 | `json` | one record per tile: date, scene, clouds, CRS, transform, digests |
 
 Values are {unit}. `index.parquet` has one row per tile with the byte offset of each array;
@@ -45,7 +48,7 @@ dataset = caco_data.open_dataset("FOLDER")  # .torch(), .torchgeo(), .xarray(loc
 
 from datasets import load_dataset
 
-rows = load_dataset("FOLDER", streaming=True)["train"]  # early.npy, late.npy, json, ...
+rows = load_dataset("FOLDER", streaming=True)["train"]  # {columns}, json, ...
 ```
 
 The shards follow the WebDataset convention:
@@ -62,18 +65,35 @@ def data_card(meta: Mapping[str, Any]) -> str:
         Content of dataset.json.
     """
     settings, source = meta["settings"], meta.get("source", {})
+    layout = stack_layout(settings)
     ending = ".npy" if settings.get("compress", "none") == "none" else ".npy.zst"
     members = "\n".join(
-        f"| `{name}{ending}` | bands {', '.join(bands)}, {settings['dtype']} (5, C, H, W) |"
+        f"| `{name}{ending}` | bands {', '.join(bands)}, {settings['dtype']} "
+        f"({layout.tiles}, C, H, W) |"
         for name, bands in meta["grid"]["members"].items()
     )
     eight = settings["dtype"] == "uint8"
-    card = _CARD.format(
+    return _CARD.format(
         complete=meta["counts"]["complete"],
         software=meta.get("software", "caco-data"),
         source=source.get("name", "unknown"),
         collection=source.get("collection", "unknown"),
+        stacks=_stacks(layout),
+        classes=", ".join(f"`{period}_scl{ending}`" for period in layout.periods),
+        tiles=layout.tiles,
+        side=layout.patch_px // 2,
+        columns=", ".join(f"{period}.npy" for period in layout.periods),
         members=members,
         unit="DN / 10000 * 255" if eight else "DN (reflectance x 10000)",
     )
-    return card if ending == ".npy" else card.replace("_scl.npy`", f"_scl{ending}`")
+
+
+def _stacks(layout: StackLayout) -> str:
+    """Describe the stacks, `Early and late stacks of five tiles per location`."""
+    numbers = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    count = numbers[layout.tiles] if layout.tiles < len(numbers) else str(layout.tiles)
+    tiles = f"{count} tile" + "s" * (layout.tiles > 1)
+    if len(layout.periods) == 1:
+        return f"A stack of {tiles} per location"
+    names = f"{', '.join(layout.periods[:-1])} and {layout.periods[-1]}"
+    return f"{names.capitalize()} stacks of {tiles} per location"

@@ -12,6 +12,14 @@ from caco_data.dataset.layout import INDEX, TABLES, is_shard_name
 from caco_data.dataset.origin import MAX_LOCATION_ID, Origin
 from caco_data.dataset.scan import MAX_JSON_NBYTES
 from caco_data.sentinel2 import BAND_PIXEL_M
+from caco_data.types import (
+    MANY_PERIODS,
+    MAX_PATCH_PX,
+    MAX_TILES,
+    MIN_PATCH_PX,
+    PATCH_STEP_PX,
+    PERIOD_NAMES,
+)
 
 #: Maximum length of a text, characters.
 _TEXT = 10_000
@@ -71,6 +79,23 @@ def _merged(value: Any) -> bool:
     )
 
 
+def _tiles(value: Any) -> bool:
+    """Whether a mapping has the same number of tiles for each of some periods."""
+    return value is None or (
+        isinstance(value, dict)
+        and 0 < len(value) <= len(MANY_PERIODS)
+        and all(name in PERIOD_NAMES for name in value)
+        and all(_integer(1, MAX_TILES)(count) for count in value.values())
+        and len(set(value.values())) == 1
+    )
+
+
+def _patch_px(value: Any) -> bool:
+    return value is None or (
+        _integer(MIN_PATCH_PX, MAX_PATCH_PX)(value) and not value % PATCH_STEP_PX
+    )
+
+
 def _one_of(*choices: str) -> Check:
     return lambda value: isinstance(value, str) and value in choices
 
@@ -85,6 +110,8 @@ _ALWAYS: dict[str, Check] = {
     "settings.dtype": _one_of("uint16", "uint8"),
     "settings.compress": _one_of("none", "zstd"),
     "settings.locations_per_shard": _integer(1, MAX_LOCATIONS_PER_SHARD),
+    "settings.tiles": _tiles,
+    "settings.patch_px": _patch_px,
 }
 #: The same of a finished data set.
 _FINISHED: dict[str, Check] = {

@@ -24,6 +24,7 @@ from caco_data.dataset.layout import (
     TRUTH,
     shard_file,
     shard_name,
+    stack_layout,
     truth_schema,
 )
 from caco_data.dataset.parquet_limits import stream_table
@@ -32,7 +33,6 @@ from caco_data.dataset.shard_content import ShardContent
 from caco_data.dataset.shards import Record, write_shard
 from caco_data.dataset.work_folder import part_file, rejection_file, truth_file
 from caco_data.storage import Storage, write_bytes, write_json
-from caco_data.types import PERIODS, TILES
 
 
 def contents(
@@ -66,7 +66,7 @@ def contents(
         yield (
             name,
             ShardContent(
-                rows=index.of_shard(name, per_shard * len(PERIODS) * TILES),
+                rows=index.of_shard(name, per_shard * stack_layout(meta["settings"]).rows),
                 rejected=rejected.up_to(last, per_shard).to_pylist(),
                 truth=truth.up_to(last, per_shard),
                 shard=entries.pop(name, None),

@@ -37,13 +37,15 @@ _POLYGON = np.dtype(
 _POLYGON_KIND = 3
 
 
-def with_footprints(table: pa.Table) -> pa.Table:
+def with_footprints(table: pa.Table, patch_px: int = PATCH_PX) -> pa.Table:
     """Add the footprints of tiles to index rows.
 
     Parameters
     ----------
     table : pyarrow.Table
         Index rows; those of a location are together.
+    patch_px : int
+        Side of a patch, 10 m pixels.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def with_footprints(table: pa.Table) -> pa.Table:
     )
     first, of_row = _runs(np.column_stack([affine, epsg]))
     a, b, left, d, e, top = affine[first].T
-    columns, lines = np.array([0, 1, 1, 0, 0]) * PATCH_PX, np.array([0, 0, 1, 1, 0]) * PATCH_PX
+    columns, lines = np.array([0, 1, 1, 0, 0]) * patch_px, np.array([0, 0, 1, 1, 0]) * patch_px
     x = left[:, None] + a[:, None] * columns + b[:, None] * lines
     y = top[:, None] + d[:, None] * columns + e[:, None] * lines
     longitudes, latitudes = to_lonlat(x, y, epsg[first][:, None])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from caco_data.dataset.parquet_limits import check_footer, expanded
 from caco_data.dataset.tables import unreadable
 from caco_data.errors import DatasetError
 from caco_data.storage import Storage
-from caco_data.types import PERIODS, TILES
+from caco_data.types import StackLayout
 
 _ID = "location_id"
 #: Columns that are read as dictionaries, which are as small as in the file.
@@ -31,18 +31,20 @@ _TEXTS = [field.name for field in INDEX_SCHEMA if pa.types.is_string(field.type)
 
 @dataclass(frozen=True)
 class Index:
-    """Rows of index.parquet, ordered by location, period (early, late) and t."""
+    """Rows of index.parquet, ordered by location, period and t."""
 
     storage: Storage
     footer: pq.FileMetaData
     only: NDArray[np.int64] | None = None
     """The locations to which the index is limited, ascending; None for all."""
+    layout: StackLayout = field(default_factory=StackLayout)
+    """Periods and tiles of each location."""
 
     @property
     def num_rows(self) -> int:
-        """Number of rows: ten per complete location."""
+        """Number of rows: one per tile of the complete locations."""
         if self.only is not None:
-            return self.only.size * len(PERIODS) * TILES
+            return self.only.size * self.layout.rows
         return int(self.footer.num_rows)
 
     @property
@@ -159,8 +161,8 @@ def _empty(columns: Sequence[str] | None) -> pa.Table:
     return INDEX_SCHEMA.empty_table().select(names)
 
 
-def open_index(storage: Storage) -> Index:
-    """Open the index of a data set.
+def open_index(storage: Storage, layout: StackLayout | None = None) -> Index:
+    """Open the index of a data set with this layout, by default that of two periods.
 
     Raises
     ------
@@ -172,7 +174,7 @@ def open_index(storage: Storage) -> Index:
         if not is_index(file.schema_arrow):
             raise ValueError("the columns are not those of the format")
         check_footer(file.metadata)
-        return Index(storage, file.metadata)
+        return Index(storage, file.metadata, layout=layout or StackLayout())
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import BAND_PIXEL_M, SCL_PIXEL_M
-from caco_data.types import PATCH_M, TILES
+from caco_data.types import PATCH_PX, StackLayout
 
 FORMAT = "caco-data/1"
 
@@ -139,11 +139,33 @@ def bands_by_pixel(bands: Iterable[str]) -> dict[int, tuple[str, ...]]:
     return {side: tuple(b for b in bands if BAND_PIXEL_M[b] == side) for side in sides}
 
 
-def member_shapes(bands: Iterable[str]) -> dict[MemberSuffix, tuple[int, ...]]:
+def stack_layout(settings: Mapping[str, Any]) -> StackLayout:
+    """Layout of the stacks, by `settings` in dataset.json; see `layout_record`."""
+    default = StackLayout()
+    tiles = settings.get("tiles") or dict.fromkeys(default.periods, default.tiles)
+    patch_px = settings.get("patch_px", PATCH_PX)
+    return StackLayout(tuple(tiles), next(iter(tiles.values())), patch_px)
+
+
+def layout_record(layout: StackLayout) -> dict[str, Any]:
+    """Values of `settings` in dataset.json for a layout, without those that have their default.
+
+    `tiles` has the number of tiles by the name of the period, in order of time.
+    """
+    default = StackLayout()
+    record: dict[str, Any] = {}
+    if (layout.periods, layout.tiles) != (default.periods, default.tiles):
+        record["tiles"] = dict.fromkeys(layout.periods, layout.tiles)
+    if layout.patch_px != default.patch_px:
+        record["patch_px"] = layout.patch_px
+    return record
+
+
+def member_shapes(bands: Iterable[str], layout: StackLayout) -> dict[MemberSuffix, tuple[int, ...]]:
     """Array shapes of the members of one period: (T, C, H, W), and (T, H, W) for `_scl`."""
     shapes: dict[MemberSuffix, tuple[int, ...]] = {}
     for pixel_m, group in bands_by_pixel(bands).items():
-        side = PATCH_M // pixel_m
-        shapes[SUFFIX_BY_PIXEL_M[pixel_m]] = (TILES, len(group), side, side)
-    side = PATCH_M // SCL_PIXEL_M
-    return shapes | {"_scl": (TILES, side, side)}
+        side = layout.patch_m // pixel_m
+        shapes[SUFFIX_BY_PIXEL_M[pixel_m]] = (layout.tiles, len(group), side, side)
+    side = layout.patch_m // SCL_PIXEL_M
+    return shapes | {"_scl": (layout.tiles, side, side)}

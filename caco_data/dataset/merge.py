@@ -29,6 +29,7 @@ from caco_data.dataset.layout import (
     SHARDS,
     SPLIT,
     shard_name,
+    stack_layout,
 )
 from caco_data.dataset.leftovers import remove_leftovers
 from caco_data.dataset.merge_tables import join_events, join_tables
@@ -314,7 +315,7 @@ def _finish(placed: list[Part], target: Storage) -> dict[str, Any]:
     tables = [(part.storage, part.location_offset, part.shards) for part in placed]
     names = sorted(placed[0].meta["tables"])
     for name in names:
-        join_tables(tables, target, name)
+        join_tables(tables, target, name, stack_layout(placed[0].meta["settings"]))
     if any(part.storage.exists(EVENTS) for part in placed):
         join_events([part.storage for part in placed], target)
     meta = _describe(placed)

@@ -21,7 +21,7 @@ from caco_data.dataset.parquet_limits import iter_batches, stream_table
 from caco_data.dataset.table_writer import write_index
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.storage import Storage
-from caco_data.types import PERIODS, TILES
+from caco_data.types import StackLayout
 
 #: A data set, what is added to its location ids, and the new names of its shards.
 Source = tuple[Storage, int, dict[str, str]]
@@ -31,7 +31,7 @@ _BATCH_ROWS = 65_536
 _SAMPLER = b"caco_data"
 
 
-def join_tables(sources: Sequence[Source], target: Storage, name: str) -> None:
+def join_tables(sources: Sequence[Source], target: Storage, name: str, layout: StackLayout) -> None:
     """Write the rows of a table of all data sets, in their order, with their new location ids.
 
     Columns that only some of them have are null for the others.
@@ -44,7 +44,7 @@ def join_tables(sources: Sequence[Source], target: Storage, name: str) -> None:
         When location ids are not ascending.
     """
     if name == INDEX:
-        write_index(target, _index_rows(sources))
+        write_index(target, _index_rows(sources, layout.rows), layout.patch_px)
         return
     schemas = [_schema(storage, name) for storage, _, _ in sources]
     try:
@@ -69,14 +69,14 @@ def _schema(storage: Storage, name: str) -> pa.Schema:
         return pq.read_schema(file)
 
 
-def _index_rows(sources: Sequence[Source]) -> Iterator[pa.Table]:
+def _index_rows(sources: Sequence[Source], per_location: int) -> Iterator[pa.Table]:
     """Yield the index rows of all data sets, shard by shard."""
     last = -1
     for storage, offset, shards in sources:
         where = f"{storage.root}/{INDEX}"
         cursor = Cursor(stream_index(storage), INDEX_SCHEMA)
         for shard, new in shards.items():
-            table = cursor.of_shard(shard, MAX_LOCATIONS_PER_SHARD * len(PERIODS) * TILES)
+            table = cursor.of_shard(shard, MAX_LOCATIONS_PER_SHARD * per_location)
             rows = _renamed(table, offset)
             last = _check_order(rows, last, where)
             names = pa.array([new] * rows.num_rows, pa.string())

@@ -27,6 +27,7 @@ from caco_data.dataset.layout import (
     MemberSuffix,
     bands_by_pixel,
     shard_file,
+    stack_layout,
     truth_schema,
 )
 from caco_data.dataset.split import ids_of, read_split
@@ -35,7 +36,7 @@ from caco_data.dataset.tables import read_table
 from caco_data.errors import FINISH_REMEDY, REPAIR_REMEDY, DatasetError, InputError
 from caco_data.split_settings import PartName
 from caco_data.storage import LocalStorage, Storage, open_storage
-from caco_data.types import PERIODS, TILES, PeriodName
+from caco_data.types import PeriodName, StackLayout
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Dataset:
     def bands(self) -> tuple[str, ...]:
         """Names of all bands, in the order of `--bands`."""
         return tuple(self.meta["settings"]["bands"])
+
+    @property
+    def layout(self) -> StackLayout:
+        """Names of the periods, tiles per period, and size of the patches."""
+        return self.index.layout
 
     @property
     def member_bands(self) -> dict[MemberSuffix, tuple[str, ...]]:
@@ -154,14 +160,14 @@ class Dataset:
         ----------
         location_id : int
             The location.
-        period : {"early", "late"}
-            The period.
+        period : str
+            Name of the period, one of `layout.periods`: by default `early` and `late`.
         member : {"", "20", "60", "_scl"}
             The 10 m bands, the 20 m bands, the 60 m bands, or the scene classes.
 
         Returns
         -------
-        ndarray of uint16 or uint8, shape (5, C, H, W), or (5, H, W) for `_scl`
+        ndarray of uint16 or uint8, shape (T, C, H, W), or (T, H, W) for `_scl`
             DN, DN / 10000 * 255, or scene classes.
 
         Raises
@@ -217,8 +223,8 @@ def open_dataset(root: str | os.PathLike[str], split: PartName | None = None) ->
     if not meta.get("complete"):
         raise InputError("Unfinished data set", str(root), FINISH_REMEDY)
     complete = int(meta["counts"]["complete"])
-    index = open_index(storage)
-    if index.num_rows != complete * len(PERIODS) * TILES:
+    index = open_index(storage, stack_layout(meta["settings"]))
+    if index.num_rows != complete * index.layout.rows:
         raise DatasetError(
             f"{index.num_rows} index rows for {complete} locations",
             f"{storage.root}/{INDEX}",

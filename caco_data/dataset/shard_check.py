@@ -27,9 +27,7 @@ from caco_data.errors import DatasetError
 from caco_data.grid import SNAP_M, false_northing_m
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import Storage
-from caco_data.types import PERIODS, TILES
-
-_ORDER = [(period, t) for period in PERIODS for t in range(TILES)]
+from caco_data.types import StackLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +66,11 @@ class ShardRows:
         """Locations of the shard."""
         return frozenset(self._span)
 
-    def of(self, location_id: int) -> list[Row]:
-        """Rows of a location; none if it is not in the index."""
+    def of(self, location_id: int, most: int) -> list[Row]:
+        """Rows of a location, at most so many; none if it is not in the index."""
         start, end = self._span.get(location_id, (0, 0))
-        # A location has ten rows; more are not those of its json member in any case.
-        return table_rows(self._table.slice(start, min(end - start, len(_ORDER) + 1)))
+        # More rows than a location has are not those of its json member in any case.
+        return table_rows(self._table.slice(start, min(end - start, most)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +92,7 @@ def check_shard(
     rows: ShardRows | None,
     formats: Mapping[str, ArrayFormat],
     max_nbytes: int,
+    layout: StackLayout,
 ) -> ShardVerdict:
     """Check a shard; one location at a time is in memory.
 
@@ -109,6 +108,8 @@ def check_shard(
         Array members of a location, from `member_formats`.
     max_nbytes : int
         Maximum size of a shard; longer files are not read.
+    layout : StackLayout
+        Periods and tiles of each location.
     """
     name = shard_file(shard["name"])
     if fault := _fault_of_file(storage, name, max_nbytes):
@@ -124,8 +125,8 @@ def check_shard(
             for entry in scan_shard(reader, formats):
                 location_id = entry.location_id + origin.location_offset
                 seen.add(location_id)
-                here = None if rows is None else rows.of(location_id)
-                if fault := _fault_of_entry(entry, origin, here, formats):
+                here = None if rows is None else rows.of(location_id, layout.rows + 1)
+                if fault := _fault_of_entry(entry, origin, here, formats, layout):
                     damages.append(Damage(f"{name}, location {location_id}", fault))
                 else:
                     good.add(location_id)
@@ -156,14 +157,18 @@ def _fault_of_file(storage: Storage, name: str, max_nbytes: int) -> str | None:
 
 
 def _fault_of_entry(
-    entry: Entry, origin: Origin, rows: list[Row] | None, formats: Mapping[str, ArrayFormat]
+    entry: Entry,
+    origin: Origin,
+    rows: list[Row] | None,
+    formats: Mapping[str, ArrayFormat],
+    layout: StackLayout,
 ) -> str | None:
     """Fault of a location with some index rows in a shard, None if there is none."""
     try:
         here = parse_rows(entry.json) if rows is None else [origin.original(row) for row in rows]
         if not here:
             return "not in index.parquet"
-        check_entry(entry, origin.shard, here, formats)
+        check_entry(entry, origin.shard, here, formats, layout)
     except (ValueError, TypeError, RecursionError) as error:
         return str(error) or type(error).__name__
     return None
@@ -196,14 +201,19 @@ def _is_json_of(rows: list[Row], data: bytes) -> bool:
 
 
 def check_entry(
-    entry: Entry, shard: str, rows: list[Row], formats: Mapping[str, ArrayFormat]
+    entry: Entry,
+    shard: str,
+    rows: list[Row],
+    formats: Mapping[str, ArrayFormat],
+    layout: StackLayout,
 ) -> None:
     """Compare a location's members with its index rows; ValueError states the difference."""
     # Parsing is faster than encoding; NaN differs from itself.
     if json.loads(entry.json) != rows and not _is_json_of(rows, entry.json):
         raise ValueError("the json member and index.parquet differ")
-    if [(row["period"], row["t"]) for row in rows] != _ORDER:
-        raise ValueError("the index rows are not those of five early and five late tiles")
+    if [(row["period"], row["t"]) for row in rows] != layout.order:
+        expected = " and ".join(f"{layout.tiles} {period}" for period in layout.periods)
+        raise ValueError(f"the index rows are not those of {expected} tiles")
     if any(row["location_id"] != entry.location_id or row["shard"] != shard for row in rows):
         raise ValueError("the index rows are those of another location or shard")
     check_digests(rows, entry.arrays)

@@ -6,7 +6,7 @@ Each location is a sequence of members with one key; locations are in order::
     000000123.early20.npy     (5, C20, 132, 132): the 20 m bands, if requested
     000000123.early60.npy     (5, C60, 44, 44): the 60 m bands, if requested
     000000123.early_scl.npy   uint8 (5, 132, 132): scene classes
-    000000123.late.npy        ... likewise
+    000000123.late.npy        ... likewise; members are called after their period
     000000123.json            the location's index rows
 
 The tar can be streamed (webdataset, Hugging Face datasets, DALI), or a member read at its offset.
@@ -37,12 +37,13 @@ from caco_data.dataset.layout import (
     SUFFIX_BY_PIXEL_M,
     MemberSuffix,
     bands_by_pixel,
+    layout_record,
     member_name,
 )
 from caco_data.dataset.scan import JSON, Entry, scan_shard
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.types import PERIODS, Compress, Dtype, LocationStacks, Stack
+from caco_data.types import Compress, Dtype, LocationStacks, Stack, StackLayout
 
 #: One row of the index as JSON values, by column.
 Row = dict[str, Any]
@@ -94,12 +95,18 @@ def _stack_arrays(
 
 def encode(stacks: LocationStacks, dtype: Dtype = "uint16", compress: Compress = "none") -> Record:
     """Encode a location's stacks as the members and index rows of a shard."""
-    formats = member_formats({"bands": stacks.bands, "dtype": dtype, "compress": compress})
+    layout = StackLayout(
+        tuple(stack.period for stack in stacks.stacks),
+        len(stacks.stacks[0].tiles),
+        stacks.grid.width_px,
+    )
+    settings = {"bands": stacks.bands, "dtype": dtype, "compress": compress}
+    formats = member_formats(settings | layout_record(layout))
     ending = ".npy" if compress == "none" else ".npy.zst"
     arrays: dict[str, bytes] = {}
     rows: list[Row] = []
-    for period, stack in zip(PERIODS, (stacks.early, stacks.late), strict=True):
-        position: Row = {}
+    for stack in stacks.stacks:
+        period, position = stack.period, dict[str, Any]()
         for suffix, array in _stack_arrays(stack, stacks.bands, dtype).items():
             name = f"{period}{suffix}{ending}"
             data = arrays[name] = formats[name].encode(array)

@@ -26,23 +26,25 @@ from caco_data.dataset.tables import read_table
 from caco_data.errors import DatasetError, InputError
 from caco_data.split_settings import PartName, SplitSettings
 from caco_data.storage import Storage
-from caco_data.types import PATCH_M
+from caco_data.types import PATCH_M, StackLayout
 
 #: Parts by code; locations of the last one are not used.
 PARTS = ("train", "val", "test", "buffer")
 _TRAIN, _VAL, _TEST, _BUFFER = range(len(PARTS))
-#: Distance between the centres of two patches, metres, from which on they cannot touch: twice half
-#: the diagonal. UTM's scale (at least 0.9996) makes a patch up to 0.04 % larger on the ground.
-PATCHES_APART_M = PATCH_M * 2**0.5 / 0.9996
+#: Minimum scale of UTM: a patch is up to 0.04 % larger on the ground.
+_UTM_SCALE = 0.9996
 #: Sides of a block that are tried, km, and the number of blocks that the smallest part should have.
 _BLOCKS_KM, _BLOCKS_PER_PART = (100.0, 50.0, 25.0, 12.5), 10
 _DEGREE_KM = 111.2
 _METADATA = b"caco_data"
 
 
-def apart_m(settings: SplitSettings) -> float:
-    """Minimum distance between the centres of patches of different parts, metres."""
-    return PATCHES_APART_M + 1000 * settings.buffer_km
+def apart_m(settings: SplitSettings, patch_m: int = PATCH_M) -> float:
+    """Minimum distance between the centres of patches of different parts, metres.
+
+    From a distance of twice half their diagonal on, patches cannot touch.
+    """
+    return patch_m * 2**0.5 / _UTM_SCALE + 1000 * settings.buffer_km
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,11 @@ class Centres:
     """(N,), degrees."""
     latitude: NDArray[np.float64]
     """(N,), degrees."""
+    patch_m: int = PATCH_M
+    """Side of the patches, metres."""
 
 
-def read_centres(storage: Storage) -> Centres:
+def read_centres(storage: Storage, layout: StackLayout) -> Centres:
     """Read the patches of all complete locations from index.parquet, in batches.
 
     Raises
@@ -69,21 +73,23 @@ def read_centres(storage: Storage) -> Centres:
 
     columns = ["location_id", "period", "t", "crs", "affine"]
     found: list[NDArray[Any]] = [
-        _centres(pa.Table.from_batches([batch])) for batch in stream_index(storage, columns)
+        _centres(pa.Table.from_batches([batch]), layout) for batch in stream_index(storage, columns)
     ]
     rows = np.concatenate(found or [np.empty((0, 4))])
     longitude, latitude = to_lonlat(rows[:, 1], rows[:, 2], rows[:, 3].astype(np.int64))
-    return Centres(rows[:, 0].astype(np.int64), longitude, latitude)
+    return Centres(rows[:, 0].astype(np.int64), longitude, latitude, layout.patch_m)
 
 
-def _centres(table: pa.Table) -> NDArray[np.float64]:
+def _centres(table: pa.Table, layout: StackLayout) -> NDArray[np.float64]:
     """Location, easting and northing of the centre and EPSG code of the first tiles, (n, 4)."""
     import pyarrow.compute as pc
 
-    first = table.filter(pc.and_(pc.equal(table["period"], "early"), pc.equal(table["t"], 0)))
+    first = table.filter(
+        pc.and_(pc.equal(table["period"], layout.periods[0]), pc.equal(table["t"], 0))
+    )
     affine = np.array(first["affine"].to_pylist(), np.float64).reshape(-1, 6)
     crs = [int(code.removeprefix("EPSG:")) for code in first["crs"].to_pylist()]
-    half = PATCH_M / 2
+    half = layout.patch_m / 2
     ids = first["location_id"].to_numpy().astype(np.float64)  # exact up to 2**53
     return np.stack([ids, affine[:, 2] + half, affine[:, 5] - half, np.array(crs, float)], 1)
 
@@ -111,7 +117,9 @@ def assign(centres: Centres, settings: SplitSettings) -> NDArray[np.int8]:
     # Validation gives way to the test, and training to both.
     for code, others in ((_VAL, (_TEST,)), (_TRAIN, (_VAL, _TEST))):
         own = np.flatnonzero(codes == code)
-        close = near(points[own], points[np.isin(codes, others)], apart_m(settings))
+        close = near(
+            points[own], points[np.isin(codes, others)], apart_m(settings, centres.patch_m)
+        )
         codes[own[close]] = _BUFFER
     return codes
 
@@ -128,7 +136,7 @@ def _choose_blocks(centres: Centres, settings: SplitSettings) -> tuple[_Blocks, 
     """Divide the locations by blocks: the largest that give each part enough blocks."""
     fractions = [x for x in (settings.val, settings.test) if x > 0]
     enough = _BLOCKS_PER_PART / min(fractions) if fractions else 1
-    smallest = 4 * apart_m(settings) / 1000
+    smallest = 4 * apart_m(settings, centres.patch_m) / 1000
     usable = [side for side in _BLOCKS_KM if side >= smallest] or [smallest]
     for side in [settings.block_km] if settings.block_km else usable:
         keys = _block_keys(centres.longitude, centres.latitude, side)
@@ -169,7 +177,9 @@ def _random(seed: int, key: int) -> bytes:
     return hashlib.blake2b(f"{seed} {key}".encode(), digest_size=8).digest()
 
 
-def write_split(storage: Storage, digest: str, settings: SplitSettings) -> dict[str, int]:
+def write_split(
+    storage: Storage, digest: str, settings: SplitSettings, layout: StackLayout | None = None
+) -> dict[str, int]:
     """Split a data set: write split.parquet. Only the holder of the folder's lock may call this.
 
     Parameters
@@ -180,6 +190,8 @@ def write_split(storage: Storage, digest: str, settings: SplitSettings) -> dict[
         Digest of the data set (`Dataset.digest`).
     settings : SplitSettings
         Fractions, distances and seed.
+    layout : StackLayout, optional
+        Layout of the data set (`Dataset.layout`).
 
     Returns
     -------
@@ -191,7 +203,7 @@ def write_split(storage: Storage, digest: str, settings: SplitSettings) -> dict[
     InputError
         When a part for which locations are wanted would be empty; nothing is written.
     """
-    centres = read_centres(storage)
+    centres = read_centres(storage, layout or StackLayout())
     codes = assign(centres, settings)
     counts = Counter(codes.tolist())
     found = {name: counts[code] for code, name in enumerate(PARTS)}

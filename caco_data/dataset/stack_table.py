@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,8 @@ from caco_data.dataset.arrays import ArrayFormat
 from caco_data.dataset.index import Index
 from caco_data.dataset.layout import COLUMN_PREFIX, INDEX, SUFFIX_BY_PIXEL_M, bands_by_pixel
 from caco_data.errors import DatasetError
-from caco_data.types import PATCH_M, PERIODS, TILES
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import StackLayout
 
 #: Maximum position in a shard, bytes.
 MAX_OFFSET = 1 << 45
@@ -32,14 +33,16 @@ class Members:
     shape: tuple[int, int, int, int]
     """Shape of a member: (T, C, H, W)."""
     offset: NDArray[np.int64]
-    """(L, 2), bytes from the start of the shard to the early and the late member."""
+    """(L, P), bytes from the start of the shard to the member of each of P periods."""
     nbytes: NDArray[np.int64]
-    """(L, 2), bytes of the members."""
+    """(L, P), bytes of the members."""
+    pixel_m: int = PIXEL_M
+    """Native pixel size, metres."""
 
     @property
     def suffix(self) -> Literal["", "20", "60"]:
         """Suffix of the members' names: the pixel size where it is not 10 m."""
-        return SUFFIX_BY_PIXEL_M[PATCH_M // self.shape[3]]
+        return SUFFIX_BY_PIXEL_M[self.pixel_m]
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,14 @@ class StackTable:
     """uint16 (DN) or uint8 (DN / 10000 * 255)."""
     compressed: bool
     """Whether the members are `.npy.zst` rather than `.npy`."""
+    layout: StackLayout = field(default_factory=StackLayout)
+    """Periods, tiles per period and size of the patches."""
 
     def __post_init__(self) -> None:
         """Check the positions, which come from a file; DatasetError if they are impossible."""
+        periods = len(self.layout.periods)
         ids, arrays = self.location_ids, [a for m in self.members for a in (m.offset, m.nbytes)]
-        whole = all(a.dtype.kind == "i" and a.shape == (len(ids), len(PERIODS)) for a in arrays)
+        whole = all(a.dtype.kind == "i" and a.shape == (len(ids), periods) for a in arrays)
         if (
             not whole
             or ids.dtype.kind != "i"
@@ -111,6 +117,7 @@ def read_stacks(
     compressed : bool
         Whether the members are compressed with zstd.
     """
+    layout, periods = index.layout, len(index.layout.periods)
     groups = {
         pixel_m: bands
         for pixel_m, bands in bands_by_pixel(stored).items()
@@ -122,7 +129,7 @@ def read_stacks(
     shards: list[NDArray[np.int32]] = []
     number_of: dict[str, int] = {}
     for part in index.parts(["t", "shard", *found]):
-        first = part.filter(pc.equal(part["t"], 0))  # early, late of each location
+        first = part.filter(pc.equal(part["t"], 0))  # one row per period
         for name, values in found.items():
             values.append(first[name].to_numpy())
         if first["shard"].null_count:
@@ -132,27 +139,29 @@ def read_stacks(
         numbers = [number_of.setdefault(x, len(number_of)) for x in shard.dictionary.to_pylist()]
         shards.append(np.array(numbers, np.int32)[shard.indices.to_numpy()])
     columns = {name: np.concatenate(values) for name, values in found.items()}
-    if columns["location_id"].size * TILES != index.num_rows:
+    if columns["location_id"].size * layout.tiles != index.num_rows:
         where = f"{index.storage.root}/{INDEX}"
-        raise DatasetError("Not ten rows per location", where, "Run 'caco-data verify'")
+        raise DatasetError(f"Not {layout.rows} rows per location", where, "Run 'caco-data verify'")
     members = []
     for prefix, (pixel_m, bands) in zip(prefixes, groups.items(), strict=True):
         here = tuple(band for band in bands if band in wanted)
-        side = PATCH_M // pixel_m
+        side = layout.patch_m // pixel_m
         members.append(
             Members(
                 bands=here,
                 channels=tuple(bands.index(band) for band in here),
-                shape=(TILES, len(bands), side, side),
-                offset=columns[f"{prefix}offset"].reshape(-1, len(PERIODS)),
-                nbytes=columns[f"{prefix}nbytes"].reshape(-1, len(PERIODS)),
+                shape=(layout.tiles, len(bands), side, side),
+                offset=columns[f"{prefix}offset"].reshape(-1, periods),
+                nbytes=columns[f"{prefix}nbytes"].reshape(-1, periods),
+                pixel_m=pixel_m,
             )
         )
     return StackTable(
-        location_ids=columns["location_id"][:: len(PERIODS)],
+        location_ids=columns["location_id"][::periods],
         paths=tuple(map(path_of, number_of)),
-        shard=np.concatenate(shards)[:: len(PERIODS)],
+        shard=np.concatenate(shards)[::periods],
         members=tuple(members),
         dtype=np.dtype(dtype),
         compressed=compressed,
+        layout=layout,
     )

@@ -12,7 +12,6 @@ from caco_data.dataset.layout import INDEX, SHARDS, shard_file
 from caco_data.dataset.leftovers import leftovers
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import REPAIR_REMEDY, DatasetError
-from caco_data.types import PERIODS
 
 
 def summarise(dataset: Dataset) -> dict[str, Any]:
@@ -82,7 +81,7 @@ def statistics(index: Index) -> tuple[dict[str, Any], int]:
     for part in index.parts(["period", "acquired", "clear_fraction", "cloud_pct", "crs"]):
         parts.append(part.group_by("period", use_threads=False).aggregate(_AGGREGATES))
         zones.update(part["crs"].unique().to_pylist())
-    found: dict[str, list[dict[str, Any]]] = {period: [] for period in PERIODS}
+    found: dict[str, list[dict[str, Any]]] = {period: [] for period in index.layout.periods}
     for row in pa.concat_tables(parts).to_pylist() if parts else ():
         if row["period"] not in found or None in row.values():
             raise DatasetError("Rows of the index lack values", INDEX, REPAIR_REMEDY)

@@ -28,7 +28,7 @@ from caco_data.dataset.tables import regrouped, write_table
 from caco_data.dataset.work_folder import ContentFile
 from caco_data.errors import RENEW_REMEDY, DatasetError
 from caco_data.storage import Storage
-from caco_data.types import PERIODS, TILES
+from caco_data.types import PATCH_PX, StackLayout
 
 #: Index rows that are read ahead of the ones being written.
 _AHEAD_ROWS = 2 * ROWS_PER_GROUP
@@ -46,6 +46,7 @@ def write_tables(
     count: int,
     locations_per_shard: int,
     on_shard: Callable[[int, int], None],
+    layout: StackLayout,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Write index.parquet, rejected.parquet and, with a ground truth, truth.parquet.
 
@@ -62,6 +63,8 @@ def write_tables(
     on_shard : callable
         Called with the number of shards that are in the index and the number of all shards: before
         the first shard and after each.
+    layout : StackLayout
+        Periods, tiles per period and size of the patches.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def write_tables(
 
     def rows() -> Iterator[pa.Table]:
         most = max((file.last - file.first + 1 for file in files), default=1)
-        rows_per_file = most * locations_per_shard * len(PERIODS) * TILES
+        rows_per_file = most * locations_per_shard * layout.rows
         ahead = max(1, _AHEAD_ROWS // rows_per_file)
         threads = max(1, threads_for(storage))  # reads while the index is written
         done = 0
@@ -106,14 +109,14 @@ def write_tables(
             where = f"{storage.root}/{ContentFile(done, done).name}"
             raise DatasetError("Missing file of a finished shard", where, RENEW_REMEDY)
 
-    digests = {INDEX: write_index(storage, rows())}
+    digests = {INDEX: write_index(storage, rows(), layout.patch_px)}
     digests[REJECTED] = write_table(storage, REJECTED, pa.concat_tables(rejected))
     if any(table.num_rows for table in truth):
         digests[TRUTH] = write_table(storage, TRUTH, pa.concat_tables(truth))
     return shards, digests
 
 
-def write_index(storage: Storage, tables: Iterator[pa.Table]) -> str:
+def write_index(storage: Storage, tables: Iterator[pa.Table], patch_px: int = PATCH_PX) -> str:
     """Write index.parquet from tables of its rows, in order; return its hexadecimal SHA-256.
 
     All row groups but the last have `ROWS_PER_GROUP` rows, whatever the sizes of the tables.
@@ -128,5 +131,5 @@ def write_index(storage: Storage, tables: Iterator[pa.Table]) -> str:
             write_statistics=["location_id"],  # those that `Index.of` uses
         ) as writer:
             for group in regrouped(tables, ROWS_PER_GROUP):
-                writer.write_table(with_footprints(group))
+                writer.write_table(with_footprints(group, patch_px))
     return hashing.sha256

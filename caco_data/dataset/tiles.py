@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import Dataset
 from caco_data.errors import InputError
-from caco_data.types import PATCH_M, PeriodName
+from caco_data.sentinel2 import PIXEL_M
+from caco_data.types import PATCH_PX, PeriodName
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TileRow:
 
 
 def tile_rows(dataset: Dataset, location_id: int) -> list[TileRow]:
-    """Index rows of a location: five early tiles, then five late ones.
+    """Index rows of a location, ordered by period and t.
 
     Raises
     ------
@@ -65,8 +66,8 @@ def read_tiles(
         The data set.
     location_id : int
         The location.
-    period : {"early", "late"}
-        The period.
+    period : str
+        Name of the period.
     bands : sequence of str, optional
         Bands in the wanted order; all bands in the order of `--bands` if None.
 
@@ -103,9 +104,9 @@ def read_tiles(
     return np.stack([layers[name] for name in wanted], axis=1)
 
 
-def pixel_size_m(tiles: NDArray[Any]) -> int:
-    """Side in metres of the pixels of tiles (..., H, W) that cover a patch."""
-    return PATCH_M // int(tiles.shape[-1])
+def pixel_size_m(tiles: NDArray[Any], patch_px: int = PATCH_PX) -> int:
+    """Side in metres of the pixels of tiles (..., H, W) that cover a patch of `patch_px`."""
+    return patch_px * PIXEL_M // int(tiles.shape[-1])
 
 
 def location_ids(dataset: Dataset) -> NDArray[np.int64]:

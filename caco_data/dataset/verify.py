@@ -34,17 +34,15 @@ from caco_data.dataset.layout import (
     SPLIT,
     TRUTH,
     shard_file,
+    stack_layout,
 )
 from caco_data.dataset.shard_check import Damage, ShardRows, ShardVerdict, check_shard
 from caco_data.dataset.split import split_fault
 from caco_data.errors import FINISH_REMEDY, DatasetError
 from caco_data.storage import Storage
-from caco_data.types import PERIODS, TILES
 
 #: Problem of a file that does not belong to the data set.
 FOREIGN = "not part of the data set"
-#: Index rows of a location.
-ROWS = len(PERIODS) * TILES
 #: Shards that are checked at the same time.
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -113,8 +111,9 @@ class _Index:
     """Index rows of the shards, one shard after another."""
 
     def __init__(self, storage: Storage, meta: dict[str, Any]) -> None:
+        layout = stack_layout(meta["settings"])
         self._cursor = Cursor(stream_index(storage), INDEX_SCHEMA)
-        self._most = meta["settings"]["locations_per_shard"] * ROWS
+        self._most = meta["settings"]["locations_per_shard"] * layout.rows
         self._fault: str | None = None
 
     def rows(self, shard: str) -> ShardRows | None:
@@ -141,12 +140,15 @@ def _check_shards(
 ) -> Iterator[ShardVerdict]:
     """Check the shards in order, a few at a time in threads: SHA-256 is computed in parallel."""
     formats = member_formats(meta["settings"])
+    layout = stack_layout(meta["settings"])
     max_nbytes = max_shard_nbytes(meta["settings"])
     ahead: deque[Future[ShardVerdict]] = deque()
     with ThreadPoolExecutor(_THREADS) as pool:
         for shard in meta["shards"]:
             rows = index.rows(shard["name"]) if index else None
-            ahead.append(pool.submit(check_shard, storage, shard, rows, formats, max_nbytes))
+            ahead.append(
+                pool.submit(check_shard, storage, shard, rows, formats, max_nbytes, layout)
+            )
             if len(ahead) > _THREADS:
                 yield ahead.popleft().result()
         while ahead:
@@ -172,7 +174,7 @@ def _check_tables(
     """Yield the damages of the tables: digests and row counts."""
     counts = meta["counts"]
     expected = {
-        INDEX: counts["complete"] * ROWS,
+        INDEX: counts["complete"] * stack_layout(meta["settings"]).rows,
         REJECTED: sum(counts["rejected"].values()),
         LOCATIONS: counts["locations"],
         TRUTH: counts["complete"],

@@ -8,7 +8,7 @@ depend on the order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +26,7 @@ from caco_data.dataset.layout import (
     SUFFIX_BY_PIXEL_M,
     bands_by_pixel,
     shard_name,
+    stack_layout,
     truth_schema,
 )
 from caco_data.dataset.ledger import Ledger
@@ -43,7 +44,7 @@ from caco_data.dataset.work_folder import (
 from caco_data.errors import DatasetError
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.storage import LocalStorage, Storage, read_json, write_bytes, write_json
-from caco_data.types import PATCH_PX, PERIODS, Outcome
+from caco_data.types import Outcome, PeriodName
 
 
 class DatasetWriter:
@@ -70,6 +71,7 @@ class DatasetWriter:
         settings = ledger.description["settings"]
         self._per_shard = int(settings["locations_per_shard"])
         self._formats = member_formats(settings)
+        self._layout = stack_layout(settings)
         self._truth_schema = truth_schema(ledger.description["source"])
         self._stored: set[int] = set()  # locations whose part this process has stored
 
@@ -179,7 +181,9 @@ class DatasetWriter:
                 self._write_shard(number)
         self._check()
         files = list_work(self._storage).contents
-        shards, digests = write_tables(self._storage, files, count, self._per_shard, on_shard)
+        shards, digests = write_tables(
+            self._storage, files, count, self._per_shard, on_shard, self._layout
+        )
         digests[LOCATIONS] = write_table(self._storage, LOCATIONS, locations)
         self._check()
         self._write_description(shards, digests)
@@ -191,10 +195,10 @@ class DatasetWriter:
         description = {
             **ledger.description,
             "grid": {
-                "patch_px": PATCH_PX,
+                "patch_px": self._layout.patch_px,
                 "pixel_m": PIXEL_M,
                 "crs": "UTM zone of each location",
-                "members": _members(ledger.description["settings"]["bands"]),
+                "members": _members(ledger.description["settings"]["bands"], self._layout.periods),
             },
             "complete": True,
             "counts": {
@@ -211,10 +215,10 @@ class DatasetWriter:
         write_json(self._storage, DESCRIPTION, description)
 
 
-def _members(bands: list[str]) -> dict[str, list[str]]:
+def _members(bands: list[str], periods: Sequence[PeriodName]) -> dict[str, list[str]]:
     """Bands of each array member, in stored order, by member name without ending."""
     return {
         f"{period}{SUFFIX_BY_PIXEL_M[pixel_m]}": list(stored)
-        for period in PERIODS
+        for period in periods
         for pixel_m, stored in bands_by_pixel(bands).items()
     }

@@ -9,7 +9,6 @@ from caco_data.download.settings import ClusterSettings, DownloadSettings, Fetch
 from caco_data.sentinel2 import SCL_PIXEL_M
 from caco_data.sources.stac.cost import Cost, bands_cost, classes_cost, listing_cost
 from caco_data.sources.stac.settings import StacSettings
-from caco_data.types import PATCH_M, PATCH_PX, PERIODS, TILES
 
 #: Scenes read per accepted tile, also at rejected locations: mean of 300 locations of the simulated
 #: archive with the default settings. Cloudier regions require more.
@@ -18,8 +17,6 @@ CANDIDATES = 1.05
 LATENCY_S = 1.0
 #: Compressed bytes of a listing.
 _LISTING_NBYTES = 50_000
-#: Tiles of a location.
-_TILES = TILES * len(PERIODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def estimate(locations: int, settings: DownloadSettings, cluster: ClusterSetting
         round(locations * least.requests),
         requests,
         round(locations * usual.nbytes),
-        locations * _TILES * tile_nbytes(settings.fetch),
+        locations * settings.fetch.layout.rows * tile_nbytes(settings.fetch),
         -(-locations // settings.locations_per_shard),
         requests / rate / 3600,
         requests / min(cluster.concurrency / LATENCY_S, rate) / 3600,
@@ -77,22 +74,28 @@ def estimate(locations: int, settings: DownloadSettings, cluster: ClusterSetting
 def _cost(settings: DownloadSettings, candidates: float) -> Cost:
     """Cost of a location with a number of candidates per tile."""
     fetch, source = settings.fetch, settings.source
+    layout = fetch.layout
     if isinstance(source, StacSettings):
         listing = listing_cost(from_file=source.catalog is not None)
         # The bands are read of clear candidates only.
         tiles = classes_cost().times(candidates).plus(bands_cost(fetch.bands))
-        return listing.plus(tiles.times(_TILES))
+        return listing.plus(tiles.times(layout.rows))
     scored = fetch.scenes.cloud_mask == "cs+"
     pixel_nbytes = 2 * len(fetch.bands) + 1 + (4 if scored else 0)
-    tile = Cost(2 if scored else 1, PATCH_PX**2 * pixel_nbytes)
-    return Cost(1, _LISTING_NBYTES).times(len(PERIODS)).plus(tile.times(_TILES * candidates))
+    tile = Cost(2 if scored else 1, layout.patch_px**2 * pixel_nbytes)
+    return (
+        Cost(1, _LISTING_NBYTES)
+        .times(len(layout.periods))
+        .plus(tile.times(layout.rows * candidates))
+    )
 
 
 def tile_nbytes(settings: FetchSettings) -> int:
     """Bytes of a tile's arrays in a shard: bands at their native pixel size, scene classes."""
+    patch_m = settings.layout.patch_m
     item = 1 if settings.dtype == "uint8" else 2
     native = sum(
-        len(bands) * (PATCH_M // side) ** 2
+        len(bands) * (patch_m // side) ** 2
         for side, bands in bands_by_pixel(settings.bands).items()
     )
-    return item * native + (PATCH_M // SCL_PIXEL_M) ** 2
+    return item * native + (patch_m // SCL_PIXEL_M) ** 2

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.shards import encode, write_shard
 from caco_data.download.breaker import Breaker
-from caco_data.download.plan import make_plan, periods
+from caco_data.download.periods import periods
+from caco_data.download.plan import make_plan
 from caco_data.download.settings import FetchSettings
 from caco_data.download.stacks import (
     Cloudy,
@@ -178,7 +179,7 @@ class Requests:
 
 
 def plan_location(location: Location, requests: Requests) -> Plan | Rejection:
-    """List the scenes of both periods of a location, and plan its stacks.
+    """List the scenes of all periods of a location, and plan its stacks.
 
     Raises
     ------
@@ -188,13 +189,12 @@ def plan_location(location: Location, requests: Requests) -> Plan | Rejection:
         When the service refuses the user, or all listings.
     """
     settings = requests.settings.scenes
-    grid = patch_grid(location)
+    grid = patch_grid(location, requests.settings.patch_px)
     footprint = grid_footprint(grid)
-    early, late = (
-        (period, requests.scenes(footprint, period))
-        for period in periods(location.location_id, settings)
-    )
-    return make_plan(location, grid, early, late, settings)
+    listings = [
+        (period, requests.scenes(footprint, period)) for period in periods(location, settings)
+    ]
+    return make_plan(location, grid, listings, settings)
 
 
 def read_stacks(plan: Plan, requests: Requests) -> LocationStacks | Rejection:
@@ -208,7 +208,7 @@ def read_stacks(plan: Plan, requests: Requests) -> LocationStacks | Rejection:
         When the service refuses the user, or all tiles.
     """
     stacks = []
-    for part in (plan.early, plan.late):
+    for part in plan.periods:
         stack = fill_stack(
             plan.location.location_id,
             part,
@@ -218,7 +218,7 @@ def read_stacks(plan: Plan, requests: Requests) -> LocationStacks | Rejection:
         if isinstance(stack, Rejection):
             return stack
         stacks.append(stack)
-    return LocationStacks(plan.location, plan.grid, requests.settings.bands, *stacks)
+    return LocationStacks(plan.location, plan.grid, requests.settings.bands, tuple(stacks))
 
 
 def fetch_location(location: Location, requests: Requests) -> Outcome:
@@ -239,12 +239,12 @@ def fetch_location(location: Location, requests: Requests) -> Outcome:
         return Outcome(location.location_id, failure=str(error))
     if isinstance(stacks, Rejection):
         return Outcome(location.location_id, rejection=stacks)
-    requests.limiter.count(Counts(tiles=len(stacks.early.tiles) + len(stacks.late.tiles)))
+    requests.limiter.count(Counts(tiles=sum(len(stack.tiles) for stack in stacks.stacks)))
     settings, source = requests.settings, requests.source
     buffer = io.BytesIO()
     with _ENCODING:
         write_shard(buffer, "", [encode(stacks, settings.dtype, settings.compress)])
     truth = None
     if isinstance(source, TruthSource) and isinstance(plan, Plan):
-        truth = source.truth(plan.grid, plan.early.period, plan.late.period)
+        truth = source.truth(plan.grid, plan.periods[0].period, plan.periods[-1].period)
     return Outcome(location.location_id, part=buffer.getvalue(), truth=truth)

@@ -85,7 +85,7 @@ def probe(locations: Iterable[Location], requests: Requests) -> KnownTile | None
         try:
             plan = plan_location(location, requests)
             if isinstance(plan, Plan):
-                scene = plan.early.slots[0].fallback[0]
+                scene = plan.periods[0].slots[0].fallback[0]
                 requests.read(scene, plan.grid)
                 return scene, plan.grid
         except (InputError, RefusedError):

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import date
 from functools import partial
 from typing import Any, Literal
 
 from caco_data.dataset.description import read_description
+from caco_data.dataset.layout import layout_record
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.download.fetcher import Fetcher, start_fetcher
@@ -36,8 +38,11 @@ def describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, 
     points = hashlib.sha256()
     for array in (locations.location_id, locations.longitude, locations.latitude):
         points.update(array.tobytes())
+    if settings.fetch.scenes.table_dates and locations.dates is not None:
+        points.update(locations.dates.tobytes())
     fetch = asdict(settings.fetch)
-    scenes = {key: str(v) if "start" in key else v for key, v in fetch.pop("scenes").items()}
+    scenes = _scenes(fetch.pop("scenes"))
+    del fetch["patch_px"]  # in the layout
     return {
         "source": {
             "name": settings.source.name,
@@ -46,6 +51,7 @@ def describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, 
         },
         "settings": {
             **fetch,
+            **layout_record(settings.fetch.layout),
             "scenes": scenes,
             "locations_per_shard": settings.locations_per_shard,
             "fill": settings.fill,
@@ -53,6 +59,30 @@ def describe(settings: DownloadSettings, locations: LocationTable) -> dict[str, 
             "locations_sha256": points.hexdigest(),
         },
     }
+
+
+#: Settings that data sets of earlier versions do not have: they are recorded when they differ from
+#: the default. `layout_record` has the number of periods and of tiles.
+_LATER = ("period_months", "months", "dates", "table_dates", "tolerance_days", "before_after")
+
+
+def _scenes(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings of the scenes as JSON values."""
+    default = asdict(SceneSettings())
+    record: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in ("periods", "tiles_per_period"):
+            continue
+        if name in _LATER and value == default[name]:
+            continue
+        record[name] = _json(value)
+    return record
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_json(one) for one in value]
+    return str(value) if isinstance(value, date) else value
 
 
 def _option_names(settings: DownloadSettings) -> dict[str, str]:
@@ -63,6 +93,10 @@ def _option_names(settings: DownloadSettings) -> dict[str, str]:
         "last_start": "--start to",
         "name": "--source",
         "locations": "number of locations",
+        "tiles": "periods and --tiles-per-period",
+        "months": "--months",
+        "dates": "--dates",
+        "table_dates": "--dates table",
     }
 
 
@@ -142,6 +176,7 @@ def download(
             "--fill",
             "Use --no-fill",
         )
+    settings.fetch.check()
     storage = open_storage(out)
     wanted = len(locations)
     replacements = Replacements(locations)

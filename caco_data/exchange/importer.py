@@ -218,7 +218,7 @@ def _record(
     grid = Grid(32631, 0, 0)  # replaced below
     location = Location(location_id, 0.0, 0.0, 32631)
     # `uint16` leaves the pixels as they are, which may be 8-bit already.
-    record = encode(LocationStacks(location, grid, bands, *stacks), "uint16", "none")
+    record = encode(LocationStacks(location, grid, bands, tuple(stacks)), "uint16", "none")
     flat = [(s, p) for scenes, found in zip(chosen, pixels, strict=True)
             for s, p in zip(scenes, found, strict=True)]  # fmt: skip
     rows = tuple(

@@ -58,6 +58,8 @@ class LocationTable:
     """Software, seed, settings, inputs and notices; empty for a table from another tool."""
     table: pa.Table
     """All columns, `geometry` as WKB points, without schema metadata."""
+    dates: NDArray[np.datetime64] | None = None
+    """(N, 1) or (N, 2), days: the date of each location, or first and last date; None without."""
 
     def __len__(self) -> int:
         return self.location_id.size
@@ -70,6 +72,7 @@ class LocationTable:
                 float(self.longitude[row]),
                 float(self.latitude[row]),
                 int(self.utm_epsg[row]),
+                () if self.dates is None else tuple(self.dates[row].tolist()),
             )
 
     def followed_by(self, more: LocationTable) -> LocationTable:
@@ -91,6 +94,7 @@ class LocationTable:
         return LocationTable(
             self.location_id[:n], self.longitude[:n], self.latitude[:n], self.utm_epsg[:n],
             self.metadata | shorter, self.table.slice(0, n),
+            None if self.dates is None else self.dates[:n],
         )  # fmt: skip
 
 

@@ -75,3 +75,45 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_presets_and_options_of_the_periods(run: Run, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(
+        "download", "--locations", table, "--out", out, "--source", "simulated", "--preset",
+        "ssl4eo", "--tiles-per-period", 2, "--max-cloud", 60, "--min-clear", 0.2, "--bands", "B4",
+        "--patch-px", 66, "--limit", 1, "--workers", 1, "--min-complete", 0,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    settings = json.loads((out / "dataset.json").read_text())["settings"]
+    assert settings["scenes"]["first_start"] == settings["scenes"]["last_start"] == "2021-02-03"
+    assert (settings["tiles"], settings["patch_px"]) == ({"single": 2}, 66)
+    again = run("download", "--locations", table, "--out", out, "--source", "simulated")
+    assert again.exit_code == 2
+    assert "--patch-px" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--dates", "2021-06-01", "--periods", 3), "--periods has no effect with --dates"),
+        (("--dates", "2021-06-01,2019-06-01"), "not in order of time"),
+        (("--dates", "soon"), "neither of the form"),
+        (("--dates", "table"), "no dates"),
+        (("--dates", "2014-06-01"), "no images before"),
+        (("--dates", "2021-06-01", "--patch-px", 100), "multiple of 6"),
+        (("--preset", "pair"), "need its dates"),
+        (("--months", "4-13"), "not of the form 4-10"),
+        (("--gap-years", 0.5), "overlap"),
+    ],
+)
+def test_impossible_periods_are_refused(
+    run: Run, table: Path, tmp_path: Path, arguments: tuple[object, ...], words: str
+) -> None:
+    out = tmp_path / "out"
+    result = run(
+        "download", "--source", "simulated", "--locations", table, "--out", out, *arguments
+    )
+    assert result.exit_code == 2
+    assert words in result.stderr.replace("\n", " ")
+    assert not out.exists()

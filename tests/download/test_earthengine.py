@@ -16,7 +16,7 @@ import rasterio
 from rasterio.io import MemoryFile
 
 from caco_data.dataset.reader import open_dataset
-from caco_data.download.plan import periods
+from caco_data.download.periods import periods
 from caco_data.download.settings import SceneSettings
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.sampling.location_files import read_locations
@@ -183,7 +183,7 @@ def test_a_permanent_fault_rejects_that_location_only(
     archive, patch = SimulatedSettings().open(), grid_footprint(patch_grid(victim))
     vanished = tuple(
         scene.image_id
-        for period in periods(2, SceneSettings(seed=4))
+        for period in periods(victim, SceneSettings(seed=4))
         for scene in archive.list_scenes(patch, period.start, period.end)
     )
     with server_process() as url:

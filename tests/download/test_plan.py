@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caco_data.download.plan import covers, make_plan, periods, slots, usable
+from caco_data.download.periods import periods
+from caco_data.download.plan import covers, make_plan, slots, usable
 from caco_data.download.settings import SceneSettings
 from caco_data.grid import grid_footprint, patch_grid
 from caco_data.types import Footprint, Location, Period, Plan, Rejection, Scene
@@ -21,6 +23,10 @@ GRID = patch_grid(HERE)
 SETTINGS = SceneSettings()
 
 
+def place(location_id: int) -> Location:
+    return replace(HERE, location_id=location_id)
+
+
 def at(day: float, **fields: float) -> Scene:
     return make_scene(START + timedelta(days=day), **fields)  # type: ignore[arg-type]
 
@@ -30,20 +36,22 @@ def test_periods_are_a_year_long_and_seasonally_aligned(
     location_id: int, seed: int, gap: int
 ) -> None:
     settings = SceneSettings(seed=seed, gap_years=gap)
-    early, late = periods(location_id, settings)
+    early, late = periods(place(location_id), settings)
     assert date(2019, 1, 1) <= early.start.date() <= date(2020, 12, 31)
     assert early.end - early.start == late.end - late.start == timedelta(days=365)
     assert late.start.year == early.start.year + gap
     day = (early.start.month, early.start.day)
     assert (late.start.month, late.start.day) == ((2, 28) if day == (2, 29) and gap % 4 else day)
-    assert periods(location_id, settings) == (early, late)
+    assert periods(place(location_id), settings) == (early, late)
 
 
 def test_starts_are_uniform_over_the_days_and_differ_by_seed() -> None:
-    first = [periods(i, SceneSettings(seed=1))[0].start.toordinal() for i in range(4000)]
+    first = [periods(place(i), SceneSettings(seed=1))[0].start.toordinal() for i in range(4000)]
     assert len(set(first)) > 700  # of 731 days
     assert abs(np.mean(first) - date(2020, 1, 1).toordinal()) < 15  # sd of the mean: 3.3 days
-    assert first[:9] != [periods(i, SceneSettings(seed=2))[0].start.toordinal() for i in range(9)]
+    assert first[:9] != [
+        periods(place(i), SceneSettings(seed=2))[0].start.toordinal() for i in range(9)
+    ]
 
 
 def test_usable_scenes_cover_the_patch_in_its_zone_with_few_clouds_one_per_day() -> None:
@@ -82,7 +90,7 @@ def test_cover_across_the_antimeridian(longitude: float) -> None:
 @given(st.lists(st.floats(0, 364.9), max_size=40))
 def test_slots_partition_the_period(days: list[float]) -> None:
     scenes = [at(day) for day in days]
-    cut = slots(PERIOD, scenes)
+    cut = slots(PERIOD, scenes, SETTINGS)
     assert [slot.t for slot in cut] == [0, 1, 2, 3, 4]
     assert cut[0].start == PERIOD.start
     assert cut[-1].end == PERIOD.end
@@ -97,15 +105,15 @@ def test_slots_partition_the_period(days: list[float]) -> None:
 
 def test_a_plan_or_a_rejection_with_its_reason() -> None:
     every = [at(day) for day in range(0, 360, 20)]
-    plan = make_plan(HERE, GRID, (PERIOD, every), (LATE, every), SETTINGS)
+    plan = make_plan(HERE, GRID, [(PERIOD, every), (LATE, every)], SETTINGS)
     assert isinstance(plan, Plan)
-    assert plan.early.period == PERIOD
-    assert len(plan.early.slots) == 5
-    none = make_plan(HERE, GRID, (PERIOD, every), (LATE, []), SETTINGS)
+    assert plan.periods[0].period == PERIOD
+    assert len(plan.periods[0].slots) == 5
+    none = make_plan(HERE, GRID, [(PERIOD, every), (LATE, [])], SETTINGS)
     assert isinstance(none, Rejection)
     assert none.reason == "too few scenes"
     assert none.detail.startswith("late slot 0")
-    winter_only = make_plan(HERE, GRID, (PERIOD, every[:4]), (LATE, []), SETTINGS)
+    winter_only = make_plan(HERE, GRID, [(PERIOD, every[:4]), (LATE, [])], SETTINGS)
     assert isinstance(winter_only, Rejection)
     assert winter_only.reason == "too few scenes"
     assert "slot 2" in winter_only.detail

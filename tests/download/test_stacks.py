@@ -46,7 +46,7 @@ def fill(
         read.append(scene)
         return result(scene)
 
-    plan = PeriodPlan(PERIOD, slots(PERIOD, usable(scenes, GRID, SETTINGS)))
+    plan = PeriodPlan(PERIOD, slots(PERIOD, usable(scenes, GRID, SETTINGS), SETTINGS))
     return fill_stack(7, plan, reader, SETTINGS), read
 
 
@@ -54,7 +54,7 @@ def test_the_clearest_scene_of_each_slot_is_read_and_no_other() -> None:
     scenes = [at(day, cloud_pct=day % 19) for day in range(0, 365, 5)]
     stack, read = fill(scenes, tile)
     assert isinstance(stack, Stack)
-    cut = slots(PERIOD, usable(scenes, GRID, SETTINGS))
+    cut = slots(PERIOD, usable(scenes, GRID, SETTINGS), SETTINGS)
     assert [t.scene for t in stack.tiles] == [slot.candidates[0] for slot in cut] == read
 
 

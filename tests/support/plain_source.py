@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from caco_data.dataset.arrays import member_formats
+from caco_data.dataset.layout import layout_record
 from caco_data.dataset.ledger import Ledger
 from caco_data.dataset.writer import DatasetWriter
 from caco_data.download.fetch import Requests, fetch_location
@@ -192,6 +193,7 @@ def description(fetch: FetchSettings = FETCH, per_shard: int = 2) -> dict[str, o
             "dtype": fetch.dtype,
             "compress": fetch.compress,
             "locations_per_shard": per_shard,
+            **layout_record(fetch.layout),
         },
     }
 

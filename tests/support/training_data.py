@@ -70,7 +70,7 @@ def _record(
         stacks.append(Stack(period, tuple(tiles)))
     grid = Grid(32631, 500_000, 5_000_000)
     location = Location(location_id, 3.0, 45.0, 32631)
-    return encode(LocationStacks(location, grid, bands, *stacks), dtype, compress)
+    return encode(LocationStacks(location, grid, bands, tuple(stacks)), dtype, compress)
 
 
 def _sha256(path: Path) -> str:

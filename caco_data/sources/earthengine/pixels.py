@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.errors import PermanentError
+from caco_data.grid import SNAP_M
+from caco_data.sentinel2 import PIXEL_M
 from caco_data.types import Grid
 
 #: Label under which the requests appear in the project's monitoring and bills (Earth Engine guide,
 #: "Computation monitoring").
 WORKLOAD_TAG = "caco-data"
+#: Maximum size of an uncompressed response (Earth Engine guide, "Quotas").
+MAX_NBYTES = 48 * 1024 * 1024
+#: Maximum bytes per pixel of a band; the data type is known from the response only.
+_BAND_NBYTES = 4
+_SNAP_PX = SNAP_M // PIXEL_M
 _MAX_DN = np.iinfo(np.uint16).max
 _HEADER_LOCK = threading.Lock()
 
@@ -38,6 +46,22 @@ def pixels_query(asset_id: str, grid: Grid, bands: Sequence[str]) -> dict[str, A
         },
         "workloadTag": WORKLOAD_TAG,
     }  # fmt: skip
+
+
+def strips(grid: Grid, bands: int) -> list[Grid]:
+    """Cut a grid into strips of rows, each within the limit of one request.
+
+    Edges are on multiples of 60 m, so that 60 m pixels are not divided.
+    """
+    rows = MAX_NBYTES // (grid.width_px * bands * _BAND_NBYTES) // _SNAP_PX * _SNAP_PX
+    return [
+        replace(
+            grid,
+            top_m=grid.top_m - first * grid.pixel_m,
+            height_px=min(rows, grid.height_px - first),
+        )
+        for first in range(0, grid.height_px, rows)
+    ]
 
 
 def read_npy(npy: bytes) -> NDArray[np.void]:

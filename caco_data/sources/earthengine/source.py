@@ -22,7 +22,7 @@ from caco_data.sources.earthengine.credentials import find_credentials, find_pro
 from caco_data.sources.earthengine.endpoint import COLLECTION, check_address
 from caco_data.sources.earthengine.failures import call_client
 from caco_data.sources.earthengine.listing import listing_query, read_listing
-from caco_data.sources.earthengine.pixels import pixels_query, read_npy, to_dn
+from caco_data.sources.earthengine.pixels import pixels_query, read_npy, strips, to_dn
 from caco_data.sources.earthengine.quiet import silence_libraries
 from caco_data.sources.earthengine.transport import Transport
 from caco_data.sources.http_client import host_of
@@ -116,10 +116,14 @@ class EarthEngineSource:
 
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
         """Read a scene on a grid in its CRS; see `ImageSource.read_tile`."""
-        pixels = self._pixels(COLLECTION, scene, grid, bands)
         tile = np.empty((len(bands), grid.height_px, grid.width_px), np.uint16)
-        for band, layer in zip(bands, tile, strict=True):
-            layer[:] = to_dn(pixels[band], band)
+        first = 0
+        for strip in strips(grid, len(bands)):
+            pixels = self._pixels(COLLECTION, scene, strip, bands)
+            rows = slice(first, first + strip.height_px)
+            for band, layer in zip(bands, tile, strict=True):
+                layer[rows] = to_dn(pixels[band], band)
+            first = rows.stop
         return tile
 
     def read_cloud_score(self, scene: Scene, grid: Grid) -> NDArray[np.float32]:

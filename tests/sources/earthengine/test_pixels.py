@@ -6,9 +6,12 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from caco_data.errors import PermanentError
-from caco_data.sources.earthengine.pixels import read_npy, to_dn
+from caco_data.sources.earthengine.pixels import read_npy, strips, to_dn
+from caco_data.types import Grid
 
 
 def npy(array: np.ndarray, version: tuple[int, int] = (1, 0)) -> bytes:
@@ -67,3 +70,15 @@ def test_negative_values_become_0_and_large_ones_are_refused() -> None:
 def test_other_types_are_refused(dtype: str) -> None:
     with pytest.raises(PermanentError, match="Band B2 has the type"):
         to_dn(np.zeros((2, 2), dtype), "B2")
+
+
+@given(st.integers(11, 176), st.integers(1, 14))
+def test_strips_cover_a_grid_within_the_limit(sixties: int, bands: int) -> None:
+    grid = Grid(32631, 500_040, 4_980_000, 6 * sixties, 6 * sixties)
+    found = strips(grid, bands)
+    assert sum(strip.height_px for strip in found) == grid.height_px
+    assert found[0].top_m == grid.top_m
+    assert found[-1].bottom_m == grid.bottom_m
+    for strip in found:
+        assert strip.top_m % 60 == strip.height_px % 6 == 0
+        assert strip.width_px * strip.height_px * bands * 4 <= 48 * 1024 * 1024
