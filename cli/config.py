@@ -77,11 +77,13 @@ def _options(command: click.Command) -> dict[str, click.Parameter]:
 
 
 def _value(parameter: click.Parameter, value: Any) -> Any:
-    """Check a value; a list becomes the text of the command line, except for repeated options.
+    """Check a value; a list becomes text, except for repeated options and arguments.
 
     click itself accepts 1.5 as a whole number and 1 as a switch.
     """
-    if isinstance(value, list) and not parameter.multiple:
+    if parameter.nargs == -1 and not isinstance(value, list):
+        value = [value]
+    if isinstance(value, list) and not (parameter.multiple or parameter.nargs == -1):
         value = ",".join(map(str, value))
     kind = parameter.type
     for one in value if isinstance(value, list) else [value]:
