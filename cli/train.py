@@ -18,6 +18,17 @@ from .progress import TrainDisplay
 from .render import train_result
 
 
+def _check_method(settings: TrainSettings) -> None:
+    """Compare the method with the data set before torch and the data are loaded."""
+    from caco_data.dataset.description import read_description
+    from caco_data.dataset.layout import stack_layout
+    from caco_data.storage import open_storage
+    from caco_data.training.methods import check_method
+
+    meta = read_description(open_storage(settings.data))
+    check_method(settings.method, stack_layout(meta["settings"]), settings.data)
+
+
 @click.command(
     "train",
     cls=GroupedCommand,
@@ -54,7 +65,6 @@ def command(ctx: click.Context, /, preset: PresetName | None, **values: Any) -> 
     caco-data train --resume
     """
     require_extra()
-    from caco_data.training.loop import train
 
     for name in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -63,6 +73,9 @@ def command(ctx: click.Context, /, preset: PresetName | None, **values: Any) -> 
     settings = settings_from(
         TrainSettings, {**values, **FRAMEWORKS[values["framework"]], **preset_values, **given}
     )
+    _check_method(settings)
+    from caco_data.training.loop import train
+
     display = TrainDisplay(is_quiet(ctx))
     # torchrun sets these variables to the ranks of the process; only the first process reports.
     first = os.environ.get("RANK", "0") == os.environ.get("LOCAL_RANK", "0") == "0"

@@ -62,6 +62,23 @@ class Dataset:
         return self.index.layout
 
     @property
+    def first_and_last(self) -> tuple[PeriodName, PeriodName]:
+        """Names of the first and the last period.
+
+        Raises
+        ------
+        InputError
+            When there is one period only.
+        """
+        periods = self.layout.periods
+        if len(periods) < 2:
+            raise InputError(
+                "The data set has one period; change needs two", self.root,
+                "Download one with --periods 2",
+            )  # fmt: skip
+        return periods[0], periods[-1]
+
+    @property
     def member_bands(self) -> dict[MemberSuffix, tuple[str, ...]]:
         """Bands of each member, in stored order: `{"": ("B4", ...), "20": ("B5", ...)}`."""
         groups = bands_by_pixel(self.bands)

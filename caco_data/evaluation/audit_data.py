@@ -18,7 +18,6 @@ from caco_data.evaluation.settings import AuditSettings
 from caco_data.evaluation.tile_statistics import STATISTICS, UINT8_DN, tile_statistics
 from caco_data.training.local_ratio import local_change
 from caco_data.training.truth import CHANGED_FRACTION, read_truth
-from caco_data.types import PERIODS, TILES
 
 #: Name and band of a statistic; the band is empty for metadata.
 Key = tuple[str, str]
@@ -74,6 +73,7 @@ def read_pairs(
     DatasetError
         When a tile cannot be read.
     """
+    _ = dataset.first_and_last  # an error before anything is read
     every = dataset.stacks().location_ids
     changed = read_truth(dataset, every)
     pool = every if changed is None else every[~changed]
@@ -112,9 +112,12 @@ def _read(
     found: dict[Key, NDArray[np.float64]] = {}
     ratio = float("nan")
     for suffix, bands in dataset.member_bands.items():  # the finest first
-        tiles = np.stack([dataset.read_member(location_id, p, suffix) for p in PERIODS])
+        tiles = np.stack(
+            [dataset.read_member(location_id, p, suffix) for p in dataset.first_and_last]
+        )
         if with_ratio and np.isnan(ratio):
-            ratio = local_change(tiles, UINT8_DN if tiles.dtype == np.uint8 else 1.0)[0]
+            dn = UINT8_DN if tiles.dtype == np.uint8 else 1.0
+            ratio = local_change(tiles, dn, dataset.layout.patch_px)[0]
         measured = [tile_statistics(period) for period in tiles]
         for name in STATISTICS:
             for i, band in enumerate(bands):
@@ -126,10 +129,13 @@ def _metadata(dataset: Dataset, ids: NDArray[np.int64]) -> dict[Key, NDArray[np.
     """Metadata of all tiles, (L, 2, T) each."""
     rows = dataset.index.of(ids.tolist(), _COLUMNS).to_pylist()
     places = {location_id: i for i, location_id in enumerate(ids.tolist())}
-    shape = (len(ids), len(PERIODS), TILES)
+    periods = dataset.first_and_last
+    shape = (len(ids), len(periods), dataset.layout.tiles)
     values = {name: np.full(shape, np.nan) for name in METADATA}
     for row in rows:
-        place = places[row["location_id"]], PERIODS.index(row["period"]), row["t"]
+        if row["period"] not in periods:
+            continue
+        place = places[row["location_id"]], periods.index(row["period"]), row["t"]
         for name, value in _numbers(row).items():
             if value is not None:
                 values[name][place] = value

@@ -39,7 +39,6 @@ from caco_data.evaluation.uncertainty import Metric
 from caco_data.training.models.preprocess import Unit
 from caco_data.training.models.weights import load_encoder
 from caco_data.training.truth import CHANGED_FRACTION, read_truth
-from caco_data.types import PERIODS, TILES
 
 TASK = "change"
 #: Name of the estimate of a training run in tables, and its file in the folder of the run.
@@ -123,6 +122,7 @@ def evaluate_change(settings: ChangeSettings, progress: Progress = lambda *_: No
 
 def _open(root: str) -> _Data:
     dataset = open_dataset(root)
+    _ = dataset.first_and_last  # an error before anything is computed
     ids = dataset.stacks().location_ids
     changed = read_truth(dataset, ids)
     if changed is None:
@@ -139,7 +139,7 @@ def _open(root: str) -> _Data:
 def _features(
     data: _Data, contender: Contender, bands: Sequence[str], cache: Cache, progress: Progress
 ) -> NDArray[np.float32]:
-    """Features of all tiles, (L, 2, T, F)."""
+    """Features of the tiles of the first and of the last period, (L, 2, T, F)."""
     step = f"features, {contender.name}"
     parts = []
     for start in range(0, len(data.ids), _PART):
@@ -158,12 +158,13 @@ def _features(
         parts.append(cache.arrays(key, compute)["features"])
         progress(step, start + len(ids), len(data.ids))
     found = np.concatenate(parts)
-    return found.reshape(len(data.ids), len(PERIODS), TILES, -1)
+    return found.reshape(len(data.ids), 2, data.dataset.layout.tiles, -1)
 
 
 def _tiles(dataset: Dataset, location_id: int, bands: Sequence[str]) -> list[Pixels]:
-    """All ten tiles of a location."""
-    tiles = np.concatenate([read_tiles(dataset, location_id, p, bands) for p in PERIODS])
+    """All tiles of the first and of the last period of a location."""
+    periods = dataset.first_and_last
+    tiles = np.concatenate([read_tiles(dataset, location_id, p, bands) for p in periods])
     unit: Unit = "uint8" if tiles.dtype == np.uint8 else "DN"
     return [Pixels(tile, tuple(bands), unit) for tile in tiles]
 

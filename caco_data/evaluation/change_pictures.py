@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import Dataset
 from caco_data.dataset.true_colour import true_colour
-from caco_data.types import PERIODS
 
 #: Locations shown in each of the two rows.
 _SHOWN = 6
@@ -66,7 +65,7 @@ def plot_ranked_pairs(
 def _show_pair(axes: Any, dataset: Dataset, location_id: int) -> None:
     stored = dataset.member_bands
     suffix = next(iter(stored))  # the finest bands
-    for axis, period in zip(axes, PERIODS, strict=True):
+    for axis, period in zip(axes, dataset.first_and_last, strict=True):
         tile = true_colour(dataset.read_member(location_id, period, suffix)[:1], stored[suffix])[0]
         axis.imshow(tile, interpolation="antialiased")
         axis.set_axis_off()

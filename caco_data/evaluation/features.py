@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from caco_data.dataset.reader import Dataset
 from caco_data.training.models.weights import LoadedEncoder
-from caco_data.types import PERIODS, TILES
 
 
 @torch.no_grad()
@@ -24,8 +23,8 @@ def embed(dataset: Dataset, encoder: LoadedEncoder) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (L, 2, 5, F)
-        Axes: location in ascending order of ids, period (early, late), tile, feature.
+    ndarray of float32, shape (L, P, T, F)
+        Axes: location in ascending order of ids, period, tile, feature.
 
     Raises
     ------
@@ -37,10 +36,11 @@ def embed(dataset: Dataset, encoder: LoadedEncoder) -> NDArray[np.float32]:
     module, preprocess, card = encoder
     stacks = dataset.stacks(card.band_names)
     bands = [band for member in stacks.members for band in member.bands]
-    shape = (len(stacks.location_ids), len(PERIODS), TILES, card.features)
+    layout = dataset.layout
+    shape = (len(stacks.location_ids), len(layout.periods), layout.tiles, card.features)
     features = np.empty(shape, dtype=np.float32)
     for i, location_id in enumerate(stacks.location_ids.tolist()):
-        for p, period in enumerate(PERIODS):
+        for p, period in enumerate(layout.periods):
             tiles = [
                 dataset.read_member(location_id, period, member.suffix)[:, list(member.channels)]
                 for member in stacks.members

@@ -19,13 +19,16 @@ def change_ratio(features: NDArray[np.floating]) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (L,)
         Mean distance between the periods over all t, divided by the mean distance over all pairs of
-        different tiles of a period.
+        different tiles of a period. With one tile per period, the distance between the periods.
     """
     unit = features / np.linalg.norm(features, axis=3, keepdims=True)
     long = np.linalg.norm(unit[:, 0] - unit[:, 1], axis=2).mean(axis=1)
+    if features.shape[2] == 1:
+        ratio: NDArray[np.float64] = long.astype(np.float64)
+        return ratio
     a, b = np.triu_indices(features.shape[2], k=1)
     short = np.linalg.norm(unit[:, :, a] - unit[:, :, b], axis=3).mean(axis=(1, 2))
-    ratio: NDArray[np.float64] = long.astype(np.float64) / np.maximum(short, 1e-12)
+    ratio = long.astype(np.float64) / np.maximum(short, 1e-12)
     return ratio
 
 

@@ -21,7 +21,6 @@ from caco_data.dataset.tiles import (
 )
 from caco_data.errors import InputError
 from caco_data.sentinel2 import SCL_BAND
-from caco_data.types import PERIODS
 
 
 @contextmanager
@@ -64,7 +63,7 @@ def export_geotiff(dataset: Dataset, out: Path, location_id: int) -> None:
         if folder is None:
             return
         rows = tile_rows(dataset, location_id)
-        for period in PERIODS:
+        for period in dataset.layout.periods:
             tiles = read_tiles(dataset, location_id, period)
             scl = dataset.read_member(location_id, period, "_scl")
             step = tiles.shape[-1] / scl.shape[-1]
@@ -72,7 +71,8 @@ def export_geotiff(dataset: Dataset, out: Path, location_id: int) -> None:
                 classes = _resized(scl[row.t], step)
                 pixels = np.concatenate([tiles[row.t], classes[None].astype(tiles.dtype)])
                 names = (*dataset.bands, SCL_BAND)
-                write_geotiff(folder / f"{tile_name(row)}.tif", pixels, names, row)
+                path = folder / f"{tile_name(row)}.tif"
+                write_geotiff(path, pixels, names, row, dataset.layout.patch_px)
 
 
 def _resized(classes: NDArray[Any], step: float) -> NDArray[Any]:
@@ -98,12 +98,13 @@ def export_caco(dataset: Dataset, out: Path, location_id: int) -> None:
                 "Export another --format",
             )
         for suffix, names in dataset.member_bands.items():
-            for period in PERIODS:
+            for period in dataset.layout.periods:
                 tiles = dataset.read_member(location_id, period, suffix)
                 for row in (one for one in rows if one.period == period):
                     for i, name in enumerate(names):
                         path = folder / scene_folder(row) / f"{name}.tif"
-                        write_geotiff(path, tiles[row.t, i : i + 1], (name,), row)
+                        band = tiles[row.t, i : i + 1]
+                        write_geotiff(path, band, (name,), row, dataset.layout.patch_px)
 
 
 def scene_folder(row: TileRow) -> str:
@@ -112,14 +113,16 @@ def scene_folder(row: TileRow) -> str:
     return row.image_id if row.image_id[:8] == stamp[:8] else f"{stamp}_{row.t}_{row.image_id}"
 
 
-def write_geotiff(path: Path, pixels: NDArray[Any], names: Sequence[str], row: TileRow) -> None:
+def write_geotiff(
+    path: Path, pixels: NDArray[Any], names: Sequence[str], row: TileRow, patch_px: int
+) -> None:
     """Write pixels (C, H, W) that cover the patch of a tile."""
     import rasterio
     from rasterio.transform import Affine
 
     from caco_data.sentinel2 import CENTRE_NM
 
-    step = pixel_size_m(pixels)
+    step = pixel_size_m(pixels, patch_px)
     scale = 1 / 255 if pixels.dtype == np.uint8 else 1 / 10000
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():

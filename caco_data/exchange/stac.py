@@ -15,7 +15,6 @@ from caco_data.errors import InputError
 from caco_data.exchange.geotiff import folder_name, tile_name
 from caco_data.grid import to_lonlat, unwrap
 from caco_data.sentinel2 import CENTRE_NM, SCL_BAND
-from caco_data.types import PATCH_M
 
 if TYPE_CHECKING:
     import pystac
@@ -84,10 +83,10 @@ def _items(dataset: Dataset, ids: Sequence[int]) -> Iterator[pystac.Item]:
 def _item(dataset: Dataset, location_id: int, row: TileRow) -> pystac.Item:
     import pystac
 
-    ring = patch_ring(row)
+    ring = patch_ring(row, dataset.layout.patch_m)
     longitudes, latitudes = zip(*ring, strict=True)
     finest = min(bands_by_pixel(dataset.bands))
-    side = PATCH_M // finest
+    side = dataset.layout.patch_m // finest
     left, top = row.transform[2], row.transform[5]
     item = pystac.Item(
         id=f"{folder_name(location_id)}-{tile_name(row)}",
@@ -120,11 +119,11 @@ def _band(name: str) -> dict[str, Any]:
     return found | ({"center_wavelength": CENTRE_NM[name] / 1000} if name in CENTRE_NM else {})
 
 
-def patch_ring(row: TileRow) -> list[list[float]]:
+def patch_ring(row: TileRow, patch_m: int) -> list[list[float]]:
     """Closed ring of longitudes and latitudes around the patch of a tile, counter-clockwise."""
     left, top = row.transform[2], row.transform[5]
-    x = np.array([left, left, left + PATCH_M, left + PATCH_M, left])
-    y = np.array([top, top - PATCH_M, top - PATCH_M, top, top])
+    x = np.array([left, left, left + patch_m, left + patch_m, left])
+    y = np.array([top, top - patch_m, top - patch_m, top, top])
     code = row.crs.removeprefix("EPSG:")
     lons, lats = to_lonlat(x, y, int(code))
     lons = unwrap(lons, lons[0])

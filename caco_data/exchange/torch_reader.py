@@ -12,7 +12,6 @@ from torch.utils.data import Dataset as TorchDataset
 
 from caco_data.dataset.reader import Dataset, open_dataset
 from caco_data.dataset.tiles import location_ids, pixel_size_m, read_tiles, tile_rows
-from caco_data.types import PERIODS, TILES
 
 Sample = dict[str, Any]
 Layout = Literal["location", "tile"]
@@ -69,7 +68,7 @@ class StacksDataset(TorchDataset[Sample]):
         return self._dataset
 
     def __len__(self) -> int:
-        per_location = 1 if self.layout == "location" else len(PERIODS) * TILES
+        per_location = 1 if self.layout == "location" else self.dataset.layout.rows
         return len(self.location_ids) * per_location
 
     def __getitem__(self, index: int) -> Sample:
@@ -82,14 +81,14 @@ class StacksDataset(TorchDataset[Sample]):
     def _location(self, index: int) -> Sample:
         location_id = int(self.location_ids[index])
         sample: Sample = {"location_id": location_id}
-        for period in PERIODS:
+        for period in self.dataset.layout.periods:
             tiles = read_tiles(self.dataset, location_id, period, self.bands)
             sample[period] = torch.from_numpy(tiles)
         return sample | self._position(location_id, tiles.shape[-1])
 
     def _tile(self, index: int) -> Sample:
-        place, number = divmod(index, len(PERIODS) * TILES)
-        period, t = PERIODS[number // TILES], number % TILES
+        place, number = divmod(index, self.dataset.layout.rows)
+        period, t = self.dataset.layout.order[number]
         location_id = int(self.location_ids[place])
         tile = read_tiles(self.dataset, location_id, period, self.bands)[t]
         image = torch.from_numpy(tile.astype(np.float32))
@@ -100,7 +99,7 @@ class StacksDataset(TorchDataset[Sample]):
         if not self.georeferenced:
             return {}
         row = tile_rows(self.dataset, location_id)[0]
-        step = pixel_size_m(np.empty((side, side)))
+        step = pixel_size_m(np.empty((side, side)), self.dataset.layout.patch_px)
         left, top = row.transform[2], row.transform[5]
         bounds = [left, top - side * step, left + side * step, top]
         return {

@@ -7,16 +7,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from caco_data.dataset.arrays import NPY_HEADER_BYTES
-from caco_data.dataset.layout import COLUMN_PREFIX, SHARDS
+from caco_data.dataset.layout import COLUMN_PREFIX, SHARDS, SUFFIX_BY_PIXEL_M
 from caco_data.dataset.reader import Dataset
 from caco_data.dataset.tiles import tile_rows
 from caco_data.errors import InputError
 from caco_data.exchange.geotiff import folder_name, new_folder, tile_name
 from caco_data.storage import LocalStorage
-from caco_data.types import PATCH_M, PATCH_PX
 
-#: Pixels per side of the members.
-_SIDE = {"": PATCH_PX, "20": PATCH_PX // 2, "60": PATCH_PX // 6}
+#: Native pixel sizes of the members, metres.
+_PIXEL_M: dict[str, int] = {suffix: pixel_m for pixel_m, suffix in SUFFIX_BY_PIXEL_M.items()}
 _TYPES = {"uint8": ("Byte", 1), "uint16": ("UInt16", 2)}
 
 
@@ -39,22 +38,22 @@ def export_vrt(dataset: Dataset, out: Path, location_id: int) -> None:
         for row, position in zip(tile_rows(dataset, location_id), positions, strict=True):
             shard = Path(dataset.root) / SHARDS / position["shard"]
             for suffix, names in dataset.member_bands.items():
+                side = dataset.layout.patch_m // _PIXEL_M[suffix]
                 start = position[COLUMN_PREFIX[suffix] + "offset"] + NPY_HEADER_BYTES
-                root = _raster(_SIDE[suffix], row.crs, row.transform)
+                root = _raster(side, _PIXEL_M[suffix], row.crs, row.transform)
                 ET.SubElement(root, "Metadata").extend(_metadata(row.acquired.isoformat()))
                 for i, name in enumerate(names):
                     kind, size = _TYPES[dataset.meta["settings"]["dtype"]]
-                    plane = _SIDE[suffix] ** 2 * size
+                    plane = side**2 * size
                     offset = start + (row.t * len(names) + i) * plane
                     path = os.path.abspath(shard)
-                    _band(root, i + 1, name, kind, size, _SIDE[suffix], path, offset)
+                    _band(root, i + 1, name, kind, size, side, path, offset)
                 ending = f"_{suffix}m" if suffix else ""
                 ET.indent(root)
                 ET.ElementTree(root).write(folder / f"{tile_name(row)}{ending}.vrt")
 
 
-def _raster(side: int, crs: str, transform: tuple[float, ...]) -> ET.Element:
-    step = PATCH_M // side
+def _raster(side: int, step: int, crs: str, transform: tuple[float, ...]) -> ET.Element:
     root = ET.Element("VRTDataset", rasterXSize=str(side), rasterYSize=str(side))
     ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2").text = crs
     origin = f"{transform[2]}, {step}, 0, {transform[5]}, 0, {-step}"

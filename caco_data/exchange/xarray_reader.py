@@ -11,7 +11,6 @@ from caco_data.dataset.reader import Dataset
 from caco_data.dataset.tiles import pixel_size_m, read_tiles, tile_rows
 from caco_data.errors import InputError
 from caco_data.sentinel2 import CENTRE_NM, SCL_PIXEL_M
-from caco_data.types import PERIODS
 
 if TYPE_CHECKING:
     import xarray
@@ -55,10 +54,11 @@ def to_xarray(dataset: Dataset, location_id: int) -> xarray.Dataset:
     from pyproj import CRS
 
     rows = tile_rows(dataset, location_id)
-    shape = len(PERIODS), len(rows) // len(PERIODS)
-    tiles = np.stack([read_tiles(dataset, location_id, period) for period in PERIODS])
-    scl = np.stack([dataset.read_member(location_id, period, "_scl") for period in PERIODS])
-    step = pixel_size_m(tiles)
+    periods = dataset.layout.periods
+    shape = len(periods), dataset.layout.tiles
+    tiles = np.stack([read_tiles(dataset, location_id, period) for period in periods])
+    scl = np.stack([dataset.read_member(location_id, period, "_scl") for period in periods])
+    step = pixel_size_m(tiles, dataset.layout.patch_px)
     left, top = rows[0].transform[2], rows[0].transform[5]
     crs = CRS.from_user_input(rows[0].crs)
     scale = 1 / 255 if tiles.dtype == np.uint8 else 1 / 10000
@@ -80,7 +80,7 @@ def to_xarray(dataset: Dataset, location_id: int) -> xarray.Dataset:
                     {**mapping, "long_name": "scene classification"}),
         },
         coords={
-            "period": list(PERIODS),
+            "period": list(periods),
             "time": np.arange(shape[1]),
             "band": list(dataset.bands),
             "wavelength_nm": ("band", [CENTRE_NM[band] for band in dataset.bands],

@@ -1,10 +1,11 @@
 """Batches of tiles, read from the shards at their offsets.
 
-Rows 2i and 2i + 1 of a batch are the early and the late period of one location. Of the five tiles
-of a period, up to three different ones are read, and only these: the offset of a tile in an
-uncompressed member is known. The contents of a batch depend only on the seed, the epoch and the
-step, so that a run can be resumed at any step. If several processes share a batch, each reads its
-own part.
+Rows 2i and 2i + 1 of a batch are an earlier and a later period of one location; of more than two
+periods, the first and the last one, or two random ones. A data set of one period gives one row per
+location. Of the tiles of a period, up to three different ones are read, and only these: the offset
+of a tile in an uncompressed member is known. The contents of a batch depend only on the seed, the
+epoch and the step, so that a run can be resumed at any step. If several processes share a batch,
+each reads its own part.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from caco_data.dataset.arrays import NPY_HEADER_BYTES
 from caco_data.dataset.stack_table import Members, StackTable
 from caco_data.errors import REPAIR_REMEDY, DatasetError, InputError
 from caco_data.storage import reading_ranges
+from caco_data.training.settings import LongTerm
 from caco_data.types import TILES
 
 #: Number of batches read ahead of the one in use.
@@ -37,7 +39,7 @@ class Batch:
     """Tiles of one step."""
 
     locations: NDArray[np.int64]
-    """(N / 2,): positions in the table of stacks, for the whole batch."""
+    """(N / 2,), or (N,) with one period: positions in the table of stacks, for the whole batch."""
     tiles: tuple[Tensor, ...]
     """(T, n, C, H, W) uint16 or uint8, one tensor per pixel size: tiles t0, t1, ... of each row of
     this process."""
@@ -61,20 +63,26 @@ def check_batches(stacks: StackTable, rows: int, parts: int = 1) -> None:
         When `rows` cannot be divided into pairs per process or needs more locations than the data
         set has.
     """
-    locations = len(stacks.location_ids)
-    if rows % (2 * parts) or rows < 2:
-        multiple = "an even number" if parts == 1 else f"a multiple of {2 * parts}"
+    locations, each = len(stacks.location_ids), rows_per_location(stacks)
+    if rows % (each * parts) or rows < 2:
+        multiple = "an even number" if each * parts == 2 else f"a multiple of {each * parts}"
+        pairs = ": each location has an early and a late row" if each == 2 else ", at least 2"
         raise InputError(
             f"A batch of {rows} rows on {parts} device(s)",
             "--batch-size",
-            f"Use {multiple}: each location has an early and a late row",
+            f"Use {multiple}{pairs}",
         )
-    if rows // 2 > locations:
+    if rows // each > locations:
         raise InputError(
-            f"A batch of {rows} rows needs {rows // 2} locations, the data set has {locations}",
+            f"A batch of {rows} rows needs {rows // each} locations, the data set has {locations}",
             "--batch-size",
-            f"Use at most {2 * locations}, or download more locations",
+            f"Use at most {each * locations}, or download more locations",
         )
+
+
+def rows_per_location(stacks: StackTable) -> int:
+    """Rows that a location has in a batch: one per period, at most two."""
+    return min(2, len(stacks.layout.periods))
 
 
 class BatchReader:
@@ -89,7 +97,7 @@ class BatchReader:
     seed : int
         Seed of the order of locations and the choice of tiles.
     tiles : int
-        Number T of tiles per period, at most 5.
+        Number T of tiles per period, at most those of the data set.
     aligned : bool
         Whether both periods of a location provide tiles of the same positions in their stacks, and
         thus of the same seasons (paper, equation 3).
@@ -97,6 +105,8 @@ class BatchReader:
         Number of reader threads.
     pinned : bool
         Whether to allocate pinned memory, for asynchronous copies to a GPU.
+    long_term : {"last", "random"}
+        Of more than two periods, the first and the last one, or two random ones, make a pair.
     part : tuple of int
         Index of the part of each batch to read, and number of parts.
 
@@ -116,6 +126,7 @@ class BatchReader:
         workers: int = 4,
         pinned: bool = False,
         part: tuple[int, int] = (0, 1),
+        long_term: LongTerm = "last",
     ) -> None:
         check_batches(stacks, rows, part[1])
         locations = len(stacks.location_ids)
@@ -123,11 +134,13 @@ class BatchReader:
         self._rows = rows
         self._seed = seed
         self._tiles = tiles
-        self._aligned = aligned
+        self._each = rows_per_location(stacks)
+        self._aligned = aligned and self._each == 2
+        self._long_term = long_term
         self._part = part
         self._workers = workers
         self._pinned = pinned
-        self.steps = locations // (rows // 2)
+        self.steps = locations // (rows // self._each)
         """Number of batches per epoch; remaining locations are skipped in this epoch's order."""
 
     def epoch(self, epoch: int, first_step: int = 0) -> Generator[Batch, None, None]:
@@ -141,28 +154,43 @@ class BatchReader:
         order = np.random.default_rng([self._seed, epoch]).permutation(
             len(self._stacks.location_ids)
         )
-        per_batch = self._rows // 2
+        per_batch = self._rows // self._each
         with closing(Readers(self._stacks, self._workers)) as readers:
             waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
             for step in range(first_step, self.steps):
                 locations = order[step * per_batch : (step + 1) * per_batch]
                 rng = np.random.default_rng([self._seed, epoch, step])
-                chosen = choose_tiles(rng, self._rows, self._tiles, self._aligned)
-                waiting.append(self._start(readers, locations, chosen))
+                of = self._stacks.layout.tiles
+                chosen = choose_tiles(rng, self._rows, self._tiles, self._aligned, of)
+                waiting.append(self._start(readers, locations, self._periods(rng), chosen))
                 if len(waiting) > _AHEAD:
                     yield _finish(*waiting.popleft())
             while waiting:
                 yield _finish(*waiting.popleft())
 
+    def _periods(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Choose the period of each row, (rows,)."""
+        count = len(self._stacks.layout.periods)
+        pairs = self._rows // self._each
+        if self._long_term == "random" and count > 2:
+            drawn = rng.random((pairs, count)).argsort(axis=1)[:, :2]
+            return np.sort(drawn, axis=1).ravel()
+        return np.tile(np.unique([0, count - 1]), pairs)
+
     def _start(
-        self, readers: Readers, locations: NDArray[np.int64], chosen: NDArray[np.int64]
+        self,
+        readers: Readers,
+        locations: NDArray[np.int64],
+        periods: NDArray[np.int64],
+        chosen: NDArray[np.int64],
     ) -> tuple[Batch, list[Future[None]]]:
         number, parts = self._part
         size = len(locations) // parts
         own = slice(number * size, (number + 1) * size)
+        rows = slice(self._each * own.start, self._each * own.stop)
         tiles = tuple(
             torch.empty(
-                (self._tiles, 2 * size, len(member.bands), *member.shape[2:]),
+                (self._tiles, self._each * size, len(member.bands), *member.shape[2:]),
                 dtype=torch.uint8 if self._stacks.dtype == np.uint8 else torch.uint16,
                 pin_memory=self._pinned,
             )
@@ -170,19 +198,20 @@ class BatchReader:
         )
         futures = readers.read(
             locations[own],
-            chosen[2 * own.start : 2 * own.stop],
+            periods[rows],
+            chosen[rows],
             [tensor.numpy() for tensor in tiles],
         )
         return Batch(locations, tiles), futures
 
 
 def choose_tiles(
-    rng: np.random.Generator, rows: int, tiles: int = 3, aligned: bool = True
+    rng: np.random.Generator, rows: int, tiles: int = 3, aligned: bool = True, of: int = TILES
 ) -> NDArray[np.int64]:
-    """Choose different tiles for each row at random, (rows, tiles), uniformly distributed."""
+    """Choose different tiles of `of` for each row at random, (rows, tiles), uniformly."""
     if aligned:
-        return choose_tiles(rng, rows // 2, tiles, aligned=False).repeat(2, axis=0)
-    return rng.random((rows, TILES)).argsort(axis=1)[:, :tiles]
+        return choose_tiles(rng, rows // 2, tiles, False, of).repeat(2, axis=0)
+    return rng.random((rows, of)).argsort(axis=1)[:, :tiles]
 
 
 def _finish(batch: Batch, futures: list[Future[None]]) -> Batch:
@@ -205,30 +234,36 @@ class Readers:
     def read(
         self,
         locations: NDArray[np.int64],
+        periods: NDArray[np.int64],
         chosen: NDArray[np.int64],
         out: list[NDArray[np.generic]],
     ) -> list[Future[None]]:
-        """Start to fill `out`, one array (T, n, C, H, W) per pixel size."""
+        """Start to fill `out`, one array (T, n, C, H, W) per pixel size.
+
+        `periods` (n,) and `chosen` (n, T) have the period and the tiles of each row.
+        """
         return [
-            self._pool.submit(self._read_some, locations, chosen, out, start)
+            self._pool.submit(self._read_some, locations, periods, chosen, out, start)
             for start in range(0, len(locations), _LOCATIONS_PER_TASK)
         ]
 
     def _read_some(
         self,
         locations: NDArray[np.int64],
+        periods: NDArray[np.int64],
         chosen: NDArray[np.int64],
         out: list[NDArray[np.generic]],
         start: int,
     ) -> None:
+        each = len(periods) // len(locations)
         for i in range(start, min(start + _LOCATIONS_PER_TASK, len(locations))):
             location = int(locations[i])
             path = self._stacks.paths[self._stacks.shard[location]]
             try:
                 with reading_ranges(path) as read:
                     for member, array in zip(self._stacks.members, out, strict=True):
-                        for period in (0, 1):
-                            row = 2 * i + period
+                        for row in range(each * i, each * (i + 1)):
+                            period = periods[row]
                             at = int(member.offset[location, period])
                             nbytes = int(member.nbytes[location, period])
                             self._read_tiles(read, at, nbytes, member, chosen[row], array[:, row])

@@ -97,7 +97,8 @@ class Learner:
         tiles = [x.to(fabric.device, non_blocking=True) for x in batch.tiles]  # (T, n, C, H, W)
         locations = to_device(torch.from_numpy(batch.locations), fabric.device)  # (N / 2,)
         first = fabric.global_rank * tiles[0].shape[1]
-        views = self._views(tiles, step, first, 2 * len(locations))  # (1 + V) x (n, C, size, size)
+        rows = fabric.world_size * tiles[0].shape[1]
+        views = self._views(tiles, step, first, rows)  # (1 + V) x (n, C, size, size)
         embeds = isinstance(self.estimator, ChangeEstimator)
         out = self._forward(views, with_anchor=embeds)
         # Without a queue (SimCLR), gradients also flow through the keys.
@@ -107,9 +108,9 @@ class Learner:
         if isinstance(model, MoCo):
             model.enqueue(keys)
         if isinstance(self.estimator, ChangeEstimator):
-            rows = torch.stack([2 * locations, 2 * locations + 1], dim=1).flatten()  # (N,)
+            places = torch.stack([2 * locations, 2 * locations + 1], dim=1).flatten()  # (N,)
             anchor = gather(fabric, out.anchor, 0)  # (N, E)
-            self.estimator.update(rows, anchor, keys[1, 1].detach())
+            self.estimator.update(places, anchor, keys[1, 1].detach())
         return scores
 
     def _views(self, tiles: list[Tensor], step: int, first: int, rows: int) -> list[Tensor]:

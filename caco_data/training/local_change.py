@@ -22,7 +22,6 @@ from caco_data.training.batches import Readers
 from caco_data.training.change_labels import ChangeLabels
 from caco_data.training.local_ratio import local_change
 from caco_data.training.settings import MixtureKind
-from caco_data.types import PERIODS, TILES
 
 _log = logging.getLogger(__name__)
 #: DN of a unit of the dtype uint8.
@@ -82,7 +81,7 @@ class LocalChange(ChangeLabels):
         done = 0
         for locations, tiles in _read(stacks, own, workers):
             for location, pair in zip(locations.tolist(), tiles, strict=True):
-                found[location] = local_change(pair, dn)
+                found[location] = local_change(pair, dn, stacks.layout.patch_px)
             done += len(locations)
             if time.monotonic() - reported > _REPORT_S:
                 reported = time.monotonic()
@@ -110,7 +109,7 @@ class LocalChange(ChangeLabels):
 def _read(
     stacks: StackTable, locations: NDArray[np.int64], workers: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
-    """Read all tiles of some locations with the bands of the finest pixels.
+    """Read all tiles of the first and the last period with the bands of the finest pixels.
 
     Yields
     ------
@@ -119,15 +118,17 @@ def _read(
     """
     stacks = replace(stacks, members=stacks.members[:1])
     (member,) = stacks.members
+    count = stacks.layout.tiles
     _, _, height, width = member.shape
     with closing(Readers(stacks, workers)) as readers:
         waiting: deque[tuple[NDArray[np.int64], NDArray[Any], list[Future[None]]]] = deque()
         for start in range(0, len(locations), _TOGETHER):
             some = locations[start : start + _TOGETHER]
-            rows = len(PERIODS) * len(some)
-            out = np.empty((TILES, rows, len(member.bands), height, width), stacks.dtype)
-            chosen = np.tile(np.arange(TILES), (rows, 1))
-            waiting.append((some, out, readers.read(some, chosen, [out])))
+            rows = 2 * len(some)
+            out = np.empty((count, rows, len(member.bands), height, width), stacks.dtype)
+            chosen = np.tile(np.arange(count), (rows, 1))
+            periods = np.tile([0, len(stacks.layout.periods) - 1], len(some))
+            waiting.append((some, out, readers.read(some, periods, chosen, [out])))
             if len(waiting) > _AHEAD:
                 yield _finished(*waiting.popleft())
         while waiting:
@@ -139,5 +140,5 @@ def _finished(
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     for future in futures:
         future.result()
-    by_location = tiles.reshape(TILES, -1, len(PERIODS), *tiles.shape[2:])
+    by_location = tiles.reshape(len(tiles), -1, 2, *tiles.shape[2:])
     return locations, by_location.transpose(1, 2, 0, 3, 4, 5)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.types import PATCH_M
+from caco_data.types import PATCH_PX
 
 #: Side of a cell, metres: differences of single pixels come from misregistration.
 CELL_M = 40
@@ -27,7 +27,9 @@ FLOOR = 0.43
 _DARK_DN, _LEAST_DEVIATION = 50.0, 0.03
 
 
-def local_change(tiles: NDArray[Any], dn: float = 1.0) -> tuple[float, int, int]:
+def local_change(
+    tiles: NDArray[Any], dn: float = 1.0, patch_px: int = PATCH_PX
+) -> tuple[float, int, int]:
     """Change ratio of a location and the place of its largest change.
 
     Parameters
@@ -36,6 +38,8 @@ def local_change(tiles: NDArray[Any], dn: float = 1.0) -> tuple[float, int, int]
         All tiles of both periods.
     dn : float
         DN of a unit of `tiles`.
+    patch_px : int
+        Side of a patch, 10 m pixels.
 
     Returns
     -------
@@ -45,8 +49,9 @@ def local_change(tiles: NDArray[Any], dn: float = 1.0) -> tuple[float, int, int]
         Middle of the cell with the largest ratio, in 10 m pixels.
     """
     side = tiles.shape[-1]
-    pixels = max(1, CELL_M * side // PATCH_M)
+    pixels = max(1, CELL_M * side // (patch_px * PIXEL_M))
     cells = side // pixels
+    tiles = tiles[..., : cells * pixels, : cells * pixels]  # sides need not be multiples of 40 m
     blocks = tiles.reshape(*tiles.shape[:3], cells, pixels, cells, pixels)
     means = blocks.mean((4, 6), dtype=np.float32)
     # Per tile and band: without the common effects of air and sun.
@@ -58,7 +63,7 @@ def local_change(tiles: NDArray[Any], dn: float = 1.0) -> tuple[float, int, int]
         [(period[i], period[j]) for period in x for i in range(len(period)) for j in range(i)]
     )
     ratio = between / (within + FLOOR)
-    cell_px = PATCH_M // cells // PIXEL_M
+    cell_px = pixels * patch_px // side
     row, column = (k * cell_px + cell_px // 2 for k in divmod(int(ratio.argmax()), cells))
     return float(np.quantile(ratio, 1 - LARGEST)), row, column
 
@@ -67,6 +72,8 @@ def _mean_distance(
     pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
 ) -> NDArray[np.float32]:
     """Mean over pairs of tiles of the root mean square difference of the bands, per cell."""
+    if not pairs:  # one tile per period
+        return np.zeros((), np.float32)
     distances = [np.sqrt(np.square(a - b).mean(0)) for a, b in pairs]
     mean: NDArray[np.float32] = np.mean(distances, axis=0)
     return mean

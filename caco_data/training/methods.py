@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from caco_data.errors import InputError
 from caco_data.training.settings import MethodName
+from caco_data.types import StackLayout
 
 
 class View(NamedTuple):
@@ -51,6 +53,15 @@ class Method:
         """Whether the method requires change labels."""
         return self.other_period == "changed"
 
+    @property
+    def periods(self) -> int:
+        """Number of periods that the method needs."""
+        return 1 if self.other_period == "none" else 2
+
+    def fits(self, layout: StackLayout) -> bool:
+        """Whether data sets of a layout have enough periods and tiles."""
+        return layout.tiles >= self.tiles and len(layout.periods) >= self.periods
+
 
 _SEASONAL = (View(1, True), View(2, False), View(0, True))
 
@@ -63,3 +74,28 @@ METHODS: dict[MethodName, Method] = {
     "teco": Method(View(0, False), _SEASONAL, queue="own period", other_period="all"),
     "caco": Method(View(0, False), _SEASONAL, queue="own period", other_period="changed"),
 }
+
+
+def check_method(name: MethodName, layout: StackLayout, where: str) -> None:
+    """Check that a data set has the periods and tiles that a method needs.
+
+    Raises
+    ------
+    InputError
+        When it has fewer; names the methods for which it has enough.
+    """
+    method = METHODS[name]
+    if method.fits(layout):
+        return
+    fitting = [other for other, one in METHODS.items() if one.fits(layout)]
+    raise InputError(
+        f"The method {name} needs {_count(method.periods, 'period')} of "
+        f"{_count(method.tiles, 'tile')}, the data set has "
+        f"{_count(len(layout.periods), 'period')} of {_count(layout.tiles, 'tile')}",
+        where,
+        f"Use --method {' or '.join(fitting)}",
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)

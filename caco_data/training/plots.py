@@ -12,7 +12,6 @@ from caco_data.dataset.layout import bands_by_pixel
 from caco_data.dataset.reader import Dataset
 from caco_data.dataset.true_colour import true_colour
 from caco_data.sentinel2 import PIXEL_M
-from caco_data.types import PERIODS
 
 #: Number of example locations shown per group: with the least and with the most change.
 EXAMPLES = 4
@@ -119,7 +118,7 @@ def _examples(
 
     grid = figure.subplots(2, len(location_ids), squeeze=False)
     for column, (location_id, ratio) in enumerate(zip(location_ids, ratios, strict=True)):
-        for axes, period in zip(grid[:, column], PERIODS, strict=True):
+        for axes, period in zip(grid[:, column], dataset.first_and_last, strict=True):
             tile = true_colour(dataset.read_member(int(location_id), period)[:1], bands)[0]
             axes.imshow(tile, interpolation="antialiased")
             axes.set_axis_off()

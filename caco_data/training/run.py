@@ -22,7 +22,7 @@ from caco_data.training.checkpoint import Retention, State, load_checkpoint
 from caco_data.training.device import open_device
 from caco_data.training.learner import Learner
 from caco_data.training.meter import Meter
-from caco_data.training.methods import METHODS
+from caco_data.training.methods import METHODS, check_method
 from caco_data.training.models.encoder import check_encoder
 from caco_data.training.run_folder import RunFolder
 from caco_data.training.settings import TrainSettings
@@ -101,6 +101,7 @@ def open_run(settings: TrainSettings) -> Iterator[Run]:
     dataset = open_dataset(settings.data, settings.split)
     # One process per machine computes the digests.
     dataset.check(shards=settings.checksum and os.environ.get("LOCAL_RANK", "0") == "0")
+    check_method(settings.method, dataset.layout, settings.data)
     stacks = dataset.stacks(settings.bands)
     check_batches(stacks, settings.batch_size, fabric.world_size)
     truth = read_truth(dataset, stacks.location_ids)
@@ -120,7 +121,7 @@ def open_run(settings: TrainSettings) -> Iterator[Run]:
         reader = BatchReader(
             stacks, settings.batch_size, settings.seed, METHODS[settings.method].tiles,
             settings.aligned, settings.workers, fabric.device.type == "cuda",
-            (fabric.global_rank, fabric.world_size),
+            (fabric.global_rank, fabric.world_size), settings.long_term,
         )  # fmt: skip
         steps = reader.steps * settings.epochs
         if settings.max_steps is not None:

@@ -18,6 +18,7 @@ MixtureKind = Literal["log", "raw"]
 #: `local` is not in the paper: the ratio of the most changed part of a patch, from the pixels.
 EstimateName = Literal["local", "distance", "ratio", "aligned", "smoothed"]
 MethodName = Literal["moco", "moco-tp", "seco", "teco", "caco"]
+LongTerm = Literal["last", "random"]
 Framework = Literal["moco", "simclr"]
 Device = Literal["cuda", "cpu"]
 Schedule = Literal["steps", "cosine"]
@@ -62,6 +63,11 @@ class TrainSettings:
         "(three subspaces), teco (long-term negatives always), caco (long-term negatives where "
         "change is detected).",
     )
+    long_term: LongTerm = setting(
+        "last",
+        "Pairs of a data set of more than two periods: the first and the last one, or two random "
+        "ones in each step.",
+    )
     framework: Framework = setting("moco", "Contrastive framework: MoCo v2 or SimCLR.")
     encoder: str = setting(
         "resnet18",
@@ -72,7 +78,7 @@ class TrainSettings:
     max_steps: int | None = setting(None, "Stop after this many steps.", count=True)
     batch_size: int = setting(
         256,
-        "Rows per step over all devices; each location gives two.",
+        "Rows per step over all devices; each location gives two, or one if it has one period.",
         count=True,
         shown_default=f"256; {FRAMEWORKS['simclr']['batch_size']} for simclr",
     )
