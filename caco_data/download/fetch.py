@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ from caco_data.sentinel2 import PIXEL_M, SCL_BAND, SCL_PIXEL_M
 from caco_data.sources.base import (
     CloudScoreSource,
     ImageSource,
+    PlannedSource,
     SceneClassSource,
     TruthSource,
 )
@@ -120,6 +122,12 @@ class Requests:
         request = partial(self.source.list_scenes, footprint, period.start, period.end, limit)
         return self._listings.call(lambda: self._call(request))
 
+    def expecting(self, tiles: Iterable[tuple[Scene, Grid]]) -> AbstractContextManager[None]:
+        """Announce tiles that are likely to be read; see `PlannedSource`."""
+        if not isinstance(self.source, PlannedSource):
+            return nullcontext()
+        return self.source.expecting(tiles, (*self.settings.bands, SCL_BAND))
+
     def read(self, scene: Scene, grid: Grid) -> NDArray[np.uint16]:
         """Read bands and SCL of a scene, (C + 1, H, W); a failure is not confirmed."""
         read = partial(self._read_once, scene, grid)
@@ -142,9 +150,10 @@ class Requests:
         if clear is not None and clear < self.settings.scenes.min_clear:
             return Cloudy(clear)
         try:
-            if clear is None and (refused := self._refused_by_classes(scene, grid)):
-                return refused
-            pixels = self._tiles.call(lambda: self.read(scene, grid))
+            with self.expecting([(scene, grid)]):
+                if clear is None and (refused := self._refused_by_classes(scene, grid)):
+                    return refused
+                pixels = self._tiles.call(lambda: self.read(scene, grid))
         except InconsistentError as error:
             return Unreadable(str(error), "inconsistent scenes")
         except PermanentError as error:
@@ -207,6 +216,13 @@ def read_stacks(plan: Plan, requests: Requests) -> LocationStacks | Rejection:
     RefusedError
         When the service refuses the user, or all tiles.
     """
+    parts = (plan.early, plan.late)
+    first = [slot.candidates[0] for part in parts for slot in part.slots if slot.candidates]
+    with requests.expecting((scene, plan.grid) for scene in first):
+        return _read_parts(plan, requests)
+
+
+def _read_parts(plan: Plan, requests: Requests) -> LocationStacks | Rejection:
     stacks = []
     for part in plan.periods:
         stack = fill_stack(

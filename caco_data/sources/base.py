@@ -7,7 +7,8 @@ threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -115,6 +116,17 @@ class SceneClassSource(Protocol):
         TransientError, PermanentError, RefusedError
             See `caco_data.errors`.
         """
+        ...
+
+
+@runtime_checkable
+class PlannedSource(Protocol):
+    """A source that reads parts of files which several tiles share, for all announced tiles."""
+
+    def expecting(
+        self, tiles: Iterable[tuple[Scene, Grid]], bands: Sequence[str]
+    ) -> AbstractContextManager[None]:
+        """Announce tiles that are likely to be read before the exit of the context."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Cache of decoded blocks: every block is fetched once, although many locations need it."""
+"""Cache in memory: every value is loaded once, although many threads need it."""
 
 from __future__ import annotations
 

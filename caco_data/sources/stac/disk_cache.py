@@ -13,6 +13,10 @@ from pathlib import Path
 #: Maximum size of the cache, bytes, and fraction of it that remains when old parts are removed.
 MAX_NBYTES = 4 << 30
 _KEPT = 0.8
+#: Parts written between two looks at how many are read, and how many of them must be.
+_LOOK_PARTS, _READ_PARTS = 64, 8
+#: One of so many files is kept when parts are not read again, to notice when that changes.
+_SAMPLED = 8
 #: Bytes that a process writes between two looks at the size.
 _LOOK_NBYTES = 64 << 20
 
@@ -27,13 +31,20 @@ class DiskCache:
         a machine without the data set, and before a download has begun to write.
     max_nbytes : int
         Maximum size, bytes; the oldest parts are removed.
+    only_useful : bool
+        Whether parts of few files only are kept as long as parts are hardly ever read again.
     """
 
-    def __init__(self, folder: Path | None, max_nbytes: int = MAX_NBYTES) -> None:
+    def __init__(
+        self, folder: Path | None, max_nbytes: int = MAX_NBYTES, only_useful: bool = False
+    ) -> None:
         self._folder = folder
         self._max_nbytes = max_nbytes
         self._lock = threading.Lock()
         self._written = 0
+        self._only_useful = only_useful
+        self._useful = True
+        self._parts_written = self._parts_read = 0
 
     @contextmanager
     def locked(self, href: str) -> Iterator[None]:
@@ -58,9 +69,12 @@ class DiskCache:
         if folder is None:
             return None
         try:
-            return (folder / str(start)).read_bytes()
+            data = (folder / str(start)).read_bytes()
         except OSError:
             return None
+        with self._lock:
+            self._parts_read += 1
+        return data
 
     def put(self, href: str, start: int, data: bytes) -> None:
         """Keep a part; a failure is ignored."""
@@ -77,6 +91,10 @@ class DiskCache:
                 temporary.unlink()
             return
         with self._lock:
+            self._parts_written += 1
+            if self._parts_written == _LOOK_PARTS:
+                self._useful = self._parts_read >= _READ_PARTS
+                self._parts_written = self._parts_read = 0
             self._written += len(data)
             look = self._written >= min(_LOOK_NBYTES, self._max_nbytes // 8)
             if look:
@@ -87,7 +105,10 @@ class DiskCache:
     def _of(self, href: str) -> Path | None:
         if self._folder is None or not self._folder.parent.parent.is_dir():
             return None
-        return self._folder / hashlib.sha256(href.encode()).hexdigest()[:24]
+        digest = hashlib.sha256(href.encode()).digest()
+        if self._only_useful and not self._useful and digest[-1] % _SAMPLED:
+            return None
+        return self._folder / digest.hex()[:24]
 
     def _remove_oldest(self) -> None:
         """Remove the oldest parts if the cache is too large."""

@@ -6,7 +6,8 @@ acquisition (`merging.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -82,12 +83,13 @@ class StacSource:
         self._preset = preset
         web = Web(deadline_s, limiter)
         disk = DiskCache(shared_folder)
+        blocks = DiskCache(shared_folder, only_useful=True)
         self._reader: CogReader
         if preset.jpeg2000:
             self._reader = GdalReader(limiter, deadline_s, cdse_options())
         else:
             signer = TokenSigner(web, preset.token_url) if preset.token_url else None
-            self._reader = BlockReader(FileServer(web, signer), disk)
+            self._reader = BlockReader(FileServer(web, signer), blocks)
         catalogue: Catalogue
         if catalog:
             catalogue = CatalogueFile(catalog)
@@ -115,6 +117,19 @@ class StacSource:
                 ]
         return merge(found, footprint, self._preset.collections, max_cloud_pct)
 
+    def expecting(
+        self, tiles: Iterable[tuple[Scene, Grid]], bands: Sequence[str]
+    ) -> AbstractContextManager[None]:
+        """Announce reads; see `PlannedSource.expecting`."""
+        if not isinstance(self._reader, BlockReader):
+            return nullcontext()
+        return self._reader.expecting(
+            (href, (grid, _pixel_m(band)))
+            for scene, grid in tiles
+            for band, href in scene.files
+            if band in bands
+        )
+
     def read_tile(self, scene: Scene, grid: Grid, bands: Sequence[str]) -> NDArray[np.uint16]:
         """Read a scene on a grid in its CRS; see `ImageSource.read_tile`.
 
@@ -140,7 +155,7 @@ class StacSource:
 
     def read_scene_classes(self, scene: Scene, grid: Grid) -> NDArray[np.uint8]:
         """Read the scene classes at 20 m; see `SceneClassSource.read_scene_classes`."""
-        return self._native(scene, grid, SCL_BAND, SCL_PIXEL_M).astype(np.uint8)
+        return self._native(scene, grid, SCL_BAND).astype(np.uint8)
 
     def describe_file(self, scene: Scene, band: str) -> str:
         """Read the header of a band's file, and describe it in a few words.
@@ -161,18 +176,20 @@ class StacSource:
 
     def _layer(self, scene: Scene, grid: Grid, band: str) -> NDArray[np.uint16]:
         """Read a band on the 10 m grid, as in the file."""
-        pixel_m = SCL_PIXEL_M if band == SCL_BAND else BAND_PIXEL_M.get(band)
-        if pixel_m is None:
-            raise PermanentError(f"No band '{band}'", scene.image_id)
-        step = pixel_m // PIXEL_M
-        native = self._native(scene, grid, band, pixel_m)
+        native = self._native(scene, grid, band)
+        step = _pixel_m(band) // PIXEL_M
         return native if step == 1 else native.repeat(step, axis=0).repeat(step, axis=1)
 
-    def _native(self, scene: Scene, grid: Grid, band: str, pixel_m: int) -> NDArray[np.uint16]:
-        return self._reader.read(self._href(scene, band), grid, pixel_m)
+    def _native(self, scene: Scene, grid: Grid, band: str) -> NDArray[np.uint16]:
+        return self._reader.read(self._href(scene, band), grid, _pixel_m(band))
 
     def _href(self, scene: Scene, band: str) -> str:
         href = dict(scene.files).get(band)
         if href is None:
             raise PermanentError(f"No file of band '{band}'", scene.image_id)
         return href
+
+
+def _pixel_m(band: str) -> int:
+    """Return the native pixel size of a band that has a file."""
+    return SCL_PIXEL_M if band == SCL_BAND else BAND_PIXEL_M[band]

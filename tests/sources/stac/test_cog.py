@@ -113,18 +113,33 @@ def test_any_window_of_any_compression(
     np.testing.assert_array_equal(found, expected)
 
 
-def test_blocks_are_read_once_and_overviews_never() -> None:
+def test_expected_patches_share_blocks_and_overviews_are_never_read() -> None:
     files = DiskFiles(**FILES)
     reader = BlockReader(files)
-    grids = [Grid(32631, 399960 + k * 60, 4900020, 60, 60) for k in range(10)]
-    for grid in grids:
-        reader.read("predictor", grid, 10)
-    assert len(files.parts) == 2  # the header, and one block
-    for k in range(100):
-        reader.read("predictor", Grid(32631, 399960, 4900020 - k * 60, 300, 60), 10)
+    grids = [Grid(32631, 399960 + k * 60, 4900020, 60, 60) for k in range(40)]
+    with reader.expecting(("predictor", (grid, 10)) for grid in [*grids, grids[0]]):
+        for grid in grids:
+            column = (grid.left_m - 399960) // 10
+            expected = PIXELS[:60, column : column + 60]
+            np.testing.assert_array_equal(reader.read("predictor", grid, 10), expected)
+        reader.read("predictor", grids[0], 10)
+    assert len(files.parts) == 2  # the header, and one row of blocks
+    reader.read("predictor", grids[0], 10)
+    assert len(files.parts) == 3  # no longer kept
     header = reader.header("predictor")
     known = {*header.offsets.ravel().tolist()}
     assert all(start in known for start, _ in files.parts[1:])
+
+
+def test_a_damaged_block_of_a_neighbour_is_of_no_concern() -> None:
+    start = int(BlockReader(DiskFiles(**FILES)).header("deflate").offsets[0, 1])
+    damaged = FILES["deflate"][:start] + b"\xff" * 50 + FILES["deflate"][start + 50 :]
+    reader = BlockReader(DiskFiles(x=damaged))
+    own, other = (Grid(32631, 399960 + k * 1280, 4900020, 60, 60) for k in range(2))
+    with reader.expecting([("x", (own, 10)), ("x", (other, 10)), ("x", (own, 20))]):
+        np.testing.assert_array_equal(reader.read("x", own, 10), PIXELS[:60, :60])
+        with pytest.raises(TransientError, match="corrupt body"):
+            reader.read("x", other, 10)
 
 
 @pytest.mark.parametrize("data", [b"", b"II*\0", b"<html>no</html>" * 9, FILES["none"][:200]])

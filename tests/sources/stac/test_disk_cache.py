@@ -84,6 +84,19 @@ def test_the_oldest_parts_are_removed(tmp_path: Path) -> None:
     assert cache.get(HREF, 0) is None
 
 
+def test_parts_that_are_never_read_are_not_written(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / ".work" / "blocks", only_useful=True)
+    names = [f"{HREF}{k}" for k in range(300)]
+    for name in names[:200]:
+        cache.put(name, 1, b"part")
+    assert 64 <= sum(path.is_file() for path in tmp_path.rglob("1")) < 100
+    for _ in range(8):
+        for name in names:
+            cache.get(name, 1)
+            cache.put(name, 1, b"part")
+    assert all(cache.get(name, 1) for name in names)
+
+
 def test_a_part_that_cannot_be_written_is_not_kept(tmp_path: Path) -> None:
     (tmp_path / ".work").write_text("a file in place of the folder")
     cache = DiskCache(tmp_path / ".work" / "blocks")

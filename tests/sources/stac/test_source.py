@@ -12,7 +12,7 @@ import pytest
 
 from caco_data.grid import grid_footprint
 from caco_data.sentinel2 import ALL_BANDS, SCL_BAND
-from caco_data.sources.base import ImageSource, SceneClassSource, SourceSettings
+from caco_data.sources.base import ImageSource, PlannedSource, SceneClassSource, SourceSettings
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.sources.simulated.source import SimulatedSource
 from caco_data.sources.stac.settings import StacSettings
@@ -38,10 +38,14 @@ def server(archive: SimulatedSource) -> Iterator[StacServer]:
 
 
 def _satisfies_protocols() -> tuple[
-    SourceSettings, Callable[..., ImageSource], Callable[..., SceneClassSource]
+    SourceSettings,
+    Callable[..., ImageSource],
+    Callable[..., SceneClassSource],
+    Callable[..., PlannedSource],
 ]:
     """Let mypy check the source against the protocols."""
-    return StacSettings(), StacSettings().open, StacSettings().open
+    settings = StacSettings()
+    return settings, settings.open, settings.open, settings.open
 
 
 def usable(source: ImageSource, grid: Grid) -> list[Scene]:
