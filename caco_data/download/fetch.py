@@ -216,8 +216,8 @@ def read_stacks(plan: Plan, requests: Requests) -> LocationStacks | Rejection:
     RefusedError
         When the service refuses the user, or all tiles.
     """
-    parts = (plan.early, plan.late)
-    first = [slot.candidates[0] for part in parts for slot in part.slots if slot.candidates]
+    slots = [slot for part in plan.periods for slot in part.slots]
+    first = [slot.candidates[0] for slot in slots if slot.candidates]
     with requests.expecting((scene, plan.grid) for scene in first):
         return _read_parts(plan, requests)
 
