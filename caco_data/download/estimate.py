@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from caco_data.dataset.layout import bands_by_pixel
 from caco_data.download.settings import ClusterSettings, DownloadSettings, FetchSettings
 from caco_data.sentinel2 import SCL_PIXEL_M
+from caco_data.sources.earthengine.pixels import strips
+from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.stac.cost import Cost, bands_cost, classes_cost, listing_cost
 from caco_data.sources.stac.settings import StacSettings
+from caco_data.types import Grid
 
 #: Scenes read per accepted tile, also at rejected locations: mean of 300 locations of the simulated
 #: archive with the default settings. Cloudier regions require more.
@@ -76,13 +79,17 @@ def _cost(settings: DownloadSettings, candidates: float) -> Cost:
     fetch, source = settings.fetch, settings.source
     layout = fetch.layout
     if isinstance(source, StacSettings):
-        listing = listing_cost(from_file=source.catalog is not None)
+        listing = listing_cost(source.catalog is not None, len(layout.periods))
         # The bands are read of clear candidates only.
-        tiles = classes_cost().times(candidates).plus(bands_cost(fetch.bands))
+        classes = classes_cost(layout.patch_m).times(candidates)
+        tiles = classes.plus(bands_cost(fetch.bands, layout.patch_m))
         return listing.plus(tiles.times(layout.rows))
     scored = fetch.scenes.cloud_mask == "cs+"
     pixel_nbytes = 2 * len(fetch.bands) + 1 + (4 if scored else 0)
-    tile = Cost(2 if scored else 1, layout.patch_px**2 * pixel_nbytes)
+    reads = 1
+    if isinstance(source, EarthEngineSettings):  # SCL is one more band
+        reads = len(strips(Grid(0, 0, 0, layout.patch_px, layout.patch_px), len(fetch.bands) + 1))
+    tile = Cost(reads + scored, layout.patch_px**2 * pixel_nbytes)
     return (
         Cost(1, _LISTING_NBYTES)
         .times(len(layout.periods))

@@ -18,7 +18,6 @@ from caco_data.dataset.reader import Dataset
 from caco_data.dataset.tables import read_parquet, read_table
 from caco_data.errors import REPAIR_REMEDY, DatasetError
 from caco_data.printable import printable
-from caco_data.types import PERIODS
 from caco_data.world.geoparquet import decode_points
 
 #: Maximum length of the name of a place, characters.
@@ -132,7 +131,7 @@ def read_tiles(dataset: Dataset) -> Tiles:
     if any(column.null_count for column in table.columns):
         raise DatasetError("Rows of the index lack values", INDEX, REPAIR_REMEDY)
     found = pc.unique(table["period"]).to_pylist()
-    known = [period for period in PERIODS if period in found]
+    known = [period for period in dataset.layout.periods if period in found]
     periods = (*known, *(period for period in found if period not in known))
     codes = pc.index_in(table["period"], pa.array(periods, pa.string()))
     return Tiles(

@@ -18,7 +18,7 @@ from caco_data.dataset.true_colour import true_colour
 from caco_data.errors import InputError
 from caco_data.report.elements import Picture, StackPictures
 from caco_data.sentinel2 import BAND_PIXEL_M, PIXEL_M, RGB_BANDS
-from caco_data.types import PATCH_PX, PeriodName
+from caco_data.types import PeriodName
 
 _QUALITY = 80
 #: Percentiles of a band that are shown as black and white, for other bands than true colour.
@@ -147,12 +147,13 @@ def _mask_places(dataset: Dataset, location_ids: Sequence[int]) -> dict[int, tup
     if truth is None or CHANGE_MASK.name not in truth.column_names:
         return {}
     places = {}
+    side = dataset.layout.patch_px
     wanted = set(location_ids)
     for row in truth.select(["location_id", CHANGE_MASK.name]).to_pylist():
         if row["location_id"] in wanted and row[CHANGE_MASK.name]:
-            y, x = np.nonzero(decode_mask(row[CHANGE_MASK.name]))
+            y, x = np.nonzero(decode_mask(row[CHANGE_MASK.name], side))
             if x.size:
                 places[row["location_id"]] = (
-                    (float(np.median(x)) + 0.5) / PATCH_PX, (float(np.median(y)) + 0.5) / PATCH_PX
+                    (float(np.median(x)) + 0.5) / side, (float(np.median(y)) + 0.5) / side
                 )  # fmt: skip
     return places

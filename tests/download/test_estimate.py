@@ -15,6 +15,7 @@ from caco_data.download.settings import (
     SceneSettings,
 )
 from caco_data.sentinel2 import ALL_BANDS, RGB_BANDS
+from caco_data.sources.earthengine.settings import EarthEngineSettings
 from caco_data.sources.simulated.settings import SimulatedSettings
 from caco_data.sources.stac.settings import StacSettings
 from caco_data.types import Dtype
@@ -41,6 +42,14 @@ def test_requests_of_a_location() -> None:
     assert estimate(1, RGB, ClusterSettings()).min_requests == 12
     scored = replace(RGB, fetch=FetchSettings(SceneSettings(cloud_mask="cs+")))
     assert estimate(1, scored, ClusterSettings()).min_requests == 22
+
+
+def test_requests_of_other_layouts() -> None:
+    one = SceneSettings(periods=1, tiles_per_period=4)
+    large = FetchSettings(one, ALL_BANDS, patch_px=1056)
+    assert estimate(1, replace(RGB, fetch=large), ClusterSettings()).min_requests == 5
+    strips = replace(RGB, source=EarthEngineSettings(), fetch=large)
+    assert estimate(1, strips, ClusterSettings()).min_requests == 9
 
 
 @given(st.integers(1, 10**7), st.integers(1, 100), st.none() | st.floats(1, 1000))
