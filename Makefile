@@ -51,7 +51,7 @@ demo: $(VENV)/installed
 	@echo
 	@echo "The demo is finished. It wrote:"
 	@echo "  demo/locations.png             map of the 10,000 sampled locations"
-	@echo "  demo/report.html               page about the data set: map, statistics, images"
+	@echo "  demo/report.html               page about the data set and the run"
 	@echo "  demo/run/encoder.safetensors   trained encoder"
 	@echo "  demo/run/loss_curve.png        training loss"
 	@echo "  demo/run/change_histogram.png  estimated change of the locations"

@@ -1,4 +1,4 @@
-"""`caco-data report`: a page about data sets, or a contact sheet."""
+"""`caco-data report`: a page about data sets, runs and evaluations, or a contact sheet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STACKS, _ROWS = 24, 8
 
 
 @click.command("report")
-@click.argument("paths", metavar="[DATASET...]", nargs=-1, callback=check_place)
+@click.argument("paths", metavar="[DATASET|RUN|EVALUATION...]", nargs=-1, callback=check_place)
 @click.option(
     "--out",
     default="report.html",
@@ -50,12 +50,14 @@ def command(
     paths: tuple[str, ...], out: str, overwrite: bool, stacks: int | None,
     bands: tuple[str, ...] | None, locations: tuple[int, ...],
 ) -> None:  # fmt: skip
-    """Write a page that shows data sets: map, statistics, and stacks of images.
+    """Write a page that shows data sets, runs and evaluations.
 
-    The page is one file that needs no network.
+    Data sets: map, statistics, and stacks of images. Runs and evaluations: curves over each other,
+    metrics with intervals. With a run on the same data set, the images are ordered by its
+    estimated change, unless the true change is known. The page is one file that needs no network.
 
     \b
-    caco-data report dataset --out report.html
+    caco-data report dataset run evaluation/eurosat-run.json --out report.html
     caco-data report dataset --out stacks.png
     """
     from caco_data.errors import InputError

@@ -41,13 +41,15 @@ def hover(*fields: tuple[str, str], **more: Any) -> HoverTool:
     return HoverTool(tooltips=list(fields), limit=5, **more)
 
 
-def place_legend(made: Any, location: str = "top_right") -> None:
-    """Put the legend, whose entries hide their series, into a corner."""
-    made.legend.location = location
-    made.legend.click_policy = "hide"
-    made.legend.background_fill_alpha = 0.7
-    made.legend.label_text_font_size = "12px"
-    made.legend.spacing = 0
+def place_legend(made: Any, columns: int = 2) -> None:
+    """Put the legend, whose entries hide their series, below the figure."""
+    legend = made.legend[0]
+    legend.click_policy = "hide"
+    legend.label_text_font_size = "12px"
+    legend.ncols = columns
+    legend.spacing = legend.padding = legend.margin = 2
+    legend.border_line_color = None
+    made.add_layout(legend, "below")
 
 
 def line_figure(
@@ -134,12 +136,14 @@ def bar_figure(x_label: str, names: Sequence[str], values: Sequence[float]) -> A
         text_font_size="12px", name="ink",
     )  # fmt: skip
     made.x_range.start = 0
-    made.x_range.range_padding = 0.2
+    made.x_range.range_padding = 0.4
     made.ygrid.grid_line_color = None
     return made
 
 
-def calendar_figure(rows: Sequence[str], columns: Sequence[str], counts: NDArray[np.int64]) -> Any:
+def calendar_figure(
+    rows: Sequence[str], columns: Sequence[str], counts: NDArray[np.int64], counted: str = "tiles"
+) -> Any:
     """Cells of a grid, shaded by their count, with the count as text where it fits.
 
     Parameters
@@ -148,6 +152,8 @@ def calendar_figure(rows: Sequence[str], columns: Sequence[str], counts: NDArray
         Labels; the first row is on top.
     counts : ndarray, shape (len(rows), len(columns))
         Counts.
+    counted : str
+        What the counts are of.
     """
     made = base_figure("", "", tools="", x_range=list(columns), y_range=list(reversed(rows)))
     made.height = 80 + 34 * len(rows)
@@ -170,7 +176,10 @@ def calendar_figure(rows: Sequence[str], columns: Sequence[str], counts: NDArray
         "column", "row", "text", source=source, text_align="center", text_baseline="middle",
         text_font_size="12px", name="ink",
     )  # fmt: skip
-    made.add_tools(hover(("", "@row, @column"), ("tiles", "@count{0,0}"), renderers=[cells]))
+    made.add_tools(hover(("", "@row, @column"), (counted, "@count{0,0}"), renderers=[cells]))
+    if max(map(len, columns), default=0) > 4:
+        made.xaxis.major_label_orientation = 0.9
+        made.height += 60
     made.grid.grid_line_color = None
     made.xaxis.axis_line_color = made.yaxis.axis_line_color = None
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -20,6 +21,8 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:"
 )
+#: Texts that are aligned to the right in tables.
+_NUMBER = re.compile(r"[-+]?[0-9][0-9,]*(\.[0-9]+)?(e[-+][0-9]+)?|–")
 
 
 def render_page(title: str, sections: Sequence[Section]) -> str:
@@ -52,6 +55,7 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True, finalize=_printable,
     )  # fmt: skip
     made.filters["script_json"] = _script_json
+    made.tests["number_text"] = _NUMBER.fullmatch
     made.globals["file"] = _file
     return made
 

@@ -53,7 +53,6 @@ def map_figure(
         "longitude, degrees", "latitude, degrees", "pan,box_zoom,reset,save",
         x_range=(west, east), y_range=(south, north), output_backend="webgl", lod_threshold=20_000,
     )  # fmt: skip
-    made.sizing_mode, made.aspect_ratio, made.height = "scale_width", 2.1, None
     wheel = WheelZoomTool()
     made.add_tools(wheel)
     made.toolbar.active_scroll = wheel
@@ -82,10 +81,7 @@ def map_figure(
         )  # fmt: skip
         made.add_tools(hover(*fields, renderers=[points]))
     made.add_tools("tap")
-    place_legend(made, "left")
-    legend = made.legend[0]
-    legend.orientation = "horizontal"
-    made.add_layout(legend, "below")
+    place_legend(made, len(kinds))
     return made, rows.size
 
 

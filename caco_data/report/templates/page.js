@@ -51,6 +51,8 @@ async function draw(element) {
   views.set(element, view);
   homes.set(element, [view.model.x_range, view.model.y_range].map((range) => ({start: range.start, end: range.end})));
   paint(view.model);
+  // The maps are 2.1 times as wide as high, but not lower than other charts.
+  if (element.matches(".map")) view.model.height = Math.round(Math.max(300, element.clientWidth / 2.1 + 60));
   for (const model of view.model.references()) {
     if (model.type !== "GlyphRenderer" || !model.name) continue;
     const indices = model.data_source.selected.properties.indices;
