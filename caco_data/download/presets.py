@@ -29,18 +29,18 @@ PRESETS: dict[PresetName, Preset] = {
     ),
     "seco": Preset(
         "five tiles in one year",
-        "Manas, Lacoste, Giro-i-Nieto, Vazquez, Rodriguez, ICCV 2021: five images per location "
-        "from one year",
+        "SeCo (Manas et al., ICCV 2021), seco_downloader.py: five dates twelve weeks apart, after "
+        "a random start per location",
         {"periods": 1, "tiles_per_period": 5, "period_months": 12},
     ),
     "ssl4eo": Preset(
-        "one tile of each season of 2021",
-        "Wang, Braham, Xiong, Liu, Albrecht, Zhu, 2023 (SSL4EO-S12): four images per location, "
-        "around 20 March, 21 June, 22 September and 21 December 2021. The middles of the slots "
-        "are within three days of these dates",
+        "four tiles in one year, a quarter apart",
+        "SSL4EO-S12 (Wang et al., 2023), ssl4eo_s12_downloader.py: 21 December 2020, 20 March, "
+        "21 June and 22 September 2021, each minus the same random number of days below 365 per "
+        "location. The middles of the slots are within three days of these dates",
         {
             "periods": 1, "tiles_per_period": 4, "period_months": 12,
-            "first_start": date(2021, 2, 3), "last_start": date(2021, 2, 3),
+            "first_start": date(2019, 11, 8), "last_start": date(2020, 11, 6),
         },
     ),
     "pair": Preset(

@@ -86,7 +86,7 @@ def test_presets_and_options_of_the_periods(run: Run, table: Path, tmp_path: Pat
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     settings = json.loads((out / "dataset.json").read_text())["settings"]
-    assert settings["scenes"]["first_start"] == settings["scenes"]["last_start"] == "2021-02-03"
+    assert settings["scenes"]["first_start"] == "2019-11-08"
     assert (settings["tiles"], settings["patch_px"]) == ({"single": 2}, 66)
     again = run("download", "--locations", table, "--out", out, "--source", "simulated")
     assert again.exit_code == 2
