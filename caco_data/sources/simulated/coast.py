@@ -1,4 +1,4 @@
-"""The sea: the real coast, made rough below the resolution of the map."""
+"""The sea: the real coast, made rough below the resolution of the map; plumes of rivers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from caco_data.grid import false_northing_m, to_lonlat, to_utm
 from caco_data.sentinel2 import PIXEL_M
 from caco_data.sources.simulated.frame import FractalNoise, Frame, Mask
+from caco_data.sources.simulated.layers import RIVER_DRYNESS_BELOW
+from caco_data.sources.simulated.lines import line_distance
+from caco_data.sources.simulated.noise import Field
 from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.types import Grid
 from caco_data.world.land import rings_near
@@ -19,6 +22,9 @@ SHORE_SHIFT_PX = SHORE_PX * 0.4
 SHORE_SCALES_PX = (32, 12, 5)
 SHORE_EAST = FractalNoise(WorldSalt.SHORE_EAST, SHORE_SCALES_PX)
 SHORE_SOUTH = FractalNoise(WorldSalt.SHORE_SOUTH, SHORE_SCALES_PX)
+#: Reach of the plumes of rivers in the sea, pixels. A plume's half width in pixels, at the mouth
+#: and by which it has widened at its end.
+PLUME_PX, MOUTH_PX, PLUME_WIDENS_PX = 80, 6.0, 45.0
 #: Maximum distance between vertices of a coastline, degrees: parallels are curved in UTM.
 RING_STEP_DEG = 0.02
 
@@ -47,6 +53,35 @@ def sea(grid: Grid, frame: Frame) -> Mask:
     i = np.arange(frame.height)[:, None] + SHORE_PX + dy
     j = np.arange(frame.width)[None, :] + SHORE_PX + dx
     return np.asarray(is_sea[i, j])
+
+
+def plumes(at_sea: Mask, river_course: Field, dryness: Field) -> Field | None:
+    """Return the share of river water in the sea, which decreases away from the mouths.
+
+    Parameters
+    ----------
+    at_sea : ndarray of bool, shape (H + 2 * PLUME_PX, W + 2 * PLUME_PX)
+        See `sea`.
+    river_course : ndarray of float32, shape (H + 2, W + 2)
+        Field whose zero lines are rivers, and the middles of plumes.
+    dryness : ndarray of float32, shape (H, W)
+        Rivers that dry out have no plume.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W), or None
+        0..1; None if the sea or the land is not within `PLUME_PX`.
+    """
+    if at_sea.all() or not at_sea.any():
+        return None
+    side = 2 * PLUME_PX + 1
+    sums = np.pad(at_sea, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    sea_px = sums[side:, side:] - sums[side:, :-side] - sums[:-side, side:] + sums[:-side, :-side]
+    # 0 at a straight coast, 1 where no land is in reach.
+    offshore = np.clip(2 * sea_px.astype(np.float32) / np.float32(side**2) - 1, 0, 1)
+    across = line_distance(river_course) / (MOUTH_PX + PLUME_WIDENS_PX * offshore)
+    plume = (1 - offshore) * np.exp(-across * across) * (dryness < RIVER_DRYNESS_BELOW)
+    return np.asarray(plume, dtype=np.float32)
 
 
 def _densified(ring: NDArray[np.float64]) -> NDArray[np.float64]:

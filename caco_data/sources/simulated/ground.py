@@ -14,7 +14,7 @@ import numpy as np
 
 from caco_data.sources.simulated.banks import set_banks
 from caco_data.sources.simulated.changes import REACH_PX, event_mask, events
-from caco_data.sources.simulated.coast import sea
+from caco_data.sources.simulated.coast import PLUME_PX, plumes, sea
 from caco_data.sources.simulated.crops import CropYear, crop_year
 from caco_data.sources.simulated.frame import FractalNoise, Frame, Mask, frame_of
 from caco_data.sources.simulated.land_cover import WATER, Cover
@@ -23,6 +23,7 @@ from caco_data.sources.simulated.layers import Classes, Layers
 from caco_data.sources.simulated.noise import Field, uniform
 from caco_data.sources.simulated.phenology import PerennialYear, perennial_year
 from caco_data.sources.simulated.reflectance import year_modes
+from caco_data.sources.simulated.relief import relief, slopes_of
 from caco_data.sources.simulated.salts import WorldSalt
 from caco_data.sources.simulated.settlement import Town, towns, urban_density
 from caco_data.sources.simulated.surface import Surface, bare_surface
@@ -31,7 +32,7 @@ from caco_data.sources.simulated.surface_urban import URBAN
 from caco_data.sources.simulated.textures import fixed_texture, growth
 from caco_data.sources.simulated.units import Units
 from caco_data.sources.simulated.view import MARGIN_PX
-from caco_data.sources.simulated.water import water_places
+from caco_data.sources.simulated.water import WaterPlaces, water_places
 from caco_data.types import Grid
 
 #: Deviation of the outlines of changes.
@@ -51,10 +52,6 @@ LEVEL = (
     *WATER, Cover.INDUSTRIAL, Cover.RESIDENTIAL, Cover.SOLAR_PARK, Cover.GREENHOUSE,
     Cover.CONSTRUCTION,
 )  # fmt: skip
-#: Relief: scales of the ridges, pixels; at a steepness of 1, the height of a ridge in pixels is
-#: `RIDGE_HEIGHT` times its scale to the power of `RIDGE_EXPONENT`.
-RIDGE_SCALES_PX = (420, 170, 74, 33, 15)
-RIDGE_HEIGHT, RIDGE_EXPONENT = 0.21, 0.92
 
 
 @dataclass(frozen=True)
@@ -97,13 +94,15 @@ class Ground:
     """Texture of 80 to 480 m, unit variance."""
     fixed_growth: Field
     """Part of the growth that is the same in every year."""
+    plume: Field | None
+    """Share of river water in the sea, 0..1; None far from the coast."""
     _years: dict[int, GrowingYear] = field(default_factory=dict)
     _surfaces: dict[tuple[int, int], tuple[Surface, Field, Field]] = field(default_factory=dict)
 
     @cached_property
-    def water_places(self) -> tuple[Field, Field]:
-        """See `caco_data.sources.simulated.water.water_places`."""
-        return water_places(self.frame)
+    def water_places(self) -> WaterPlaces:
+        """How water differs from place to place."""
+        return water_places(self.frame, self.plume)
 
     def _stage(self, day: float) -> tuple[int, int]:
         """Return the numbers of pixels whose change has begun and is complete."""
@@ -163,7 +162,9 @@ def make_ground(grid: Grid, seed: int) -> Ground:
     frame = frame_of(grid, seed).grown(MARGIN_PX)
     near = towns(grid, frame, REACH_PX)
     layers = Layers(frame, grid.epsg, urban_density(near, *frame.coordinates()))
-    cover, shore_px = land_cover(layers, sea(grid, frame))
+    at_sea = sea(grid, frame.grown(PLUME_PX))
+    inner = at_sea[PLUME_PX:-PLUME_PX, PLUME_PX:-PLUME_PX]
+    cover, shore_px = land_cover(layers, inner)
     later, change_day, complete_day = _changes(layers, cover, near)
     before = surface_of(layers, cover, shore_px, None)
     site = after = None
@@ -173,7 +174,7 @@ def make_ground(grid: Grid, seed: int) -> Ground:
         changed = np.isfinite(change_day)
         site = surface_of(layers, sites, shore_px, changed & (complete_day > change_day))
         after = surface_of(layers, later, shore_px, changed)
-    relief_east, relief_south = _relief(layers)
+    relief_east, relief_south = relief(layers)
     level = np.isin(cover, LEVEL) | np.isin(later, LEVEL)
     relief_east[level], relief_south[level] = 0, 0
     return Ground(
@@ -189,6 +190,7 @@ def make_ground(grid: Grid, seed: int) -> Ground:
         shore_px=shore_px.astype(np.float32),
         coarse_texture=layers.coarse_texture,
         fixed_growth=fixed_texture(layers),
+        plume=plumes(at_sea, layers.river_course, layers.dryness),
     )
 
 
@@ -223,25 +225,3 @@ def surface_of(layers: Layers, cover: Classes, shore_px: Field, within: Mask | N
             set_surface(surface, where, layers)
     set_banks(surface, shore_px, layers)
     return surface
-
-
-def _relief(layers: Layers) -> tuple[Field, Field]:
-    """Return the slopes of branching ridges and valleys: rise over run to the east and south."""
-    wide = layers.frame.grown(1)
-    height = np.zeros((wide.height, wide.width), dtype=np.float32)
-    for number, scale in enumerate(RIDGE_SCALES_PX):
-        # The absolute value makes sharp valley lines, like those cut by rivers.
-        ridges = np.abs(wide.noise(WorldSalt.RIDGES + number, scale))
-        height += np.float32(RIDGE_HEIGHT * scale**RIDGE_EXPONENT) * ridges
-    half = (layers.steepness / 2).astype(np.float32)
-    east = (height[1:-1, 2:] - height[1:-1, :-2]) * half
-    south = (height[2:, 1:-1] - height[:-2, 1:-1]) * half
-    return east, south
-
-
-def slopes_of(height: Field) -> tuple[Field, Field]:
-    """Return the slopes of heights in pixels, (H, W), to the east and south; 0 at the border."""
-    east, south = np.zeros_like(height), np.zeros_like(height)
-    east[:, 1:-1] = (height[:, 2:] - height[:, :-2]) / 2
-    south[1:-1] = (height[2:] - height[:-2]) / 2
-    return east, south

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from caco_data.sources.simulated.attributes import EstateAttribute, FieldAttribute
 from caco_data.sources.simulated.frame import FractalNoise
 from caco_data.sources.simulated.land_cover import Cover
-from caco_data.sources.simulated.layers import Classes, Layers
+from caco_data.sources.simulated.layers import LAKE_ABOVE, RIVER_DRYNESS_BELOW, Classes, Layers
 from caco_data.sources.simulated.lines import line_distance
 from caco_data.sources.simulated.noise import Field
+from caco_data.sources.simulated.roads import roads
 from caco_data.sources.simulated.salts import WorldSalt
 
 #: Farming index of a field, about 0..1: mean, range between fields, standard deviation between
@@ -41,9 +40,8 @@ HERBACEOUS_LAND_ABOVE, BARE_LAND_ABOVE = 1.2, 2.15
 #: Steepness of average land: steeper land has more forest and less farming.
 MEAN_STEEPNESS = 0.8
 
-#: Lakes: where this field minus `LAKE_DRYNESS` times the dryness is above `LAKE_ABOVE`.
-LAKES = FractalNoise(WorldSalt.LAKES, (380, 210, 90, 30), 0.7)
-LAKE_DRYNESS, LAKE_ABOVE = 1.1, 2.0
+#: Lakes: where their field minus `LAKE_DRYNESS` times the dryness is above `LAKE_ABOVE`.
+LAKE_DRYNESS = 1.1
 #: Lower limit of the lakes' slope, per pixel; distance of shores that are not near, pixels; width
 #: of the land along rivers whose distance is known, pixels.
 MIN_LAKE_SLOPE, FAR_PX, NEAR_RIVER_PX = 0.004, 50, 6
@@ -58,36 +56,9 @@ INDUSTRY_ESTATE, INDUSTRIAL_ABOVE = 0.5, 1.05
 #: `PARK_URBAN_ABOVE`; grass if another random number is above `PARK_GRASS_ABOVE`, else trees.
 PARK_ABOVE, PARK_URBAN_ABOVE, PARK_GRASS_ABOVE = 0.92, 0.3, 0.5
 
-#: River courses: zero lines of a sum of fields with these scales in pixels and weights.
-RIVER_SCALES_PX, RIVER_WEIGHTS = (1100, 110, 34), (1, 0.1, 0.022)
 #: Half width of rivers, pixels: mean, standard deviation and scale of its variation, limits.
 RIVER_PX, RIVER_VARIATION_PX, RIVER_VARIATION_SCALE_PX = 2.6, 2.2, 1500
 RIVER_MIN_PX, RIVER_MAX_PX = 0.7, 7
-#: Rivers exist where the dryness is below this.
-RIVER_DRYNESS_BELOW = 0.62
-
-
-@dataclass(frozen=True, slots=True)
-class RoadNetwork:
-    """Roads along the zero lines of a smooth field."""
-
-    salt: WorldSalt
-    scale_px: int
-    """Spacing of the roads, pixels."""
-    half_width_px: float
-    """Pixels."""
-    bend_salt: WorldSalt
-    bend_scale_px: int = 90
-    """Length of the bends, pixels."""
-    bend_weight: float = 0.06
-    """Amplitude of the bends relative to the field."""
-
-
-ROADS = (
-    RoadNetwork(WorldSalt.MOTORWAYS, 1500, 1.5, WorldSalt.MOTORWAY_BENDS),
-    RoadNetwork(WorldSalt.MAIN_ROADS, 420, 0.75, WorldSalt.MAIN_ROAD_BENDS),
-    RoadNetwork(WorldSalt.RAILWAYS, 1800, 0.6, WorldSalt.RAILWAY_BENDS),
-)
 
 
 def land_cover(layers: Layers, sea: NDArray[np.bool_]) -> tuple[Classes, Field]:
@@ -112,7 +83,7 @@ def land_cover(layers: Layers, sea: NDArray[np.bool_]) -> tuple[Classes, Field]:
     _add_lakes(cover, shore_px, layers)
     _add_rivers(cover, shore_px, layers)
     _add_towns(cover, layers)
-    _add_roads(cover, layers)
+    cover[roads(layers.frame) & (cover != Cover.LAKE)] = Cover.HIGHWAY
     cover[sea] = Cover.SEA
     shore_px[sea] = FAR_PX
     return cover, shore_px
@@ -151,7 +122,7 @@ def _add_uncultivated(cover: Classes, layers: Layers) -> None:
 
 
 def _add_lakes(cover: Classes, shore_px: Field, layers: Layers) -> None:
-    wide = layers.frame.grown(1).fractal(LAKES)
+    wide = layers.lake_field
     level = LAKE_ABOVE + LAKE_DRYNESS * layers.dryness
     lake = wide[1:-1, 1:-1] > level
     if lake.any():
@@ -161,16 +132,9 @@ def _add_lakes(cover: Classes, shore_px: Field, layers: Layers) -> None:
 
 
 def _add_rivers(cover: Classes, shore_px: Field, layers: Layers) -> None:
-    wide = layers.frame.grown(1)
-    salts = (WorldSalt.RIVER_COURSE, WorldSalt.RIVER_BENDS, WorldSalt.RIVER_WINDINGS)
-    main, bends, windings = (
-        weight * wide.noise(salt, scale_px)
-        for salt, scale_px, weight in zip(salts, RIVER_SCALES_PX, RIVER_WEIGHTS, strict=True)
-    )
-    course = main + bends + windings
     variation = layers.frame.noise(WorldSalt.RIVER_WIDTH, RIVER_VARIATION_SCALE_PX)
     width = np.clip(RIVER_PX + RIVER_VARIATION_PX * variation, RIVER_MIN_PX, RIVER_MAX_PX)
-    inside = width * (layers.dryness < RIVER_DRYNESS_BELOW) - line_distance(course)
+    inside = width * (layers.dryness < RIVER_DRYNESS_BELOW) - line_distance(layers.river_course)
     near = inside > -NEAR_RIVER_PX
     shore_px[near] = np.maximum(shore_px, inside)[near]
     cover[inside > 0] = Cover.RIVER
@@ -191,11 +155,3 @@ def _add_towns(cover: Classes, layers: Layers) -> None:
     cover[town] = Cover.RESIDENTIAL
     cover[park] = np.where(grass, Cover.PASTURE, Cover.FOREST)[park]
     cover[town & (industry > INDUSTRIAL_ABOVE)] = Cover.INDUSTRIAL
-
-
-def _add_roads(cover: Classes, layers: Layers) -> None:
-    wide = layers.frame.grown(1)
-    for road in ROADS:
-        bends = road.bend_weight * wide.noise(road.bend_salt, road.bend_scale_px)
-        distance = line_distance(wide.noise(road.salt, road.scale_px) + bends)
-        cover[(distance < road.half_width_px) & (cover != Cover.LAKE)] = Cover.HIGHWAY

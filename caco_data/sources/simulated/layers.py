@@ -53,6 +53,13 @@ STEEPNESS_MIN, STEEPNESS_MAX = 0.02, 2.0
 #: urban density is at least 1 / `LEVELLING_RATE`.
 LEVELLING, LEVELLING_RATE = 0.9, 1.3
 
+#: River courses: zero lines of a sum of fields with these scales in pixels and weights. There are
+#: rivers where the dryness is below `RIVER_DRYNESS_BELOW`.
+RIVER_SCALES_PX, RIVER_WEIGHTS = (1100, 110, 34), (1, 0.1, 0.022)
+RIVER_DRYNESS_BELOW = 0.62
+#: Field of the lakes, and value above which there is a lake in the most humid climate.
+LAKES, LAKE_ABOVE = FractalNoise(WorldSalt.LAKES, (380, 210, 90, 30), 0.7), 2.0
+
 #: Side of the blocks within which the climate is constant, pixels.
 CLIMATE_PX = 512
 
@@ -92,6 +99,22 @@ class Layers:
     def fine_texture(self) -> Field:
         """Texture of 10 to 60 m, unit variance."""
         return WHITE_WEIGHT * self.white + FINE_WEIGHT * self.frame.fractal(FINE_TEXTURE)
+
+    @cached_property
+    def river_course(self) -> Field:
+        """Field whose zero lines are the courses of rivers, with a margin of 1, (H + 2, W + 2)."""
+        wide = self.frame.grown(1)
+        salts = (WorldSalt.RIVER_COURSE, WorldSalt.RIVER_BENDS, WorldSalt.RIVER_WINDINGS)
+        main, bends, windings = (
+            np.float32(weight) * wide.noise(salt, scale_px)
+            for salt, scale_px, weight in zip(salts, RIVER_SCALES_PX, RIVER_WEIGHTS, strict=True)
+        )
+        return np.asarray(main + bends + windings)
+
+    @cached_property
+    def lake_field(self) -> Field:
+        """Field that is high in lakes, unit variance, with a margin of 1, (H + 2, W + 2)."""
+        return self.frame.grown(1).fractal(LAKES)
 
     @cached_property
     def stands(self) -> Parcels:

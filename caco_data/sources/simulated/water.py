@@ -74,9 +74,21 @@ class Water:
         return np.asarray(values)
 
 
-def water_places(frame: Frame) -> tuple[Field, Field]:
-    """Return how turbidity and colour differ from place to place, unit variance, (H, W) each."""
-    return frame.fractal(TURBIDITY), frame.fractal(COLOUR)
+@dataclass(frozen=True)
+class WaterPlaces:
+    """How water differs from place to place; fields of shape (H, W)."""
+
+    turbidity: Field
+    """Unit variance."""
+    colour: Field
+    """Unit variance."""
+    plume: Field | None
+    """Share of river water in the sea, 0..1; None if there is none."""
+
+
+def water_places(frame: Frame, plume: Field | None) -> WaterPlaces:
+    """Compute how water differs from place to place, given the plumes of rivers in the sea."""
+    return WaterPlaces(frame.fractal(TURBIDITY), frame.fractal(COLOUR), plume)
 
 
 def _weather(frame: Frame, epoch: int) -> Field:
@@ -87,7 +99,7 @@ def _weather(frame: Frame, epoch: int) -> Field:
 
 def water_of(
     frame: Frame, index: Index, cover: NDArray[np.uint8], shore_px: Values,
-    places: tuple[Field, Field], key: int, day: int, season: float,
+    places: WaterPlaces, key: int, day: int, season: float,
 ) -> Water:  # fmt: skip
     """Return the state of the water on a day.
 
@@ -100,8 +112,7 @@ def water_of(
         Their classes.
     shore_px : ndarray of float32, shape (M,)
         Their distance from the shore, pixels.
-    places : tuple of ndarray
-        See `water_places`.
+    places : WaterPlaces
     key : int
         Seed of the scene.
     day : int
@@ -126,8 +137,18 @@ def water_of(
         log[kind], date[kind], flood[kind] = value, DATE_LOG[kind], FLOOD_LOG[kind]
     rises = float(normal(frame.seed, SceneSalt.FLOOD, epoch)) > FLOOD_ABOVE
     log += flood * rises
-    place, colour = (at_pixels(field) for field in places)
-    sediment = np.exp(log.take(cover) + PLACE * place + date.take(cover) * weather)
+    colour = at_pixels(places.colour)
+
+    def by_class(table: Field) -> Values:
+        values = table.take(cover)
+        if places.plume is not None:
+            river_water = at_pixels(places.plume) * (cover == Cover.SEA)
+            values += river_water * (table[Cover.RIVER] - values)
+        return values
+
+    sediment = np.exp(
+        by_class(log) + PLACE * at_pixels(places.turbidity) + by_class(date) * weather
+    )
     wind = max(float(normal(key, SceneSalt.GLINT)), -1.0)
     glint = max(wind, 0.0) ** 2 * GLINT_DN
     waves = at_pixels(white(derive_seed(key, SceneSalt.GLINT), *frame.box))

@@ -1,0 +1,50 @@
+"""Relief: branching ridges, with rivers in valleys and lakes in hollows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from caco_data.sources.simulated.layers import LAKE_ABOVE, RIVER_SCALES_PX, Layers
+from caco_data.sources.simulated.noise import Field
+from caco_data.sources.simulated.salts import WorldSalt
+
+#: Scales of the ridges, pixels; at a steepness of 1, the height of a ridge in pixels is
+#: `RIDGE_HEIGHT` times its scale to the power of `RIDGE_EXPONENT`.
+RIDGE_SCALES_PX = (420, 170, 74, 33, 15)
+RIDGE_HEIGHT, RIDGE_EXPONENT = 0.21, 0.92
+#: Half width of the level floor of valleys, relative to the distance between rivers; width of the
+#: level ground around lakes, in units of the field of the lakes.
+VALLEY, HOLLOW = np.float32(0.05), np.float32(0.35)
+
+
+def relief(layers: Layers) -> tuple[Field, Field]:
+    """Return the slopes of the ground: rise over run to the east and south, (H, W) each.
+
+    The ground rises from the rivers to the divides between them, and smaller ridges rise on it;
+    they level off towards rivers and lakes.
+    """
+    wide = layers.frame.grown(1)
+    height = np.zeros((wide.height, wide.width), dtype=np.float32)
+    for number, scale in enumerate(RIDGE_SCALES_PX):
+        # The absolute value makes sharp valley lines, like those cut by streams.
+        height += _height(scale) * np.abs(wide.noise(WorldSalt.RIDGES + number, scale))
+    river = np.abs(layers.river_course)
+    height += _height(RIVER_SCALES_PX[0]) * river
+    steepness = np.minimum(river / VALLEY, 1)
+    steepness *= np.clip((np.float32(LAKE_ABOVE) - layers.lake_field) / HOLLOW, 0, 1)
+    inner = slice(1, -1), slice(1, -1)
+    factor = steepness[inner] * layers.steepness
+    east, south = slopes_of(height)
+    return east[inner] * factor, south[inner] * factor
+
+
+def _height(scale_px: int) -> np.float32:
+    return np.float32(RIDGE_HEIGHT * scale_px**RIDGE_EXPONENT)
+
+
+def slopes_of(height: Field) -> tuple[Field, Field]:
+    """Return the slopes of heights in pixels, (H, W), to the east and south; 0 at the border."""
+    east, south = np.zeros_like(height), np.zeros_like(height)
+    east[:, 1:-1] = (height[:, 2:] - height[:, :-2]) / 2
+    south[1:-1] = (height[2:] - height[:-2]) / 2
+    return east, south
