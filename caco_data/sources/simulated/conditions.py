@@ -12,9 +12,9 @@ from caco_data.sources.simulated.noise import normal
 EPOCH_YEAR, EPOCH_DAY_OF_YEAR = 2015, 181
 HALF_YEAR_DAYS = 183
 #: Standard deviation between years of the beginning of the growing season, days, and its salt.
-WARM_DAYS, YEAR_SALT = 8.0, 402
+WARM_DAYS, YEAR_SALT = 10.0, 402
 #: Drought of a summer that is drier than average by one standard deviation; at most 1 in any.
-DROUGHT = 0.6
+DROUGHT = 1.0
 #: First processing baseline whose products store values with an offset of 1000.
 OFFSET_BASELINE = "04.00"
 

@@ -6,6 +6,7 @@ Calendars follow the crop calendars of the European Commission's MARS bulletins 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,9 +66,13 @@ SOWING_DAYS, HARVEST_DAYS = 6.0, 7.0
 #: Specialisation of regions: standard deviation of the logarithm of a crop's share.
 SPECIALISATION = 0.6
 #: The same for parcels: soil, slope and the kind of farm favour some crops in every year.
-PREFERENCE = 1.8
+PREFERENCE = 3.0
+#: Power of a region's shares that keeps them on the average parcel, whose preferences even them out:
+#: a normal deviate added to a logarithm acts like the extreme-value deviate of a random choice,
+#: whose standard deviation is pi / sqrt(6) (McFadden, 1974).
+SHARE_POWER = math.hypot(1, PREFERENCE * math.sqrt(6) / math.pi)
 #: Fraction of the parcels on which one crop is grown for some years, and that number of years.
-MONOCULTURES, KEPT_YEARS = 0.55, 6
+MONOCULTURES, KEPT_YEARS = 0.75, 6
 #: Fraction of the fields that are ploughed within weeks of the harvest, and of the others those
 #: with a catch crop; days from harvest to ploughing at most; day of the catch crop's half cover and
 #: of its end.
@@ -243,5 +248,6 @@ def _limits(units: Units) -> Floats:
     arid, ocean = units.dry[:, None], units.oceanic[:, None]
     shares = arid * dry + (1 - arid) * (ocean * oceanic + (1 - ocean) * continental)
     own = normal(units.ids[:, None], _PREFERENCE, np.arange(len(CROPS))[None, :])
-    shares = shares * np.exp(SPECIALISATION * units.special + PREFERENCE * own)
+    shares = (shares * np.exp(SPECIALISATION * units.special)) ** SHARE_POWER
+    shares = shares * np.exp(PREFERENCE * own)
     return np.asarray(shares.cumsum(axis=1) / shares.sum(axis=1, keepdims=True))

@@ -44,13 +44,15 @@ TONE_GROWTH = np.float32(0.018)
 
 #: Soil: mean brightness, its amplitude over the seasons, its range between scenes: wet soils
 #: reflect up to half less than dry ones (Lobell and Asner, 2002).
-SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.94, 0.06, 0.36
+SOIL_BRIGHTNESS, SOIL_SEASON, SOIL_MOISTURE = 0.94, 0.06, 0.62
 
 #: Differences between the units, relative standard deviations: of the canopies' brightness between
 #: the edges of the swath and its middle; of canopies and soils from date to date.
 VIEW_CANOPY, DATE_CANOPY, DATE_SOIL = 0.05, 0.045, 0.15
-#: Standard deviation of the cover seen between the units from date to date, relative to V (1 - V).
-GAPS_SEEN = 0.4
+#: Standard deviation of the cover seen between the units from date to date, relative to V (1 - V):
+#: of trees and shrubs, and of crops and grass, whose rows, wilting and mowing matter more.
+GAPS_SEEN, GAPS_SEEN_LOW = 0.3, 1.1
+LOW_PLANTS = (Vegetation.MEADOW, Vegetation.CROP, Vegetation.WEEDS)
 #: Cars: relative change of the brightness of paved ground from date to date, uniform.
 CARS = np.float32(0.15)
 
@@ -146,8 +148,10 @@ def _cover_by_unit(
     cover = perennial_cover(growing.perennials, conditions.northern_day, float(tropics))
     cover[:, Vegetation.CROP] = crops.cover
     # Gaps in the canopy are hidden or seen depending on the direction of view and on wilting.
-    gaps = GAPS_SEEN * normal(ground.units.ids, SceneSalt.GAPS, conditions.key)
-    cover += (cover * (1 - cover)) * gaps[:, None].astype(np.float32)
+    seen = np.full(len(Vegetation), GAPS_SEEN)
+    seen[list(LOW_PLANTS)] = GAPS_SEEN_LOW
+    gaps = normal(ground.units.ids, SceneSalt.GAPS, conditions.key)[:, None] * seen
+    cover += (cover * (1 - cover)) * gaps.astype(np.float32)
     spread = 4 * cover * (1 - cover)
     spread *= UNEVEN_OTHER
     spread[:, Vegetation.CROP] *= UNEVEN_CROP / UNEVEN_OTHER * growing.uneven

@@ -38,7 +38,7 @@ DITCH_STEEPNESS, DITCH_ABOVE, DITCH_PX = 0.45, 0.55, 0.5
 TREES_ABOVE, TREES_PX, TREES_HEIGHT = 0.8, 0.9, 0.6
 #: Density that is missing on the poorest land: of grass and of crops. It is this times a number of
 #: the parcel, 0..1, to the power of `POOR_EXPONENT`: most land is fertilised.
-POOR_GRASS, POOR_CROP, POOR_EXPONENT = 0.6, 0.5, 6
+POOR_GRASS, POOR_CROP, POOR_EXPONENT = 0.6, 0.9, 3
 #: Grassed margins of the other fields, pixels.
 MARGIN_PX = 0.35
 #: Contrast of the rows of machines within crops, and radians per pixel across the field.
