@@ -67,9 +67,9 @@ SOWING_DAYS, HARVEST_DAYS = 6.0, 7.0
 SPECIALISATION = 0.6
 #: The same for parcels: soil, slope and the kind of farm favour some crops in every year.
 PREFERENCE = 3.0
-#: Power of a region's shares that keeps them on the average parcel, whose preferences even them out:
-#: a normal deviate added to a logarithm acts like the extreme-value deviate of a random choice,
-#: whose standard deviation is pi / sqrt(6) (McFadden, 1974).
+#: Power of a region's shares that keeps them on the average parcel, although preferences even them
+#: out: a normal deviate added to a logarithm acts like the extreme-value deviate of a random
+#: choice, whose standard deviation is pi / sqrt(6) (McFadden, 1974).
 SHARE_POWER = math.hypot(1, PREFERENCE * math.sqrt(6) / math.pi)
 #: Fraction of the parcels on which one crop is grown for some years, and that number of years.
 MONOCULTURES, KEPT_YEARS = 0.75, 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caco_data.sources.simulated.layers import LAKE_ABOVE, RIVER_SCALES_PX, Layers
+from caco_data.sources.simulated.layers import LAKE_ABOVE, Layers
 from caco_data.sources.simulated.noise import Field
 from caco_data.sources.simulated.salts import WorldSalt
 
@@ -14,7 +14,9 @@ RIDGE_SCALES_PX = (420, 170, 74, 33, 15)
 RIDGE_HEIGHT, RIDGE_EXPONENT = 0.21, 0.92
 #: Half width of the level floor of valleys, relative to the distance between rivers; width of the
 #: level ground around lakes, in units of the field of the lakes.
-VALLEY, HOLLOW = np.float32(0.05), np.float32(0.35)
+VALLEY, HOLLOW = np.float32(0.08), np.float32(0.35)
+#: Height of the divides between rivers, pixels, per unit of the field whose zero lines are rivers.
+DIVIDE_HEIGHT = np.float32(50)
 
 
 def relief(layers: Layers) -> tuple[Field, Field]:
@@ -27,19 +29,16 @@ def relief(layers: Layers) -> tuple[Field, Field]:
     height = np.zeros((wide.height, wide.width), dtype=np.float32)
     for number, scale in enumerate(RIDGE_SCALES_PX):
         # The absolute value makes sharp valley lines, like those cut by streams.
-        height += _height(scale) * np.abs(wide.noise(WorldSalt.RIDGES + number, scale))
+        ridges = np.abs(wide.noise(WorldSalt.RIDGES + number, scale))
+        height += np.float32(RIDGE_HEIGHT * scale**RIDGE_EXPONENT) * ridges
     river = np.abs(layers.river_course)
-    height += _height(RIVER_SCALES_PX[0]) * river
+    height += DIVIDE_HEIGHT * river
     steepness = np.minimum(river / VALLEY, 1)
     steepness *= np.clip((np.float32(LAKE_ABOVE) - layers.lake_field) / HOLLOW, 0, 1)
     inner = slice(1, -1), slice(1, -1)
     factor = steepness[inner] * layers.steepness
     east, south = slopes_of(height)
     return east[inner] * factor, south[inner] * factor
-
-
-def _height(scale_px: int) -> np.float32:
-    return np.float32(RIDGE_HEIGHT * scale_px**RIDGE_EXPONENT)
 
 
 def slopes_of(height: Field) -> tuple[Field, Field]:

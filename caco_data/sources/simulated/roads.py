@@ -63,4 +63,4 @@ def _ramps(motorway: Field, main: Field) -> Mask:
         return near
     straight = np.abs(motorway / REACHES_PX + main / LEAVES_PX - 1) * REACHES_PX
     loop = np.abs(np.hypot(motorway - LOOP_PX, main - LOOP_PX) - LOOP_PX)
-    return near & (np.minimum(straight, loop) < RAMP_PX)
+    return np.asarray(near & (np.minimum(straight, loop) < RAMP_PX))
