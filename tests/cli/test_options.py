@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[tuple[type, ...], set[str]]] = {
         ),
         {
             "locations", "out", "source", "start", "min_complete", "dry_run", "reject_failing",
-            "json_log", "limit",
+            "json_log", "limit", "preset", "months", "dates",
         },
     ),
     "train": ((TrainSettings,), {"preset"}),
