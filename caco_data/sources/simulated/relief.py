@@ -1,4 +1,4 @@
-"""Relief: branching ridges, with rivers in valleys and lakes in hollows."""
+"""Relief: branching ridges, with rivers in valleys and lakes on level ground."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from caco_data.sources.simulated.salts import WorldSalt
 #: `RIDGE_HEIGHT` times its scale to the power of `RIDGE_EXPONENT`.
 RIDGE_SCALES_PX = (420, 170, 74, 33, 15)
 RIDGE_HEIGHT, RIDGE_EXPONENT = 0.21, 0.92
-#: Half width of the level floor of valleys, relative to the distance between rivers; width of the
-#: level ground around lakes, in units of the field of the lakes.
+#: The slopes decrease towards rivers and lakes, where the field of the rivers is closer to 0 than
+#: `VALLEY`, and that of the lakes to its shore than `HOLLOW`.
 VALLEY, HOLLOW = np.float32(0.08), np.float32(0.35)
 #: Height of the divides between rivers, pixels, per unit of the field whose zero lines are rivers.
 DIVIDE_HEIGHT = np.float32(50)
